@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import { ConsiliumError } from "../errors.js";
+
+/**
+ * Reads YAML strictly: every problem is reported at once, each with its line.
+ * @throws ConsiliumError "config-missing" when the file is absent, "config-invalid" when it does not fit the schema.
+ */
+export function loadYaml<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
+  return parseYaml(readText(path), schema, path);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new ConsiliumError("config-missing", `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
+      remedy: "check the path and the file's permissions",
+      cause,
+    });
+  }
+}
+
+/** As loadYaml, for text that came another way; `source` names it in errors. */
+export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema, source: string): z.output<Schema> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const lineOf = (path: readonly PropertyKey[], key?: string): number => lineOfPath(document, lines, path, key);
+  const problems = document.errors.map((error) => ({
+    line: lines.linePos(error.pos[0]).line,
+    text: error.message.split("\n")[0]!.replace(/ at line \d+, column \d+:$/, ""),
+  }));
+  if (problems.length === 0) {
+    const result = schema.safeParse(document.toJS({ maxAliasCount: 50 }));
+    if (result.success) return result.data;
+    problems.push(...result.error.issues.flatMap((issue) => issueLines(issue, lineOf)));
+  }
+  problems.sort((a, b) => a.line - b.line);
+  throw new ConsiliumError(
+    "config-invalid",
+    problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
+    { remedy: "correct the lines named above" },
+  );
+}
+
+type Issue = z.core.$ZodIssue;
+type Problem = { line: number; text: string };
+
+function issueLines(issue: Issue, lineOf: (path: readonly PropertyKey[], key?: string) => number): Problem[] {
+  const where = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      line: lineOf(issue.path, key),
+      text: `unknown key '${where === "" ? key : `${where}.${key}`}'`,
+    }));
+  }
+  return [{ line: lineOf(issue.path), text: `${where === "" ? "document" : where}: ${issue.message}` }];
+}
+
+/** Line of the deepest node on the path that exists; of the key itself when one is named. */
+function lineOfPath(
+  document: ReturnType<typeof parseDocument>,
+  lines: LineCounter,
+  path: readonly PropertyKey[],
+  key?: string,
+): number {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true);
+    if (!isRanged(node)) continue;
+    if (key !== undefined && depth === path.length && "items" in node) {
+      const pair = (node.items as { key?: unknown }[]).find(
+        (item) => isRanged(item.key) && (item.key as { value?: unknown }).value === key,
+      );
+      if (pair !== undefined && isRanged(pair.key)) return lines.linePos(pair.key.range[0]).line;
+    }
+    return lines.linePos(node.range[0]).line;
+  }
+  return 1;
+}
+
+function isRanged(node: unknown): node is { range: [number, number, number]; items?: unknown } {
+  return typeof node === "object" && node !== null && Array.isArray((node as { range?: unknown }).range);
+}

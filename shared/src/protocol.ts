@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+
+/**
+ * What a round is made of, as both processes speak of it. These mirror the messages in `proto/`; the generated types
+ * stay inside `rpc/`.
+ */
+
+/** Names one try at one round. */
+export interface RoundKey {
+  readonly runId: string;
+  readonly round: number;
+  readonly attempt: number;
+}
+
+export function roundKeyText(key: RoundKey): string {
+  return `${key.runId}/${key.round}/${key.attempt}`;
+}
+
+/** What the coordinator asks of a cohort. Units in the names; digests are 32 bytes. */
+export interface RoundPlan {
+  readonly federation: string;
+  readonly key: RoundKey;
+  readonly runConfigJson: string;
+  readonly checkpointDigest: Uint8Array;
+  readonly checkpointBytes: number;
+  readonly layoutDigest: Uint8Array;
+  readonly dimension: number;
+  readonly tensorClips: readonly number[];
+  readonly l2Clip: number;
+  readonly weightCap: number;
+  readonly lanes: readonly string[];
+  readonly cohortSize: number;
+  readonly colluders: number;
+  readonly minCohort: number;
+  readonly firstStep: number;
+  readonly trainingWindowMs: number;
+  readonly stageWindowMs: number;
+}
+
+/** A plan with the exact bytes that were signed and that the masks are bound to. */
+export interface ReceivedPlan {
+  readonly plan: RoundPlan;
+  readonly body: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface KeyAdvert {
+  readonly siteId: string;
+  readonly maskPublicKey: Uint8Array;
+  readonly sealPublicKey: Uint8Array;
+  readonly selfCommitment: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly identityPublicKey: Uint8Array;
+}
+
+export interface SealedShare {
+  readonly fromSite: string;
+  readonly toSite: string;
+  readonly ciphertext: Uint8Array;
+}
+
+export interface Delivered {
+  readonly sharers: readonly string[];
+  readonly shares: readonly SealedShare[];
+}
+
+export type RevealedShare =
+  | { readonly $case: "selfShare"; readonly value: Uint8Array }
+  | { readonly $case: "pairwiseShare"; readonly value: Uint8Array };
+
+export interface Reveal {
+  readonly aboutSite: string;
+  readonly share: RevealedShare;
+}
+
+/** Why a site is not, or no longer, part of an attempt. */
+export type DropReason =
+  | "deadline"
+  | "refused"
+  | "training-failed"
+  | "not-finite"
+  | "wrong-length"
+  | "bad-signature"
+  | "bad-share"
+  | "bad-message"
+  | "revoked"
+  | "detached"
+  | "withdrawn";
+
+/** ctx = SHA-256("fsa1/ctx" ‖ plan bytes): binds every mask, share and signature of an attempt to one plan. */
+export function planContext(body: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update("fsa1/ctx").update(body).digest());
+}
+
+export const planSignatureLabel = "consilium/plan\0";

@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // Unit tests read the sources, so a test never passes against a stale build.
+    alias: [{ find: /^@consilium\/(shared|coordinator|site-agent)\/(.*)\.js$/, replacement: `${root}$1/src/$2.ts` }],
+  },
+  test: {
+    include: ["{shared,coordinator,site-agent}/src/**/*.test.ts", "test/**/*.test.ts"],
+    testTimeout: 30_000,
+    pool: "forks",
+  },
+});
