@@ -32,7 +32,7 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     text: error.message.split("\n")[0]!.replace(/ at line \d+, column \d+:$/, ""),
   }));
   if (problems.length === 0) {
-    const result = schema.safeParse(document.toJS({ maxAliasCount: 50 }));
+    const result = schema.safeParse(expandAliases(document, source));
     if (result.success) return result.data;
     problems.push(...result.error.issues.flatMap((issue) => issueLines(issue, lineOf)));
   }
@@ -42,6 +42,18 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
     { remedy: "correct the lines named above" },
   );
+}
+
+/** Plain values of the document; a file that multiplies itself through aliases is refused. */
+function expandAliases(document: ReturnType<typeof parseDocument>, source: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 50 });
+  } catch (cause) {
+    throw new ConsiliumError("config-invalid", `${source}:1: ${(cause as Error).message}`, {
+      remedy: "write values out instead of repeating them through aliases",
+      cause,
+    });
+  }
 }
 
 type Issue = z.core.$ZodIssue;

@@ -1,0 +1,166 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { commands, Daemon, freePorts, mustRun, until } from "./processes.js";
+
+/** One hospital of a federation on this machine. */
+export interface HospitalSetup {
+  readonly id: string;
+  /** The `data:` mapping of its site.yaml. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Members that replace those of the generous policy below. */
+  readonly policy?: Readonly<Record<string, unknown>>;
+}
+
+export interface FederationSetup {
+  readonly directory: string;
+  readonly hospitals: readonly HospitalSetup[];
+  readonly threadsPerSite: number;
+  readonly minCohort?: number;
+  readonly onStep?: (text: string) => void;
+  readonly coordinatorEnvironment?: Readonly<Record<string, string>>;
+}
+
+/** A coordinator and its hospitals as separate processes on loopback, with a certificate authority of their own. */
+export class LocalFederation {
+  readonly #setup: FederationSetup;
+  readonly #agents = new Map<string, Daemon>();
+  #coordinator: Daemon | undefined;
+  #ports = { main: 0, enrol: 0, metrics: 0 };
+  readonly agentMetricsPorts = new Map<string, number>();
+
+  constructor(setup: FederationSetup) {
+    this.#setup = setup;
+  }
+
+  get coordinatorHome(): string {
+    return join(this.#setup.directory, "coordinator");
+  }
+
+  get coordinatorMetricsPort(): number {
+    return this.#ports.metrics;
+  }
+
+  get coordinatorPid(): number | undefined {
+    return this.#coordinator?.child.pid;
+  }
+
+  get mainPort(): number {
+    return this.#ports.main;
+  }
+
+  agent(id: string): Daemon | undefined {
+    return this.#agents.get(id);
+  }
+
+  agentHome(id: string): string {
+    return join(this.#setup.directory, id);
+  }
+
+  /** `consilium …` with the operator's credentials. */
+  consilium(...args: string[]): Promise<string> {
+    return mustRun(commands.consilium, [...args, "--profile", this.profile]);
+  }
+
+  get profile(): string {
+    return join(this.coordinatorHome, "credentials", "operator");
+  }
+
+  async start(): Promise<void> {
+    await this.initialise();
+    await this.startCoordinator(this.#setup.coordinatorEnvironment);
+    for (const hospital of this.#setup.hospitals) await this.join(hospital);
+    for (const { id } of this.#setup.hospitals) this.startAgent(id);
+  }
+
+  async initialise(): Promise<void> {
+    mkdirSync(join(this.#setup.directory, "logs"), { recursive: true });
+    const [main, enrol, metrics, ...agents] = await freePorts(3 + this.#setup.hospitals.length);
+    this.#ports = { main: main!, enrol: enrol!, metrics: metrics! };
+    this.#setup.hospitals.forEach(({ id }, index) => this.agentMetricsPorts.set(id, agents[index]!));
+    this.#say("coordinator: certificate authority, certificates, keys");
+    const ports = ["--port", String(main), "--enrol-port", String(enrol), "--metrics-port", String(metrics)];
+    await mustRun(commands.consilium, [
+      ...["coordinator", "init", "--home", this.coordinatorHome, "--federation", "demo", "--host", "localhost"],
+      ...ports,
+    ]);
+  }
+
+  async startCoordinator(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#coordinator = new Daemon(commands.consilium, ["coordinator", "serve", "--home", this.coordinatorHome], {
+      logPath: join(this.#setup.directory, "logs", "coordinator.log"),
+      environment,
+    });
+    const daemon = this.#coordinator;
+    await until("coordinator ready", 30_000, async () => {
+      if (!daemon.running) throw new Error("the coordinator ended");
+      const reply = await fetch(`http://127.0.0.1:${this.#ports.metrics}/healthz`);
+      return reply.ok ? true : undefined;
+    });
+  }
+
+  /** Invites a hospital, lets its agent join, and writes its configuration and policy. */
+  async join(hospital: HospitalSetup): Promise<void> {
+    this.#say(`${hospital.id}: invited, joins with keys made at the site`);
+    const invitation = JSON.parse(await this.consilium("site", "invite", hospital.id, "--json")) as { token: string };
+    const home = this.agentHome(hospital.id);
+    await mustRun(commands.agent, ["join", invitation.token, "--home", home]);
+    writeFileSync(join(home, "site.yaml"), JSON.stringify(this.#siteConfig(hospital), null, 2));
+    writeFileSync(join(home, "policy.yaml"), JSON.stringify(this.#policy(hospital), null, 2));
+  }
+
+  startAgent(id: string, environment: Readonly<Record<string, string>> = {}): Daemon {
+    const daemon = new Daemon(commands.agent, ["run", "--home", this.agentHome(id)], {
+      logPath: join(this.#setup.directory, "logs", `${id}.log`),
+      environment,
+    });
+    this.#agents.set(id, daemon);
+    return daemon;
+  }
+
+  async killCoordinator(): Promise<void> {
+    await this.#coordinator?.kill();
+  }
+
+  coordinatorEnded(): Promise<number | null> {
+    return this.#coordinator?.ended() ?? Promise.resolve(null);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.stop()));
+    await this.#coordinator?.stop();
+  }
+
+  // JSON is YAML, so the files need no templates.
+  #siteConfig({ id, data }: HospitalSetup): unknown {
+    return {
+      data: { source: "folder", ...data },
+      trainer: { threads: this.#setup.threadsPerSite },
+      metrics: { port: this.agentMetricsPorts.get(id) },
+      reconnect: { initialMs: 200, maxMs: 2000 },
+    };
+  }
+
+  #policy({ policy }: HospitalSetup): unknown {
+    const generous = {
+      version: 1,
+      federation: "demo",
+      secagg: { minCohort: this.#setup.minCohort ?? 3, maxColluders: 0 },
+      jobs: {
+        methods: ["simclr", "mae"],
+        architectures: ["vit-nano", "vit-tiny", "vit-small", "vit-base"],
+        modalities: ["dermatology", "radiograph", "pathology"],
+        maxRounds: 1000,
+        maxStepsPerRound: 1000,
+        maxBatchSize: 1024,
+        maxParameters: 100_000_000,
+        minLocalSamples: 8,
+      },
+      egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+    };
+    return { ...generous, ...policy };
+  }
+
+  #say(text: string): void {
+    this.#setup.onStep?.(text);
+  }
+}

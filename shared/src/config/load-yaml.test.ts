@@ -1,0 +1,64 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { loadYaml, parseYaml } from "./load-yaml.js";
+
+const schema = z.strictObject({
+  name: z.string(),
+  nested: z.strictObject({ size: z.number().int(), list: z.array(z.string()).default([]) }),
+});
+
+const problemsOf = (text: string): string => {
+  try {
+    parseYaml(text, schema, "run.yaml");
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "none";
+};
+
+describe("parseYaml()", () => {
+  it("returns the value with defaults filled in", () => {
+    expect(parseYaml("name: a\nnested: { size: 3 }\n", schema, "run.yaml")).toEqual({
+      name: "a",
+      nested: { size: 3, list: [] },
+    });
+  });
+
+  it("names the line of an unknown key, at the top and inside", () => {
+    expect(problemsOf("name: a\nnested:\n  size: 3\n  sise: 4\n")).toBe("run.yaml:4: unknown key 'nested.sise'");
+    expect(problemsOf("name: a\ncolour: red\nnested: { size: 3 }\n")).toBe("run.yaml:2: unknown key 'colour'");
+  });
+
+  it("reports every problem, in the order of lines", () => {
+    const problems = problemsOf("name: 4\nnested:\n  size: 1.5\n  list: [1]\n").split("\n");
+    expect(problems.map((line) => line.split(": ")[0])).toEqual(["run.yaml:1", "run.yaml:3", "run.yaml:4"]);
+  });
+
+  it("points a missing key at the mapping that lacks it", () => {
+    expect(problemsOf("name: a\nnested:\n  list: []\n")).toMatch(/^run\.yaml:3: nested\.size: /);
+    expect(problemsOf("name: a\n")).toMatch(/^run\.yaml:1: nested: /);
+  });
+
+  it("refuses text that is not YAML, keys given twice and alias bombs", () => {
+    expect(problemsOf("name: [a\n")).toMatch(/^run\.yaml:\d+: /);
+    expect(problemsOf("name: a\nname: b\nnested: { size: 1 }\n")).toMatch(/run\.yaml:2: .*unique/);
+    const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]"];
+    for (const [from, to] of ["ab", "bc", "cd", "de"]) bomb.push(`${to}: &${to} [${Array(9).fill(`*${from}`).join(", ")}]`);
+    expect(problemsOf(bomb.join("\n"))).toMatch(/alias/i);
+  });
+});
+
+describe("loadYaml()", () => {
+  it("names a file that cannot be read", () => {
+    expect(() => loadYaml("/nowhere/run.yaml", schema)).toThrow(/\/nowhere\/run\.yaml: cannot be read \(ENOENT\)/);
+  });
+
+  it("reads a file", () => {
+    const path = join(mkdtempSync(join(tmpdir(), "yaml-")), "a.yaml");
+    writeFileSync(path, "name: x\nnested: { size: 1 }\n");
+    expect(loadYaml(path, schema).nested.size).toBe(1);
+  });
+});

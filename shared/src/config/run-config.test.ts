@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { parseYaml } from "./load-yaml.js";
+import { runConfigSchema, totalSteps } from "./run-config.js";
+
+const minimal = `
+name: derm
+modality: dermatology
+model: { architecture: vit-nano, imageSize: 48, patchSize: 8 }
+method: { name: simclr }
+optimizer: { learningRate: 0.001 }
+rounds: 4
+`;
+
+const parse = (text: string) => parseYaml(text, runConfigSchema, "run.yaml");
+
+describe("runConfigSchema", () => {
+  it("fills in every default", () => {
+    const config = parse(minimal);
+    expect(config.method).toEqual({ name: "simclr", temperature: 0.5, projectionDim: 128 });
+    expect(config.cohort).toEqual({ minSites: 3, maxSites: 128, colluders: 0 });
+    expect(totalSteps(config)).toBe(4 * 50);
+  });
+
+  it("refuses a patch size that does not divide the image", () => {
+    expect(() => parse(minimal.replace("patchSize: 8", "patchSize: 7"))).toThrow(/run\.yaml:4: .*not a multiple/);
+  });
+
+  it("refuses a cohort in which two honest sites could not hide", () => {
+    expect(() => parse(`${minimal}cohort: { minSites: 3, colluders: 2 }\n`)).toThrow(/at least colluders \+ 2 = 4/);
+  });
+
+  it("refuses an option of another method", () => {
+    expect(() => parse(minimal.replace("name: simclr", "name: simclr, maskRatio: 0.5"))).toThrow(/unknown key 'method\.maskRatio'/);
+  });
+});
