@@ -28,7 +28,8 @@ function importsOf(text: string, path: string): SourceFile["imports"] {
   return [...text.matchAll(pattern)].map((match) => {
     const clause = match[2] ?? "";
     const named = /^\{([^}]*)\}$/s.exec(clause.trim());
-    const allTypes = named?.[1]!.split(",").every((part) => part.trim() === "" || part.trim().startsWith("type ")) ?? false;
+    const names = named?.[1]?.split(",").map((part) => part.trim());
+    const allTypes = names?.every((name) => name === "" || name.startsWith("type ")) ?? false;
     return { target: resolveImport(match[3] ?? match[4]!, path), typeOnly: match[1] !== undefined || allTypes };
   });
 }

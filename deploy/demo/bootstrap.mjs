@@ -25,12 +25,20 @@ function run(title, command, args) {
 const lock = join(root, "package-lock.json");
 const installed = join(root, "node_modules", ".package-lock.json");
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs - 1000) {
-  run("installing dependencies (a native module is compiled: one to three minutes)", "npm", ["ci", "--no-audit", "--no-fund"]);
+  run("installing dependencies (a native module is compiled: one to three minutes)", "npm", [
+    "ci",
+    "--no-audit",
+    "--no-fund",
+  ]);
 }
 run("building", "npm", ["run", "--silent", "build"]);
 
-const demo = spawnSync(process.execPath, ["--import", "tsx", join(root, "deploy/demo/main.ts"), ...process.argv.slice(2)], {
-  cwd: process.env.INIT_CWD ?? process.cwd(),
-  stdio: "inherit",
-});
+const demo = spawnSync(
+  process.execPath,
+  ["--import", "tsx", join(root, "deploy/demo/main.ts"), ...process.argv.slice(2)],
+  {
+    cwd: process.env.INIT_CWD ?? process.cwd(),
+    stdio: "inherit",
+  },
+);
 process.exit(demo.status ?? 1);

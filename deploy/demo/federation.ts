@@ -76,7 +76,7 @@ export class LocalFederation {
     mkdirSync(join(this.#setup.directory, "logs"), { recursive: true });
     const [main, enrol, metrics, ...agents] = await freePorts(3 + this.#setup.hospitals.length);
     this.#ports = { main: main!, enrol: enrol!, metrics: metrics! };
-    this.#setup.hospitals.forEach(({ id }, index) => this.agentMetricsPorts.set(id, agents[index]!));
+    for (const [index, { id }] of this.#setup.hospitals.entries()) this.agentMetricsPorts.set(id, agents[index]!);
     this.#say("coordinator: certificate authority, certificates, keys");
     const ports = ["--port", String(main), "--enrol-port", String(enrol), "--metrics-port", String(metrics)];
     await mustRun(commands.consilium, [

@@ -30,7 +30,8 @@ const mix = (a: Rgb, b: Rgb, share: number): Rgb => [
   a[1] + (b[1] - a[1]) * share,
   a[2] + (b[2] - a[2]) * share,
 ];
-const smoothStep = (edge: number, softness: number, value: number): number => 1 / (1 + Math.exp((value - edge) / softness));
+const smoothStep = (edge: number, softness: number, value: number): number =>
+  1 / (1 + Math.exp((value - edge) / softness));
 
 function lesion(random: Random, irregular: boolean): Painting {
   const skin: Rgb = [0.85 - 0.25 * random.uniform(), 0.65 - 0.2 * random.uniform(), 0.55 - 0.2 * random.uniform()];
@@ -62,7 +63,11 @@ function radiograph(random: Random, opacity: boolean): Painting {
   const ribs = 9 + 3 * random.uniform();
   const texture = waves(random, 12);
   const lungSide = random.uniform() < 0.5 ? -1 : 1;
-  const spot = { x: lungSide * (0.35 + 0.15 * random.uniform()), y: 0.6 * (random.uniform() - 0.5), r: 0.12 + 0.1 * random.uniform() };
+  const spot = {
+    x: lungSide * (0.35 + 0.15 * random.uniform()),
+    y: 0.6 * (random.uniform() - 0.5),
+    r: 0.12 + 0.1 * random.uniform(),
+  };
   return (x, y) => {
     const across = x - shift + tilt * y;
     const lung = Math.max(...[-1, 1].map((s) => smoothStep(1, 0.08, Math.hypot((across - s * 0.42) / 0.34, y / 0.75))));
@@ -135,7 +140,9 @@ export async function drawPhantoms(options: PhantomOptions): Promise<void> {
       const second = random.integer(2) === 1;
       const file = `images/${hospital}-${String(index).padStart(4, "0")}.png`;
       const pixels = expose(style.paint(random, second), cast, random);
-      await sharp(pixels, { raw: { width: side, height: side, channels: 3 } }).png().toFile(join(options.directory, file));
+      await sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
+        .png()
+        .toFile(join(options.directory, file));
       const split = index < options.trainPerHospital ? "train" : "test";
       rows.push(`${file},${style.name}-${style.classes[second ? 1 : 0]},${split},${hospital}`);
     }

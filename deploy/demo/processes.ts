@@ -19,7 +19,11 @@ export interface Finished {
 }
 
 /** Runs one command to its end. `inherit` lets it draw on this terminal. */
-export function runCommand(script: string, args: readonly string[], options: { inherit?: boolean } = {}): Promise<Finished> {
+export function runCommand(
+  script: string,
+  args: readonly string[],
+  options: { inherit?: boolean } = {},
+): Promise<Finished> {
   return new Promise((resolveRun, reject) => {
     const child = spawn(process.execPath, [script, ...args], {
       stdio: options.inherit ? ["ignore", "inherit", "inherit"] : ["ignore", "pipe", "pipe"],
@@ -49,7 +53,11 @@ export class Daemon {
   readonly child: ChildProcess;
   readonly #ended: Promise<number | null>;
 
-  constructor(script: string, args: readonly string[], options: { logPath: string; environment?: Readonly<Record<string, string>> }) {
+  constructor(
+    script: string,
+    args: readonly string[],
+    options: { logPath: string; environment?: Readonly<Record<string, string>> },
+  ) {
     this.child = spawn(process.execPath, [script, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...options.environment },

@@ -1,3 +1,4 @@
+import { randomFor } from "@consilium/shared/random.js";
 import { type Tensor, tf } from "@consilium/site-agent/model/tf.js";
 import { expect } from "vitest";
 
@@ -6,6 +7,16 @@ export function wave(shape: readonly number[], shift: number, scale = 1): Tensor
   const size = shape.reduce((product, extent) => product * extent, 1);
   const values = Float32Array.from({ length: size }, (_, index) => scale * Math.sin(0.7 * index + shift));
   return tf.tensor(values, [...shape]);
+}
+
+/** Standard normal values that depend on the seed alone. */
+export function noise(shape: readonly number[], seed: number): Tensor {
+  const random = randomFor("noise", seed);
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  return tf.tensor(
+    Float32Array.from({ length: size }, () => random.normal()),
+    [...shape],
+  );
 }
 
 export function expectClose(actual: Tensor | ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-5): void {

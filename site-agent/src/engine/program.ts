@@ -14,8 +14,11 @@ export interface Program {
 
 /** A program that is ready to run. */
 export interface CompiledProgram {
-  /** @throws ConsiliumError "internal" when an input is missing or has another shape or type than the program says. */
-  run(inputs: HostTensors): Promise<HostTensors>;
+  /**
+   * @param into outputs to write in place and return, by name; must not overlap the inputs. The others are new.
+   * @throws ConsiliumError "internal" when an input is missing or has another shape or type than the program says.
+   */
+  run(inputs: HostTensors, into?: HostTensors): Promise<HostTensors>;
   release(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-import type { Scalar } from "@tensorflow/tfjs";
 import type { Random } from "@consilium/shared/random.js";
+import type { Scalar } from "@tensorflow/tfjs";
 import type { HostTensors, NamedTensors, TensorSpecs } from "../model/tensors.js";
 
 /** What a method asks of the data pipeline for every image. */

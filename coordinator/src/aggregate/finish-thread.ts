@@ -1,0 +1,34 @@
+import { Worker } from "node:worker_threads";
+import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import { type FinishReport, unwrapReport } from "./finish-report.js";
+import { type FinishedRound, type FinishJob, finishRound } from "./finish-round.js";
+
+const compiled = import.meta.url.endsWith(".js");
+const entry = new URL("./finish-thread-entry.js", import.meta.url);
+
+/**
+ * `finishRound` on a thread of its own, so that the coordinator keeps answering. Uncompiled sources cannot be loaded
+ * by a thread; from those it runs on the calling one, giving way between blocks.
+ * @throws what `finishRound` throws; AbortedError when the signal fires; ConsiliumError "internal" when the thread dies
+ */
+export async function finishInThread(job: FinishJob, signal?: AbortSignal): Promise<FinishedRound> {
+  if (signal?.aborted) throw new AbortedError();
+  if (!compiled) return finishRound(job);
+  return unwrapReport(await reportOf(new Worker(entry, { workerData: job }), signal));
+}
+
+function reportOf(thread: Worker, signal: AbortSignal | undefined): Promise<FinishReport> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      void thread.terminate();
+      reject(new AbortedError());
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    thread.once("message", (report: FinishReport) => resolve(report));
+    thread.once("error", (thrown) => reject(asConsiliumError(thrown)));
+    thread.once("exit", (code) => {
+      signal?.removeEventListener("abort", onAbort);
+      reject(new ConsiliumError("internal", `the thread that sums a round ended with code ${code} and no result`));
+    });
+  });
+}

@@ -1,0 +1,74 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { addMask, addWords, subtractMask } from "@consilium/shared/secagg/mask.js";
+import type { PairwiseMask } from "@consilium/shared/secagg/masked-upload.js";
+import { readExactly } from "../checkpoint/reader.js";
+
+/** 4 MiB of each vector at a time, however many sites and parameters there are. */
+export const blockWords = 2 ** 20;
+
+export interface SpooledVector {
+  readonly siteId: string;
+  readonly path: string;
+}
+
+async function openVector({ siteId, path }: SpooledVector, words: number): Promise<FileHandle> {
+  const file = await open(path, "r").catch((cause: unknown) => {
+    throw new ConsiliumError("storage", `cannot open the masked vector of site ${siteId}`, { cause });
+  });
+  const { size } = await file.stat();
+  if (size === 4 * words) return file;
+  await file.close();
+  throw new ConsiliumError("update-invalid", `the masked vector of site ${siteId} has ${size} bytes, not ${4 * words}`);
+}
+
+/** The sum of masked vectors modulo 2^32, less the masks that are left in it, read by ranges. */
+export class UnmaskedSum {
+  readonly #files: readonly FileHandle[];
+  readonly #masks: readonly PairwiseMask[];
+  readonly #incoming = new Int32Array(blockWords);
+  readonly #sums = new Int32Array(blockWords);
+
+  private constructor(files: readonly FileHandle[], masks: readonly PairwiseMask[]) {
+    this.#files = files;
+    this.#masks = masks;
+  }
+
+  /** @throws ConsiliumError "storage", or "update-invalid" for a vector of another length */
+  static async open(
+    vectors: readonly SpooledVector[],
+    words: number,
+    masks: readonly PairwiseMask[],
+  ): Promise<UnmaskedSum> {
+    const files: FileHandle[] = [];
+    try {
+      for (const vector of vectors) files.push(await openVector(vector, words));
+      return new UnmaskedSum(files, masks);
+    } catch (error) {
+      for (const file of files) await file.close();
+      throw error;
+    }
+  }
+
+  /** Words [first, first + count) as signed sums, count at most `blockWords`. Valid until the next call. */
+  async range(first: number, count: number): Promise<Int32Array> {
+    const sums = this.#sums.subarray(0, count).fill(0);
+    const incoming = this.#incoming.subarray(0, count);
+    const bytes = new Uint8Array(incoming.buffer, 0, incoming.byteLength);
+    for (const file of this.#files) {
+      await readExactly(file, bytes, 4 * first);
+      addWords(sums, incoming, 0);
+    }
+    const words = new Uint32Array(sums.buffer, 0, count);
+    for (const { key, sign } of this.#masks) {
+      if (sign === 1) subtractMask(words, { key, firstWord: first });
+      else addMask(words, { key, firstWord: first });
+    }
+    return sums;
+  }
+
+  async close(): Promise<void> {
+    for (const { key } of this.#masks) key.fill(0);
+    for (const file of this.#files) await file.close();
+  }
+}

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { createReadStream, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { CheckpointWriter, checkpointName, type StoredCheckpoint, unfinishedPrefix } from "./writer.js";
+
+const digestPattern = /^[0-9a-f]{64}$/;
+const writeValues = 2 ** 20;
+
+/** A directory of checkpoints, each a safetensors file named after the SHA-256 of its bytes. One process owns it. */
+export class CheckpointStore {
+  readonly directory: string;
+
+  /** Creates the directory and removes what a process left unfinished. */
+  constructor(directory: string) {
+    this.directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(directory)) {
+      if (name.startsWith(unfinishedPrefix)) rmSync(join(directory, name), { force: true });
+    }
+  }
+
+  /** @throws ConsiliumError "not-found" for text that is no digest */
+  pathOf(digest: string): string {
+    if (!digestPattern.test(digest)) {
+      throw new ConsiliumError("not-found", `${JSON.stringify(digest)} is no checkpoint digest`);
+    }
+    return join(this.directory, checkpointName(digest));
+  }
+
+  async has(digest: string): Promise<boolean> {
+    return (await this.#sizeOf(digest)) !== undefined;
+  }
+
+  /**
+   * The checkpoint after reading it whole.
+   * @throws ConsiliumError "not-found", or "digest-mismatch" when the bytes are not those of its name
+   */
+  async open(digest: string): Promise<StoredCheckpoint> {
+    const path = this.pathOf(digest);
+    const bytes = await this.#sizeOf(digest);
+    if (bytes === undefined) throw new ConsiliumError("not-found", `there is no checkpoint ${digest}`);
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash);
+    if (hash.digest("hex") !== digest) {
+      throw new ConsiliumError("digest-mismatch", `the checkpoint ${path} was damaged on disk`, {
+        remedy: "restore the file from a backup, or resume the run from an earlier checkpoint",
+      });
+    }
+    return { digest, path, bytes };
+  }
+
+  /** Stores the vector that a run begins with. The same arguments give the same digest. */
+  async writeInitial(
+    layout: ParameterLayout,
+    vector: Float32Array,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<StoredCheckpoint> {
+    if (vector.length !== layout.dimension) {
+      throw new ConsiliumError("internal", `${vector.length} values for a layout of ${layout.dimension}`);
+    }
+    const writer = await CheckpointWriter.begin(this.directory, { tensors: layout.parameters, metadata });
+    try {
+      for (let first = 0; first < vector.length; first += writeValues) {
+        await writer.write(vector.subarray(first, first + writeValues));
+      }
+      return await writer.commit();
+    } finally {
+      await writer.discard();
+    }
+  }
+
+  async remove(digest: string): Promise<void> {
+    await rm(this.pathOf(digest), { force: true });
+  }
+
+  async #sizeOf(digest: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.pathOf(digest))).size;
+    } catch {
+      return undefined;
+    }
+  }
+}

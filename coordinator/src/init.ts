@@ -1,0 +1,121 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { parseYaml } from "@consilium/shared/config/load-yaml.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { type CertificateAuthority, createAuthority } from "@consilium/shared/identity/certificate-authority.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { saveTlsBundle, writePrivateFile, writePublicFile } from "@consilium/shared/identity/key-files.js";
+import type { Role } from "@consilium/shared/identity/peer-identity.js";
+import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
+import { coordinatorConfigSchema, homePaths } from "./config.js";
+
+export interface InitOptions {
+  readonly home: string;
+  readonly federation: string;
+  /** Name or address that sites dial; loopback unless given. */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly enrolPort?: number | undefined;
+  readonly metricsPort?: number | undefined;
+}
+
+export interface InitReport {
+  readonly home: string;
+  readonly operatorProfile: string;
+  readonly researcherProfile: string;
+}
+
+const dayMs = 24 * 3_600_000;
+const coordinatorValidMs = 2 * 365 * dayMs;
+const personValidMs = 365 * dayMs;
+
+/**
+ * Makes a federation: certificate authority, coordinator certificate, plan key, credentials for the command line.
+ * @throws ConsiliumError "already-exists" when the directory holds a federation, "config-invalid" for unfit options.
+ */
+export async function initCoordinator(options: InitOptions): Promise<InitReport> {
+  const home = resolve(options.home);
+  const paths = homePaths(home);
+  if (existsSync(paths.config) || existsSync(paths.authority)) {
+    throw new ConsiliumError("already-exists", `${home} already holds a federation`, {
+      remedy: "start it with 'consilium coordinator serve', or choose another --home",
+    });
+  }
+  const text = configText(options);
+  const config = parseYaml(text, coordinatorConfigSchema, "options");
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const authority = await createAuthority({ directory: paths.authority, federation: config.federation });
+  const address = dialAddress(config.publicHost, config.listen.port);
+  await Promise.all([
+    issueCoordinator(authority, config.publicHost, paths.tls),
+    issuePerson(authority, { role: "operator", address }, paths.operator),
+    issuePerson(authority, { role: "researcher", address }, paths.researcher),
+    IdentityKey.generate().save(paths.planKey),
+  ]);
+  // Written last: with it, the directory is complete.
+  await writePublicFile(paths.config, text);
+  return { home, operatorProfile: paths.operator, researcherProfile: paths.researcher };
+}
+
+async function issueCoordinator(authority: CertificateAuthority, host: string, directory: string): Promise<void> {
+  const key = await generateTlsKey();
+  const isAddress = isIP(host) !== 0;
+  const { certificatePem } = authority.issueLeaf({
+    identity: { federation: authority.federation, role: "coordinator", id: "coordinator" },
+    publicKeyPem: key.publicKeyPem,
+    validForMs: coordinatorValidMs,
+    dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
+    ipAddresses: [...new Set([...(isAddress ? [host] : []), "127.0.0.1"])],
+  });
+  const { certificatePem: caPem } = authority;
+  await saveTlsBundle(directory, { caPem, certPem: certificatePem, keyPem: key.privateKeyPem });
+}
+
+/** A folder that the command line can use as it is: certificate, key, CA, and where the coordinator is. */
+async function issuePerson(
+  authority: CertificateAuthority,
+  { role, address }: { role: Role; address: string },
+  directory: string,
+): Promise<void> {
+  const { federation } = authority;
+  const key = await generateTlsKey();
+  const { certificatePem } = authority.issueLeaf({
+    identity: { federation, role, id: role },
+    publicKeyPem: key.publicKeyPem,
+    validForMs: personValidMs,
+  });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writePrivateFile(join(directory, "key.pem"), key.privateKeyPem);
+  await writePublicFile(join(directory, "cert.pem"), certificatePem);
+  await writePublicFile(join(directory, "ca.pem"), authority.certificatePem);
+  await writePublicFile(join(directory, "profile.yaml"), `address: "${address}"\nfederation: ${federation}\n`);
+}
+
+function dialAddress(host: string, port: number): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function configText(options: InitOptions): string {
+  const { federation, host = "localhost", port = 7700, enrolPort = 7701, metricsPort = 7790 } = options;
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  return `# Settings of this federation's coordinator. Unknown keys are errors.
+federation: ${JSON.stringify(federation)}
+listen:
+  # 0.0.0.0 is every network of this machine, 127.0.0.1 this machine alone.
+  host: ${isLoopback ? "127.0.0.1" : "0.0.0.0"}
+  # For sites, researchers and operators. Every connection has a certificate.
+  port: ${port}
+  # For invited sites that have no certificate yet.
+  enrolPort: ${enrolPort}
+# What sites dial. It is in the coordinator's certificate.
+publicHost: ${JSON.stringify(host)}
+metrics:
+  host: 127.0.0.1
+  port: ${metricsPort}
+retention:
+  # How many rounds of a run keep their checkpoint, or all.
+  checkpoints: all
+`;
+}

@@ -1,0 +1,102 @@
+import type { ErrorCode } from "@consilium/shared/errors.js";
+import type { Telemetry } from "@consilium/shared/telemetry.js";
+import type { RoundObserver } from "./round/ports.js";
+
+export interface CoordinatorMetrics {
+  /** What the rounds report. */
+  readonly observer: RoundObserver;
+  rejected(method: string, code: ErrorCode): void;
+  answered(method: string, code: ErrorCode | "ok" | "cancelled", durationMs: number): void;
+  attachedSites(count: number): void;
+}
+
+/** From a stage among test sites to a night of training. */
+const stageBuckets = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600];
+const callBuckets = [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600];
+
+/** Every metric of the coordinator. None is labelled by site: who does what is the sites' own affair. */
+export function createMetrics(telemetry: Telemetry): CoordinatorMetrics {
+  return { observer: roundMetrics(telemetry), ...callMetrics(telemetry), ...siteMetrics(telemetry) };
+}
+
+function roundMetrics(telemetry: Telemetry): RoundObserver {
+  const rounds = telemetry.counter({
+    name: "consilium_coordinator_rounds_total",
+    help: "Attempts at rounds that ended, by outcome.",
+    labels: ["outcome"],
+  });
+  const participants = telemetry.gauge({
+    name: "consilium_coordinator_round_participants",
+    help: "Sites in the newest round: selected while it runs, in the sum once it is committed.",
+  });
+  const drops = telemetry.counter({
+    name: "consilium_coordinator_site_drops_total",
+    help: "Sites that left an attempt, by reason.",
+    labels: ["reason"],
+  });
+  const uploads = telemetry.counter({
+    name: "consilium_coordinator_upload_bytes_total",
+    help: "Masked bytes received from sites.",
+  });
+  const stages = telemetry.histogram({
+    name: "consilium_coordinator_stage_duration_seconds",
+    help: "How long a stage of a round took until it closed.",
+    labels: ["stage"],
+    buckets: stageBuckets,
+  });
+  const loss = telemetry.gauge({
+    name: "consilium_coordinator_round_loss",
+    help: "Training loss of the newest committed round, mean over the cohort's images.",
+  });
+  const progress = telemetry.gauge({
+    name: "consilium_coordinator_run_progress_ratio",
+    help: "Share of the active run's rounds that are committed.",
+  });
+  return {
+    roundEnded: (outcome) => rounds.inc({ outcome }),
+    roundCommitted: (facts) => {
+      loss.set(facts.loss);
+      participants.set(facts.participants);
+      progress.set(facts.progress);
+    },
+    cohortSelected: (count) => participants.set(count),
+    stageClosed: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
+    siteDropped: (reason) => drops.inc({ reason }),
+    uploadStored: (bytes) => uploads.inc(bytes),
+  };
+}
+
+function callMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "rejected" | "answered"> {
+  const rejected = telemetry.counter({
+    name: "consilium_coordinator_rejected_inputs_total",
+    help: "Calls and connections that were refused, by method and error code.",
+    labels: ["method", "code"],
+  });
+  const durations = telemetry.histogram({
+    name: "consilium_coordinator_call_duration_seconds",
+    help: "How long calls took; a stage's call lasts until the stage closes.",
+    labels: ["method", "outcome"],
+    buckets: callBuckets,
+  });
+  return {
+    rejected: (method, code) => rejected.inc({ method: shortMethod(method), code }),
+    answered: (method, outcome, durationMs) =>
+      durations.observe({ method: shortMethod(method), outcome }, durationMs / 1000),
+  };
+}
+
+function siteMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "attachedSites"> {
+  const attached = telemetry.gauge({
+    name: "consilium_coordinator_attached_sites",
+    help: "Sites with an open stream.",
+  });
+  return { attachedSites: (count) => attached.set(count) };
+}
+
+/** Paths come from callers, who must not be able to make a new time series with each call. */
+function shortMethod(path: string): string {
+  if (path === "tls") return path;
+  return /^\/consilium\.v1\.[A-Za-z]{1,40}\/[A-Za-z]{1,40}$/.test(path)
+    ? path.slice("/consilium.v1.".length)
+    : "unknown";
+}

@@ -1,0 +1,60 @@
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { planContext } from "@consilium/shared/protocol.js";
+import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import type { RunStore } from "../store/run-store.js";
+import type { UploadSpool } from "../store/upload-spool.js";
+import type { MessageCodec } from "./ports.js";
+import type { Aggregate, Aggregating } from "./state.js";
+
+export interface AggregationSources {
+  readonly store: RunStore;
+  readonly spool: UploadSpool;
+  readonly checkpoints: CheckpointStore;
+  readonly codec: MessageCodec;
+  readonly layout: ParameterLayout;
+  readonly config: RunConfig;
+}
+
+/** Collects what the sites of an attempt sent; a function of stored things, so a restart collects the same. */
+export function finishJob(
+  sources: AggregationSources,
+  { key, survivors, sharers, advertisers }: Aggregating,
+  { planBody, parentDigest }: { planBody: Uint8Array; parentDigest: string },
+): FinishJob {
+  const { store, spool, checkpoints, codec, layout, config } = sources;
+  const { tensorClips, weightCap, lanes, colluders } = codec.decodePlan(planBody);
+  const adverts = store.listMessages(key, "advertise").filter(({ siteId }) => advertisers.includes(siteId));
+  const uploads = store.listUploads(key).filter(({ siteId }) => survivors.includes(siteId));
+  const reveals = store.listMessages(key, "unmask").filter(({ siteId }) => survivors.includes(siteId));
+  return {
+    ...{ key, tensorClips, weightCap, lanes, colluders, sharers, survivors },
+    context: Buffer.from(planContext(planBody)).toString("hex"),
+    layout,
+    adverts: adverts.map(({ bytes }) => codec.decodeAdvert(bytes)),
+    uploads: uploads.map((upload) => ({ siteId: upload.siteId, path: spool.pathOf(upload) })),
+    reveals: reveals.map(({ siteId, bytes }) => ({ fromSite: siteId, reveals: codec.decodeReveals(bytes) })),
+    previousCheckpointPath: checkpoints.pathOf(parentDigest),
+    previousDigest: parentDigest,
+    outputDirectory: checkpoints.directory,
+    serverOptimizer: config.aggregation.serverOptimizer,
+    metadata: checkpointMetadata(config),
+  };
+}
+
+/** What a reader needs to rebuild the model, in every checkpoint of a run. */
+export function checkpointMetadata(config: RunConfig): Record<string, string> {
+  return {
+    format: "consilium-checkpoint-1",
+    name: config.name,
+    method: config.method.name,
+    architecture: config.model.architecture,
+    config: canonicalJson(config),
+  };
+}
+
+export function aggregateOf({ digest, lanes, deltaNorm }: FinishedRound): Aggregate {
+  return { checkpointDigest: digest, ...lanes, deltaNorm };
+}

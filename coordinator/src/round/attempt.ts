@@ -1,0 +1,64 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { planSignatureLabel, type RoundKey } from "@consilium/shared/protocol.js";
+import type { AttemptRow } from "../store/run-store.js";
+import { buildPlan } from "./plan.js";
+import type { MessageCodec, SignedPlan } from "./ports.js";
+import { type RuleTimes, rulesOf } from "./rules.js";
+import type { Exclusion, RoundState, Selecting } from "./state.js";
+
+/** The beginning of an attempt, and its form on disk. */
+
+export interface AttemptStart {
+  readonly key: RoundKey;
+  readonly nowMs: number;
+  readonly roundStartedAtMs: number;
+  readonly notBeforeMs: number;
+  readonly settleAtMs: number;
+  readonly failures: number;
+  readonly excluded: Readonly<Record<string, Exclusion>>;
+  readonly present: readonly string[];
+  readonly awaited: readonly string[];
+}
+
+export function beginSelecting(start: AttemptStart, config: RunConfig, times: RuleTimes): Selecting {
+  const { nowMs, ...facts } = start;
+  return { kind: "selecting", rules: rulesOf(config, times), stageStartedAtMs: nowMs, ...facts };
+}
+
+export interface PlanSource {
+  readonly federation: string;
+  readonly config: RunConfig;
+  readonly layout: ParameterLayout;
+  readonly codec: MessageCodec;
+  readonly sign: (message: Uint8Array) => Uint8Array;
+}
+
+/** The plan's bytes are made once and stored: masks are bound to them, so a restart must repeat them exactly. */
+export function signPlan(
+  { codec, sign, ...facts }: PlanSource,
+  key: RoundKey,
+  parent: { readonly digest: string; readonly bytes: number },
+): SignedPlan {
+  const checkpoint = { digest: new Uint8Array(Buffer.from(parent.digest, "hex")), bytes: parent.bytes };
+  const body = codec.encodePlan(buildPlan({ ...facts, key, checkpoint }));
+  return { body, signature: sign(Buffer.concat([Buffer.from(planSignatureLabel), body])) };
+}
+
+export function attemptRow(state: RoundState, plan: SignedPlan, parentDigest: string): AttemptRow {
+  return {
+    key: state.key,
+    kind: state.kind,
+    stateJson: JSON.stringify(state),
+    planBody: plan.body,
+    planSignature: plan.signature,
+    parentDigest,
+    recordJson: null,
+  };
+}
+
+/** The store gives back what `attemptRow` and the driver wrote; nobody else writes there. */
+export function storedState(row: AttemptRow): RoundState {
+  const state: RoundState = JSON.parse(row.stateJson);
+  return state;
+}

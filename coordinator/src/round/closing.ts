@@ -1,0 +1,72 @@
+import { abort } from "./ending.js";
+import { judgeStage, viewStage } from "./stage.js";
+import type { AbortReason, Effect, Member, Members, RunningState, StageState, Transition } from "./state.js";
+
+/** Closes a stage when it is time, and opens the next. */
+
+const abortReason: Record<StageState["kind"], AbortReason> = {
+  training: "too-few-sites",
+  sharing: "too-few-shares",
+  uploading: "too-few-uploads",
+  unmasking: "too-few-reveals",
+};
+
+export function tryClose(state: StageState, nowMs: number): Transition {
+  const verdict = judgeStage(state, nowMs);
+  switch (verdict.kind) {
+    case "wait":
+      return { state, effects: [{ kind: "set-timer", atMs: verdict.untilMs }] };
+    case "abort":
+      return abort(state, abortReason[state.kind], nowMs);
+    case "close":
+      return close(state, { ...verdict, nowMs });
+  }
+}
+
+interface Closing {
+  readonly late: readonly string[];
+  readonly reason: "deadline" | "detached";
+  readonly nowMs: number;
+}
+
+function close(state: StageState, { late, reason, nowMs }: Closing): Transition {
+  const { done } = viewStage(state);
+  // In the last stage the late sites' vectors are in the sum, so they stay and get the result.
+  const members = state.kind === "unmasking" ? state.members : dropLate(state.members, late, reason);
+  const next = open({ ...state, members }, done, nowMs);
+  const dropped: Effect[] = late.map((siteId) => ({ kind: "site-dropped", siteId, reason }));
+  const durationMs = nowMs - state.stageStartedAtMs;
+  return {
+    state: next,
+    effects: [
+      { kind: "stage-closed", stage: state.kind, durationMs },
+      ...dropped,
+      ...(late.length > 0 && state.kind !== "unmasking" ? [{ kind: "withdraw" as const, sites: late, reason }] : []),
+      { kind: "answer-waiters" },
+      next.kind === "aggregating"
+        ? { kind: "start-aggregation" }
+        : { kind: "set-timer", atMs: nowMs + state.rules.stageWindowMs },
+    ],
+  };
+}
+
+function open(state: StageState, done: readonly string[], nowMs: number): RunningState {
+  const times = { stageStartedAtMs: nowMs, deadlineMs: nowMs + state.rules.stageWindowMs };
+  switch (state.kind) {
+    case "training":
+      return { ...state, ...times, kind: "sharing", advertisers: done };
+    case "sharing":
+      return { ...state, ...times, kind: "uploading", sharers: done };
+    case "uploading":
+      return { ...state, ...times, kind: "unmasking", survivors: done };
+    case "unmasking": {
+      const { deadlineMs: _over, ...rest } = state;
+      return { ...rest, kind: "aggregating", stageStartedAtMs: nowMs };
+    }
+  }
+}
+
+function dropLate(members: Members, late: readonly string[], reason: "deadline" | "detached"): Members {
+  const dropped = (member: Member): Member => ({ ...member, status: { kind: "dropped", reason } });
+  return { ...members, ...Object.fromEntries(late.map((site) => [site, dropped(members[site]!)])) };
+}

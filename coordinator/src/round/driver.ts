@@ -1,0 +1,360 @@
+import { statSync } from "node:fs";
+import type { Clock } from "@consilium/shared/clock.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { AbortedError, asConsiliumError, unreachable } from "@consilium/shared/errors.js";
+import type { Logger } from "@consilium/shared/log.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import type { RoundKey } from "@consilium/shared/protocol.js";
+import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import { failpoint } from "../failpoint.js";
+import { UnmaskFailedError } from "../secagg/reconstruct.js";
+import type { SiteRegistry } from "../sites/registry.js";
+import type { AttemptRow, RunRow, RunStore, StageMessage, StageName, UploadRow } from "../store/run-store.js";
+import type { UploadSpool } from "../store/upload-spool.js";
+import { aggregateOf, finishJob } from "./aggregation.js";
+import { attemptRow, beginSelecting, signPlan, storedState } from "./attempt.js";
+import type { Outcome } from "./outcomes.js";
+import type { MessageCodec, RoundObserver, SignedPlan, SiteTransport } from "./ports.js";
+import { committedRounds } from "./progress.js";
+import type { RuleTimes } from "./rules.js";
+import { parseStoredConfig } from "./run-file.js";
+import { type Effect, type Exclusion, isOut, isOver, type RoundEvent, type RoundState } from "./state.js";
+import { stepOf } from "./step.js";
+import { transition } from "./transition.js";
+import { Waiters } from "./waiters.js";
+
+export interface DriverOptions {
+  readonly federation: string;
+  readonly store: RunStore;
+  readonly spool: UploadSpool;
+  readonly checkpoints: CheckpointStore;
+  readonly registry: SiteRegistry;
+  readonly transport: SiteTransport;
+  readonly codec: MessageCodec;
+  readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly finish: (job: FinishJob, signal: AbortSignal) => Promise<FinishedRound>;
+  readonly observer: RoundObserver;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly times: RuleTimes;
+  /** Rounds whose checkpoints are kept, besides the run's first. */
+  readonly keepCheckpoints: number | "all";
+}
+
+/** What the queue of runs hears from the driver of the one that is active. */
+export interface DriverListener {
+  /** Something that researchers see has changed. */
+  changed(): void;
+  /** The run is completed, paused or stopped. */
+  ended(): void;
+}
+
+interface Attempt {
+  readonly state: RoundState;
+  readonly plan: SignedPlan;
+  readonly parentDigest: string;
+}
+
+/** What a site sent with its event; stored in the same transaction as the state that took it. */
+export interface Delivery {
+  readonly message?: StageMessage;
+  readonly upload?: UploadRow;
+}
+
+/**
+ * Takes one run from attempt to attempt until it ends. Every change goes through `transition`; the new state is durable
+ * before anything is done about it, so a process that dies anywhere continues from the last thing it wrote.
+ */
+export class RunDriver {
+  readonly run: RunRow;
+  readonly config: RunConfig;
+  readonly #options: DriverOptions;
+  readonly #listener: DriverListener;
+  readonly #layout: ParameterLayout;
+  readonly #waiters = new Waiters();
+  readonly #closed = new AbortController();
+  #attempt: Attempt | undefined;
+  #cancelTimer: () => void = () => {};
+
+  constructor(run: RunRow, options: DriverOptions, listener: DriverListener) {
+    this.run = run;
+    this.config = parseStoredConfig(run.runId, run.configJson);
+    this.#options = options;
+    this.#listener = listener;
+    this.#layout = parameterLayout(this.config);
+  }
+
+  /** The current attempt's state; undefined before the first. */
+  get state(): RoundState | undefined {
+    return this.#attempt?.state;
+  }
+
+  /** Goes on where the run stands. `recovered` says that an earlier process was at it. */
+  start({ recovered }: { recovered: boolean }): void {
+    const row = this.#options.store.newestAttempt(this.run.runId);
+    if (row === undefined) this.#beginFirst();
+    else this.#continue(row, recovered);
+  }
+
+  #continue(row: AttemptRow, recovered: boolean): void {
+    const state = storedState(row);
+    this.#attempt = {
+      state,
+      plan: { body: row.planBody, signature: row.planSignature },
+      parentDigest: row.parentDigest,
+    };
+    if (state.kind === "committed") {
+      this.#afterCommit(state.key, state.excluded);
+    } else if (state.kind !== "aborted") {
+      this.apply({ kind: "recovered" });
+    } else if (recovered && state.next.kind === "retry") {
+      this.#clean(state.key);
+      this.#beginNext(state, state.next.notBeforeMs);
+    } else {
+      this.#clean(state.key);
+      // A person resumed the run: earlier failures and refusals no longer count.
+      this.#beginNext({ ...state, failures: 0, excluded: {} }, 0);
+    }
+  }
+
+  /** Moves the attempt on. @throws when the store fails, in which case nothing has changed. */
+  apply(event: RoundEvent, delivery: Delivery = {}): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined || this.#closed.signal.aborted) return;
+    const { clock, store } = this.#options;
+    const { state, effects } = transition(attempt.state, event, clock.now());
+    if (state !== attempt.state) {
+      const stage = delivery.message?.stage ?? (delivery.upload === undefined ? undefined : "upload");
+      if (stage !== undefined) failpoint(`${stage}/before-persist`);
+      if (state.kind === "committed") failpoint("commit/before");
+      const isLast = state.key.round >= this.config.rounds;
+      store.advance(stepOf(state, { ...delivery, parentDigest: attempt.parentDigest, isLast, nowMs: clock.now() }));
+      if (stage !== undefined) failpoint(`${stage}/after-persist`);
+      if (state.kind === "committed") failpoint("commit/after");
+      this.#attempt = { ...attempt, state };
+    }
+    for (const effect of effects) this.#perform(effect);
+    if (state !== attempt.state) this.#listener.changed();
+  }
+
+  /** Waits until the stage has an outcome for the site. */
+  outcome(siteId: string, stage: StageName, signal: AbortSignal): Promise<Outcome> {
+    return this.#waiters.wait(this.#attempt!.state, { siteId, stage }, signal);
+  }
+
+  /** The plan that a site which attaches now should work on. */
+  planFor(siteId: string): SignedPlan | undefined {
+    if (this.#attempt === undefined) return undefined;
+    const { state, plan } = this.#attempt;
+    if (state.kind === "selecting" || isOver(state)) return undefined;
+    const member = state.members[siteId];
+    return member === undefined || isOut(member.status) ? undefined : plan;
+  }
+
+  /** The current plan's bytes and parent, for checks of what sites send. */
+  get plan(): SignedPlan | undefined {
+    return this.#attempt?.plan;
+  }
+
+  get layout(): ParameterLayout {
+    return this.#layout;
+  }
+
+  /** Lets go of timers and waiting calls; the state stays as it is on disk. */
+  close(): void {
+    this.#closed.abort();
+    this.#cancelTimer();
+    this.#waiters.failAll(new AbortedError("the coordinator is stopping"));
+  }
+
+  #perform(effect: Effect): void {
+    const { transport, observer } = this.#options;
+    const { state, plan } = this.#attempt!;
+    switch (effect.kind) {
+      case "offer-plan":
+        if (state.kind === "training") observer.cohortSelected(Object.keys(state.members).length);
+        for (const site of effect.sites) transport.offer(site, plan);
+        break;
+      case "withdraw":
+        for (const site of effect.sites) transport.withdraw(site, { key: state.key, reason: effect.reason });
+        break;
+      case "answer-waiters":
+        this.#waiters.answer(state);
+        break;
+      case "set-timer":
+        this.#setTimer(effect.atMs);
+        break;
+      case "start-aggregation":
+        this.#startAggregation();
+        break;
+      case "stage-closed":
+        this.#stageClosed(effect);
+        break;
+      case "site-dropped":
+        observer.siteDropped(effect.reason);
+        this.#note("site-dropped", { siteId: effect.siteId, reason: effect.reason });
+        break;
+      default:
+        this.#performEnd(effect);
+    }
+  }
+
+  #performEnd(effect: Extract<Effect, { kind: "round-committed" | "next-attempt" | "pause-run" | "stop-run" }>): void {
+    const { state } = this.#attempt!;
+    this.#cancelTimer();
+    this.#options.observer.roundEnded(effect.kind === "round-committed" ? "committed" : "aborted");
+    this.#note(effect.kind, "reason" in effect ? { reason: effect.reason } : {});
+    switch (effect.kind) {
+      case "round-committed":
+        this.#observeCommit(state);
+        this.#afterCommit(state.key, state.excluded);
+        break;
+      case "next-attempt":
+        this.#clean(state.key);
+        this.#beginNext(state, effect.notBeforeMs);
+        break;
+      case "pause-run":
+      case "stop-run":
+        this.#clean(state.key);
+        this.#listener.ended();
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #observeCommit(state: RoundState): void {
+    if (state.kind !== "committed") return;
+    this.#options.observer.roundCommitted({
+      loss: state.aggregate.loss,
+      participants: state.survivors.length,
+      progress: state.key.round / this.config.rounds,
+    });
+  }
+
+  #stageClosed({ stage, durationMs }: Extract<Effect, { kind: "stage-closed" }>): void {
+    this.#options.observer.stageClosed(stage, durationMs);
+    this.#note("stage-closed", { stage, durationMs });
+    if (stage !== "aggregating") failpoint(`${messageOf[stage]}/closed`);
+  }
+
+  #setTimer(atMs: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.schedule(atMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.apply({ kind: "deadline-ticked" });
+  }
+
+  #startAggregation(): void {
+    const { state, plan, parentDigest } = this.#attempt!;
+    if (state.kind !== "aggregating") return;
+    this.#cancelTimer();
+    failpoint("aggregate/started");
+    // Rejects only when the store fails, which ends the process: nothing may go on that cannot be written down.
+    void this.#aggregate(state.key, () =>
+      finishJob({ ...this.#options, layout: this.#layout, config: this.config }, state, {
+        planBody: plan.body,
+        parentDigest,
+      }),
+    );
+  }
+
+  async #aggregate(key: RoundKey, job: () => FinishJob): Promise<void> {
+    try {
+      const finished = await this.#options.finish(job(), this.#closed.signal);
+      failpoint("checkpoint/durable");
+      if (!this.#isCurrent(key)) return;
+      this.apply({ kind: "aggregated", aggregate: aggregateOf(finished), blamed: finished.blamed });
+    } catch (thrown) {
+      if (thrown instanceof AbortedError || !this.#isCurrent(key)) return;
+      const { code, message } = asConsiliumError(thrown);
+      this.#options.log.error("aggregation-failed", { runId: key.runId, round: key.round, code, reason: message });
+      const blamed = thrown instanceof UnmaskFailedError ? thrown.suspects : [];
+      this.apply({ kind: "aggregation-failed", code, blamed });
+    }
+  }
+
+  #isCurrent({ round, attempt }: RoundKey): boolean {
+    const state = this.#attempt?.state;
+    return state?.kind === "aggregating" && state.key.round === round && state.key.attempt === attempt;
+  }
+
+  #afterCommit(key: RoundKey, excluded: Readonly<Record<string, Exclusion>>): void {
+    this.#clean(key);
+    this.#prune(key.round);
+    if (key.round >= this.config.rounds) {
+      this.#listener.ended();
+      return;
+    }
+    const nowMs = this.#options.clock.now();
+    this.#begin({ ...key, round: key.round + 1, attempt: 1 }, { roundStartedAtMs: nowMs, failures: 0, excluded });
+  }
+
+  #beginFirst(): void {
+    const nowMs = this.#options.clock.now();
+    const settleAtMs = nowMs + this.#options.times.settleMs;
+    const key = { runId: this.run.runId, round: 1, attempt: 1 };
+    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, settleAtMs });
+  }
+
+  #beginNext({ key, ...lost }: RoundState, notBeforeMs: number): void {
+    const { roundStartedAtMs, failures, excluded } = lost;
+    this.#begin({ ...key, attempt: key.attempt + 1 }, { roundStartedAtMs, failures, excluded, notBeforeMs });
+  }
+
+  #begin(key: RoundKey, facts: AttemptFacts): void {
+    const { registry, clock, times, store, checkpoints } = this.#options;
+    const present = registry.attachedSites();
+    const awaited = registry.enrolledSites().filter((site) => !present.includes(site));
+    const nowMs = clock.now();
+    const begun = { notBeforeMs: 0, settleAtMs: 0, ...facts, key, nowMs, present, awaited };
+    const state = beginSelecting(begun, this.config, times);
+    const parentDigest = store.findRun(this.run.runId)!.checkpointDigest;
+    const parent = { digest: parentDigest, bytes: statSync(checkpoints.pathOf(parentDigest)).size };
+    const plan = signPlan({ ...this.#options, config: this.config, layout: this.#layout }, key, parent);
+    failpoint("plan/before-persist");
+    store.addAttempt(attemptRow(state, plan, parentDigest));
+    failpoint("plan/after-persist");
+    this.#attempt = { state, plan, parentDigest };
+    this.#listener.changed();
+    this.#tick();
+  }
+
+  /** What the sites sent is of no use once an attempt is over. */
+  #clean(key: RoundKey): void {
+    this.#options.store.eraseMessages(key);
+    this.#options.spool.erase(key);
+  }
+
+  #prune(round: number): void {
+    const { keepCheckpoints, store, checkpoints, log } = this.#options;
+    if (keepCheckpoints === "all" || round <= keepCheckpoints) return;
+    const outdated = committedRounds(store, this.run.runId).find((record) => record.round === round - keepCheckpoints);
+    if (outdated === undefined) return;
+    checkpoints.remove(outdated.checkpointDigest).catch((thrown: unknown) => {
+      log.warn("checkpoint-not-removed", { runId: this.run.runId, reason: asConsiliumError(thrown).message });
+    });
+  }
+
+  #note(kind: string, fields: Readonly<Record<string, string | number>>): void {
+    const { store, clock, log } = this.#options;
+    const { runId, round, attempt } = this.#attempt!.state.key;
+    const noted = { runId, round, attempt, ...fields };
+    store.addEvent({ atMs: clock.now(), kind, fields: noted });
+    log.info(kind, noted);
+  }
+}
+
+interface AttemptFacts {
+  readonly roundStartedAtMs: number;
+  readonly failures: number;
+  readonly excluded: Readonly<Record<string, Exclusion>>;
+  readonly notBeforeMs?: number;
+  readonly settleAtMs?: number;
+}
+
+const messageOf = { training: "advertise", sharing: "share", uploading: "upload", unmasking: "unmask" } as const;

@@ -1,0 +1,114 @@
+import { retryDelayMs } from "./rules.js";
+import {
+  type AbortReason,
+  type AfterAbort,
+  type Aggregating,
+  type Effect,
+  type Exclusion,
+  isOut,
+  type Members,
+  type RoundEvent,
+  type RoundState,
+  type RunningState,
+  type Transition,
+} from "./state.js";
+
+/** The ways an attempt ends. */
+
+const reasonText: Record<AbortReason, string> = {
+  "too-few-sites": "too few sites finished training",
+  "too-few-shares": "too few sites shared their keys",
+  "too-few-uploads": "too few sites uploaded",
+  "too-few-reveals": "too few sites helped to unmask",
+  "aggregation-failed": "the sum could not be unmasked or stored",
+  stopped: "stopped",
+};
+
+/** A lost attempt is followed by another, until too many in a row were lost after training. */
+export function abort(state: RunningState, reason: AbortReason, nowMs: number): Transition {
+  const failures = state.kind === "training" ? state.failures : state.failures + 1;
+  if (failures >= state.rules.maxFailures) {
+    const text = `${failures} attempts in a row were lost: ${reasonText[reason]}`;
+    return end({ ...state, failures }, reason, { kind: "pause", reason: text });
+  }
+  const notBeforeMs = nowMs + retryDelayMs(state.key.attempt);
+  return end({ ...state, failures }, reason, { kind: "retry", notBeforeMs });
+}
+
+export function stop(state: Exclude<RoundState, { kind: "committed" | "aborted" }>, reason: string): Transition {
+  return end(state, "stopped", { kind: "stop", reason });
+}
+
+function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {
+  const members: Members = state.kind === "selecting" ? {} : state.members;
+  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded } = state;
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded };
+  return {
+    state: { ...base, kind: "aborted", members, reason, next },
+    effects: [{ kind: "answer-waiters" }, ...effectsOf(next, activeSites(members))],
+  };
+}
+
+/** Sites keep their training through a retry: the next attempt is at the same round, so nothing is withdrawn. */
+function effectsOf(next: AfterAbort, active: readonly string[]): Effect[] {
+  switch (next.kind) {
+    case "retry":
+      return [{ kind: "next-attempt", notBeforeMs: next.notBeforeMs }];
+    case "pause":
+      return [
+        { kind: "withdraw", sites: active, reason: "paused" },
+        { kind: "pause-run", reason: next.reason },
+      ];
+    case "stop":
+      return [
+        { kind: "withdraw", sites: active, reason: "stopped" },
+        { kind: "stop-run", reason: next.reason },
+      ];
+  }
+}
+
+export function commit(
+  state: Aggregating,
+  { aggregate, blamed }: Extract<RoundEvent, { kind: "aggregated" }>,
+  nowMs: number,
+): Transition {
+  const { key, rules, roundStartedAtMs, stageStartedAtMs, members, survivors } = state;
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, members, survivors };
+  const excluded = excludeBlamed(state, blamed);
+  return {
+    state: { ...base, kind: "committed", excluded, aggregate, committedAtMs: nowMs },
+    effects: [
+      { kind: "stage-closed", stage: "aggregating", durationMs: nowMs - stageStartedAtMs },
+      ...blamedEffects(blamed),
+      { kind: "answer-waiters" },
+      { kind: "round-committed" },
+    ],
+  };
+}
+
+/** Sites that gave wrong shares take no part in the next attempt; with them it would fail in the same way. */
+export function failAggregation(
+  state: Aggregating,
+  event: Extract<RoundEvent, { kind: "aggregation-failed" }>,
+  nowMs: number,
+): Transition {
+  // Where half the sites are suspected, nothing says which half is honest, and leaving all out would end the run.
+  const blamed = event.blamed.length * 2 < state.survivors.length ? event.blamed : [];
+  const ended = abort({ ...state, excluded: excludeBlamed(state, blamed) }, "aggregation-failed", nowMs);
+  return { state: ended.state, effects: [...blamedEffects(blamed), ...ended.effects] };
+}
+
+function excludeBlamed(state: Aggregating, blamed: readonly string[]): Readonly<Record<string, Exclusion>> {
+  const exclusion: Exclusion = { reason: "bad-share", detail: `round ${state.key.round}` };
+  return { ...state.excluded, ...Object.fromEntries(blamed.map((site) => [site, exclusion])) };
+}
+
+function blamedEffects(blamed: readonly string[]): Effect[] {
+  return blamed.map((siteId) => ({ kind: "site-dropped", siteId, reason: "bad-share" }));
+}
+
+export function activeSites(members: Members): string[] {
+  return Object.keys(members)
+    .filter((site) => !isOut(members[site]!.status))
+    .sort();
+}

@@ -1,0 +1,71 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import {
+  type DropReason,
+  type KeyAdvert,
+  planContext,
+  type Reveal,
+  type SealedShare,
+} from "@consilium/shared/protocol.js";
+import { verifyAdvert } from "@consilium/shared/secagg/adverts.js";
+import { sameBytes } from "@consilium/shared/secagg/protocol.js";
+import { faultIn } from "../secagg/collect-shares.js";
+
+/** What is wrong with a site's message, and what the site is dropped for. */
+export class MessageFault extends ConsiliumError {
+  readonly reason: DropReason;
+
+  constructor(siteId: string, reason: DropReason, text: string) {
+    super("update-invalid", `the message of site ${siteId} is refused: ${text}`, {
+      remedy: "the site leaves this round; an agent that repeats this should be updated or looked at",
+    });
+    this.reason = reason;
+  }
+}
+
+/** A sealed pair of shares takes about 120 bytes. */
+const maxSealedBytes = 512;
+
+export interface AdvertFacts {
+  readonly planBody: Uint8Array;
+  readonly enrolledKey: Uint8Array;
+  /** Those that are here already. */
+  readonly others: readonly KeyAdvert[];
+}
+
+/** @throws MessageFault unless the advert is the site's own, fresh, and signed by its enrolled identity key. */
+export function checkAdvert(siteId: string, advert: KeyAdvert, { planBody, enrolledKey, others }: AdvertFacts): void {
+  if (advert.siteId !== siteId || !sameBytes(advert.identityPublicKey, enrolledKey)) {
+    throw new MessageFault(siteId, "bad-signature", "the advert names another site or identity key");
+  }
+  try {
+    verifyAdvert(planContext(planBody), advert);
+  } catch {
+    throw new MessageFault(siteId, "bad-signature", "the advert's signature does not hold");
+  }
+  const keysOf = (of: KeyAdvert) => [of.maskPublicKey, of.sealPublicKey, of.selfCommitment];
+  const taken = others.filter((other) => other.siteId !== siteId).flatMap(keysOf);
+  if (keysOf(advert).some((key) => taken.some((other) => sameBytes(key, other)))) {
+    throw new MessageFault(siteId, "bad-message", "the advert repeats a key of another site");
+  }
+}
+
+/** @throws MessageFault unless there is one sealed share for each other advertiser. */
+export function checkShares(siteId: string, shares: readonly SealedShare[], advertisers: readonly string[]): void {
+  const expected = advertisers.filter((site) => site !== siteId);
+  const addressed = new Set(shares.map((share) => share.toSite));
+  const fits =
+    shares.length === expected.length &&
+    expected.every((site) => addressed.has(site)) &&
+    shares.every((share) => share.fromSite === siteId && share.ciphertext.length <= maxSealedBytes);
+  if (!fits) throw new MessageFault(siteId, "bad-share", "not one sealed share for every other site");
+}
+
+/** @throws MessageFault unless there is one share of the right kind about every sharer. */
+export function checkReveals(
+  siteId: string,
+  reveals: readonly Reveal[],
+  { sharers, survivors }: { sharers: readonly string[]; survivors: readonly string[] },
+): void {
+  const fault = faultIn(reveals, sharers, new Set(survivors));
+  if (fault !== undefined) throw new MessageFault(siteId, "bad-share", fault);
+}

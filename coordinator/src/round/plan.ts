@@ -1,0 +1,39 @@
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
+import { laneNames } from "@consilium/shared/secagg/lanes.js";
+import { coordinateClip } from "./clips.js";
+
+export interface PlanFacts {
+  readonly federation: string;
+  readonly key: RoundKey;
+  readonly config: RunConfig;
+  readonly layout: ParameterLayout;
+  readonly checkpoint: { readonly digest: Uint8Array; readonly bytes: number };
+}
+
+/** What an attempt asks of its cohort; a function of the run and the round, never of who takes part. Rounds count from 1. */
+export function buildPlan({ federation, key, config, layout, checkpoint }: PlanFacts): RoundPlan {
+  const firstStep = (key.round - 1) * config.training.stepsPerRound;
+  const clip = coordinateClip(config, firstStep);
+  return {
+    federation,
+    key,
+    runConfigJson: canonicalJson(config),
+    checkpointDigest: checkpoint.digest,
+    checkpointBytes: checkpoint.bytes,
+    layoutDigest: layout.digest,
+    dimension: layout.dimension,
+    tensorClips: layout.parameters.map(() => clip),
+    l2Clip: Math.fround(config.aggregation.l2Clip),
+    weightCap: config.aggregation.weightCap,
+    lanes: [...laneNames],
+    cohortSize: config.cohort.maxSites,
+    colluders: config.cohort.colluders,
+    minCohort: config.cohort.minSites,
+    firstStep,
+    trainingWindowMs: Math.round(config.deadlines.trainingSeconds * 1000),
+    stageWindowMs: Math.round(config.deadlines.stageSeconds * 1000),
+  };
+}

@@ -1,0 +1,34 @@
+import type { DropReason, KeyAdvert, Reveal, RoundKey, RoundPlan, SealedShare } from "@consilium/shared/protocol.js";
+import type { StageState } from "./state.js";
+
+/** The edges of the round: what it needs from the network and tells the metrics. */
+
+export interface SignedPlan {
+  readonly body: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** Reaches sites that are attached; for others it does nothing, as they get the current plan when they attach. */
+export interface SiteTransport {
+  offer(siteId: string, plan: SignedPlan): void;
+  withdraw(siteId: string, withdrawal: { readonly key: RoundKey; readonly reason: string }): void;
+}
+
+/** Between the stored bytes of a message and what it says. */
+export interface MessageCodec {
+  encodePlan(plan: RoundPlan): Uint8Array;
+  decodePlan(body: Uint8Array): RoundPlan;
+  decodeAdvert(bytes: Uint8Array): KeyAdvert;
+  decodeShares(bytes: Uint8Array): SealedShare[];
+  decodeReveals(bytes: Uint8Array): Reveal[];
+}
+
+/** Hears what happens, for metrics; must not throw. */
+export interface RoundObserver {
+  roundEnded(outcome: "committed" | "aborted"): void;
+  roundCommitted(facts: { readonly loss: number; readonly participants: number; readonly progress: number }): void;
+  cohortSelected(participants: number): void;
+  stageClosed(stage: StageState["kind"] | "aggregating", durationMs: number): void;
+  siteDropped(reason: DropReason): void;
+  uploadStored(bytes: number): void;
+}

@@ -1,0 +1,55 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { fewestSites, thresholdOf } from "@consilium/shared/secagg/protocol.js";
+import type { AttemptRules, StageState } from "./state.js";
+
+/** Times that a run's configuration does not decide. */
+export interface RuleTimes extends Pick<AttemptRules, "graceMs" | "recoveryGraceMs"> {
+  /** How long a run's first selection waits for sites that are enrolled and not there yet. */
+  readonly settleMs: number;
+}
+
+export const defaultRuleTimes: RuleTimes = {
+  // Longer than a reconnect after a lost connection, far shorter than a stage.
+  graceMs: 10_000,
+  // A site's back-off may have grown while the coordinator was away.
+  recoveryGraceMs: 30_000,
+  settleMs: 3_000,
+};
+
+const maxFailures = 5;
+
+export function rulesOf(config: RunConfig, times: RuleTimes = defaultRuleTimes): AttemptRules {
+  const { minSites, maxSites, colluders, sites } = config.cohort;
+  return {
+    minSites,
+    maxSites,
+    colluders,
+    allowedSites: sites ?? null,
+    trainingWindowMs: config.deadlines.trainingSeconds * 1000,
+    stageWindowMs: config.deadlines.stageSeconds * 1000,
+    graceMs: times.graceMs,
+    recoveryGraceMs: times.recoveryGraceMs,
+    maxFailures,
+  };
+}
+
+/** Fewest advertisers with which masking may begin. */
+export function selectionFloor(rules: AttemptRules): number {
+  return Math.max(fewestSites, rules.minSites);
+}
+
+/** Fewest sites with which the stage may close: the floors of |U1|, |U2|, |U3| and the shares needed to unmask. */
+export function stageFloor(state: StageState): number {
+  const { rules } = state;
+  if (state.kind === "training") return selectionFloor(rules);
+  const threshold = thresholdOf(state.advertisers.length, rules.colluders);
+  return state.kind === "unmasking" ? threshold : Math.max(threshold, rules.minSites);
+}
+
+const retryBaseMs = 1_000;
+const retryMaxMs = 60_000;
+
+/** Pause before the attempt after this one; doubles with every attempt at the round. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempt - 1, 10));
+}

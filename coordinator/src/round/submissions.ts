@@ -1,0 +1,200 @@
+import { createHash } from "node:crypto";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { type DropReason, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import type { SiteRegistry } from "../sites/registry.js";
+import type { RunStore, StageName, UploadRow } from "../store/run-store.js";
+import type { SpooledUpload, SpoolWriter, UploadSpool } from "../store/upload-spool.js";
+import { type Admission, admit } from "./admission.js";
+import { storedState } from "./attempt.js";
+import type { RunDriver } from "./driver.js";
+import { checkAdvert, checkReveals, checkShares, MessageFault } from "./message-checks.js";
+import { type Outcome, outcomeOf } from "./outcomes.js";
+import type { MessageCodec, RoundObserver } from "./ports.js";
+import type { RunQueue } from "./run-queue.js";
+import type { RoundEvent, RoundState } from "./state.js";
+
+type ExchangeStage = Exclude<StageName, "upload">;
+
+export interface Submission {
+  readonly key: RoundKey;
+  readonly siteId: string;
+  readonly stage: ExchangeStage;
+  /** The message in its one canonical encoding. */
+  readonly bytes: Uint8Array;
+}
+
+export interface SubmissionOptions {
+  readonly queue: RunQueue;
+  readonly store: RunStore;
+  readonly spool: UploadSpool;
+  readonly registry: SiteRegistry;
+  readonly codec: MessageCodec;
+  readonly observer: RoundObserver;
+}
+
+/** How an upload goes on after its header. */
+export type UploadStart =
+  | { readonly kind: "write"; readonly writer: SpoolWriter; readonly expectedBytes: number }
+  /** The vector is here already; only its digest is compared. */
+  | { readonly kind: "compare"; readonly stored: UploadRow }
+  | { readonly kind: "answered"; readonly outcome: Outcome };
+
+const eventOf: Record<ExchangeStage, "adverted" | "shared" | "revealed"> = {
+  advertise: "adverted",
+  share: "shared",
+  unmask: "revealed",
+};
+
+/** The sites' messages of the four stages: taken once, stored, answered when the stage closes. */
+export class Submissions {
+  readonly #options: SubmissionOptions;
+
+  constructor(options: SubmissionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes a message and waits for its stage. The same message again waits for, or gets, the same outcome.
+   * @throws ConsiliumError "message-conflict" for another message after the first, "stale" for an attempt or stage that
+   * is not open, "update-invalid" for a message that cannot be: its site is then dropped.
+   */
+  async submit(submission: Submission, signal: AbortSignal): Promise<Outcome> {
+    const { key, siteId, stage, bytes } = submission;
+    const digest = new Uint8Array(createHash("sha256").update(bytes).digest());
+    const stored = this.#options.store.findMessage(key, siteId, stage);
+    if (stored !== undefined && !Buffer.from(stored.digest).equals(digest)) throw conflict(key, siteId, stage);
+    const driver = this.#options.queue.driverOf(key);
+    if (driver === undefined) return this.#pastOutcome(key, siteId, stage);
+    if (this.#admission(driver, siteId, stage) === "open") {
+      this.#check(driver, submission);
+      driver.apply({ kind: eventOf[stage], siteId }, { message: { siteId, stage, digest, bytes } });
+    }
+    return this.#outcome(key, siteId, { stage, signal });
+  }
+
+  /** @throws ConsiliumError "update-invalid" when the length is not the plan's: the site is then dropped. */
+  async beginUpload(key: RoundKey, siteId: string, words: number): Promise<UploadStart> {
+    const driver = this.#options.queue.driverOf(key);
+    if (driver === undefined) return { kind: "answered", outcome: this.#pastOutcome(key, siteId, "upload") };
+    const known = outcomeOf(stateOf(driver), siteId, "upload");
+    if (known !== undefined) return { kind: "answered", outcome: known };
+    const stored = this.#options.store.findUpload(key, siteId);
+    if (stored !== undefined) return { kind: "compare", stored };
+    if (this.#admission(driver, siteId, "upload") !== "open") throw stale(key, siteId, "upload");
+    const { dimension, lanes } = this.#options.codec.decodePlan(driver.plan!.body);
+    const expected = dimension + lanes.length;
+    if (words !== expected) throw this.wrongLength(key, siteId, `${words} words instead of ${expected}`);
+    return { kind: "write", writer: await this.#options.spool.begin(key, siteId), expectedBytes: 4 * expected };
+  }
+
+  /** Makes a whole vector durable, takes it, and waits for the survivors. */
+  async finishUpload(key: RoundKey, siteId: string, writer: SpoolWriter, signal: AbortSignal): Promise<Outcome> {
+    const upload = await this.#keep(key, writer);
+    const driver = this.#options.queue.driverOf(key);
+    if (driver === undefined || upload === undefined) return this.#pastOutcome(key, siteId, "upload");
+    const stored = this.#options.store.findUpload(key, siteId);
+    if (stored !== undefined && !Buffer.from(stored.sha256).equals(upload.sha256))
+      throw conflict(key, siteId, "upload");
+    if (stored === undefined && this.#admission(driver, siteId, "upload") === "open") {
+      driver.apply({ kind: "uploaded", siteId, bytes: upload.bytes }, { upload: { siteId, ...upload } });
+      this.#options.observer.uploadStored(upload.bytes);
+    }
+    return this.#outcome(key, siteId, { stage: "upload", signal });
+  }
+
+  /** Undefined when the attempt ended meanwhile, which takes the spool's folder away. */
+  async #keep(key: RoundKey, writer: SpoolWriter): Promise<SpooledUpload | undefined> {
+    try {
+      return await writer.keep();
+    } catch (thrown) {
+      if (this.#options.queue.driverOf(key) === undefined) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** The vector is here already. */
+  async repeatUpload(key: RoundKey, siteId: string, sha256: Uint8Array, signal: AbortSignal): Promise<Outcome> {
+    const stored = this.#options.store.findUpload(key, siteId);
+    if (stored !== undefined && !Buffer.from(stored.sha256).equals(sha256)) throw conflict(key, siteId, "upload");
+    return this.#outcome(key, siteId, { stage: "upload", signal });
+  }
+
+  /** Drops the site for a vector of another length; returns the error that says so. */
+  wrongLength(key: RoundKey, siteId: string, text: string): MessageFault {
+    this.#drop(key, siteId, "wrong-length");
+    return new MessageFault(siteId, "wrong-length", `the masked vector has ${text}`);
+  }
+
+  /** What a site says about itself. Reports about attempts that are over change nothing. */
+  report(key: RoundKey, event: Extract<RoundEvent, { kind: "phase-reported" | "refused" | "site-failed" }>): void {
+    this.#options.queue.driverOf(key)?.apply(event);
+  }
+
+  #drop(key: RoundKey, siteId: string, reason: DropReason): void {
+    this.#options.queue.driverOf(key)?.apply({ kind: "site-dropped", siteId, reason });
+  }
+
+  #admission(driver: RunDriver, siteId: string, stage: StageName): Admission {
+    const state = stateOf(driver);
+    const admission = admit(state, siteId, stage);
+    if (admission === "early") throw stale(state.key, siteId, stage);
+    return admission;
+  }
+
+  #check(driver: RunDriver, { key, siteId, stage, bytes }: Submission): void {
+    try {
+      this.#checkMessage(driver, { key, siteId, stage, bytes });
+    } catch (thrown) {
+      if (thrown instanceof MessageFault) this.#drop(key, siteId, thrown.reason);
+      throw thrown;
+    }
+  }
+
+  #checkMessage(driver: RunDriver, { key, siteId, stage, bytes }: Submission): void {
+    const { codec, store, registry } = this.#options;
+    const state = stateOf(driver);
+    switch (stage) {
+      case "advertise":
+        checkAdvert(siteId, codec.decodeAdvert(bytes), {
+          planBody: driver.plan!.body,
+          enrolledKey: registry.requireEnrolled(siteId).identityKey,
+          others: store.listMessages(key, "advertise").map((message) => codec.decodeAdvert(message.bytes)),
+        });
+        break;
+      case "share":
+        if (state.kind === "sharing") checkShares(siteId, codec.decodeShares(bytes), state.advertisers);
+        break;
+      case "unmask":
+        if (state.kind === "unmasking") checkReveals(siteId, codec.decodeReveals(bytes), state);
+        break;
+    }
+  }
+
+  async #outcome(key: RoundKey, siteId: string, call: { stage: StageName; signal: AbortSignal }): Promise<Outcome> {
+    // Taking the message may have ended the attempt, and begun the next.
+    const driver = this.#options.queue.driverOf(key);
+    if (driver === undefined) return this.#pastOutcome(key, siteId, call.stage);
+    return driver.outcome(siteId, call.stage, call.signal);
+  }
+
+  #pastOutcome(key: RoundKey, siteId: string, stage: StageName): Outcome {
+    const row = this.#options.store.findAttempt(key);
+    const outcome = row === undefined ? undefined : outcomeOf(storedState(row), siteId, stage);
+    if (outcome === undefined) throw stale(key, siteId, stage);
+    return outcome;
+  }
+}
+
+function stateOf(driver: RunDriver): RoundState {
+  return driver.state!;
+}
+
+function conflict(key: RoundKey, siteId: string, stage: StageName): ConsiliumError {
+  const text = `site ${siteId} sent two different messages of stage ${stage} in ${roundKeyText(key)}`;
+  return new ConsiliumError("message-conflict", text, { remedy: "the agent sits this attempt out and joins the next" });
+}
+
+function stale(key: RoundKey, siteId: string, stage: StageName): ConsiliumError {
+  const text = `stage ${stage} of ${roundKeyText(key)} is not open to site ${siteId}`;
+  return new ConsiliumError("stale", text, { remedy: "follow the plan that comes on the attached stream" });
+}

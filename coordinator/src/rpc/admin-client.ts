@@ -1,0 +1,109 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import { callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
+import { type ChannelOptions, openChannel } from "@consilium/shared/rpc/channel.js";
+import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
+import { AdminServiceClient, type RunDetail as RunDetailMessage } from "@consilium/shared/rpc/gen/admin.js";
+import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
+import type { RunDetail } from "../round/progress.js";
+import type { Admin } from "./admin-types.js";
+
+/** Who calls, and which coordinator. */
+export interface AdminConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly federation: string;
+  readonly tls: TlsBundle;
+  /** The name in the coordinator's certificate, where it is not the host that is dialled. */
+  readonly serverName?: string | undefined;
+}
+
+const callTimeoutMs = 30_000;
+
+/**
+ * Speaks to a coordinator as a researcher or operator. Calls reject with the coordinator's own error, or with
+ * "unreachable" or "certificate-refused" and the reason why no connection came about.
+ */
+export function connectAdmin(connection: AdminConnection): Admin {
+  const options = channelOptions(connection);
+  const channel = openChannel(options);
+  const client = channel.client(AdminServiceClient);
+  const limits = { timeoutMs: callTimeoutMs };
+  const explained = <Reply>(reply: Promise<Reply>): Promise<Reply> =>
+    reply.catch(async (thrown: unknown) => Promise.reject(await explain(thrown, options)));
+  return {
+    launchRun: (request) => explained(callUnary(client.launchRun.bind(client), request, limits)),
+    listRuns: async () => (await explained(callUnary(client.listRuns.bind(client), {}, limits))).runs,
+    getRun: async (runId) => detailOf(await explained(callUnary(client.getRun.bind(client), { runId }, limits))),
+    stopRun: (runId) => explained(callUnary(client.stopRun.bind(client), { runId }, limits)),
+    resumeRun: (runId) => explained(callUnary(client.resumeRun.bind(client), { runId }, limits)),
+    watchRun: (runId, signal) => watchRun(options, runId, signal),
+    fetchWeights: (request, signal) => callServerStream(client.fetchWeights.bind(client), request, { signal }),
+    inviteSite: (request) => explained(callUnary(client.inviteSite.bind(client), request, limits)),
+    listSites: async () => (await explained(callUnary(client.listSites.bind(client), {}, limits))).sites,
+    revokeSite: (siteId) => explained(callUnary(client.revokeSite.bind(client), { siteId }, limits)),
+    close: () => channel.close(),
+  };
+}
+
+function channelOptions({ host, port, federation, tls, serverName }: AdminConnection): ChannelOptions {
+  return { host, port, federation, bundle: tls, ...(serverName === undefined ? {} : { serverName }) };
+}
+
+/** On a channel of its own: one that has failed waits before it connects again, and the watcher decides how long. */
+async function* watchRun(options: ChannelOptions, runId: string, signal: AbortSignal): AsyncGenerator<RunDetail> {
+  const channel = openChannel(options);
+  const client = channel.client(AdminServiceClient);
+  try {
+    for await (const message of callServerStream(client.watchRun.bind(client), { runId }, { signal })) {
+      yield detailOf(message);
+    }
+  } catch (thrown) {
+    throw signal.aborted ? thrown : await explainLoss(thrown, options);
+  } finally {
+    channel.close();
+  }
+}
+
+function detailOf({ summary, current, history, configJson }: RunDetailMessage): RunDetail {
+  if (summary === undefined) {
+    throw new ConsiliumError("internal", "the coordinator described a run without its summary", {
+      remedy: "check that this command and the coordinator have the same version",
+    });
+  }
+  return { summary, current, history, configJson };
+}
+
+/** Reasons that lie with a certificate, and that waiting does not cure. */
+const lasting: ReadonlySet<ConnectionReason> = new Set([
+  "wrong-authority",
+  "server-expired",
+  "server-not-yet-valid",
+  "wrong-role",
+  "name-mismatch",
+  "own-expired",
+  "own-not-yet-valid",
+  "own-refused",
+]);
+
+/** gRPC says only that there is no connection; a connection of our own finds out why. Other errors stay as they are. */
+async function explain(thrown: unknown, options: ChannelOptions): Promise<unknown> {
+  if (!isLoss(thrown)) return thrown;
+  const { reason, message, remedy } = await diagnoseConnection(options);
+  if (reason === "ok") return thrown;
+  return new ConsiliumError(lasting.has(reason) ? "certificate-refused" : "unreachable", message, {
+    remedy,
+    cause: thrown,
+  });
+}
+
+/** As `explain` for a connection that stood before: whatever the reason now, it may come back. */
+async function explainLoss(thrown: unknown, options: ChannelOptions): Promise<unknown> {
+  if (!isLoss(thrown)) return thrown;
+  const { reason, message, remedy } = await diagnoseConnection(options);
+  return reason === "ok" ? thrown : new ConsiliumError("unreachable", message, { remedy, cause: thrown });
+}
+
+function isLoss(thrown: unknown): boolean {
+  return thrown instanceof ConsiliumError && thrown.code === "unreachable";
+}

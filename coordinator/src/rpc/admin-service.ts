@@ -1,0 +1,65 @@
+import {
+  type AdminServiceServer,
+  AdminServiceService,
+  type FetchWeightsRequest,
+  type Invitation,
+  type InviteSiteRequest,
+  type LaunchRunRequest,
+  type ListRunsReply,
+  type ListRunsRequest,
+  type ListSitesReply,
+  type ListSitesRequest,
+  type RunDetail,
+  type RunRef,
+  type RunSummary,
+  type SiteRef,
+  type SiteSummary,
+} from "@consilium/shared/rpc/gen/admin.js";
+import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
+import { type CallHooks, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
+import type { RpcService } from "@consilium/shared/rpc/server.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import type { RunQueue } from "../round/run-queue.js";
+import type { SiteDesk } from "../sites/desk.js";
+import { streamFile } from "./file-stream.js";
+
+export interface AdminOptions {
+  readonly queue: RunQueue;
+  readonly checkpoints: CheckpointStore;
+  readonly sites: SiteDesk;
+  /** Ends the site's calls that are in progress. */
+  readonly onRevoked: (siteId: string) => void;
+}
+
+export function adminService(options: AdminOptions, hooks: CallHooks): RpcService {
+  const implementation: AdminServiceServer = { ...runMethods(options, hooks), ...siteMethods(options, hooks) };
+  return { definition: AdminServiceService, implementation };
+}
+
+function runMethods({ queue, checkpoints }: AdminOptions, hooks: CallHooks) {
+  return {
+    launchRun: wrapUnary<LaunchRunRequest, RunSummary>((request) => queue.launch(request), hooks),
+    listRuns: wrapUnary<ListRunsRequest, ListRunsReply>(() => ({ runs: queue.list() }), hooks),
+    getRun: wrapUnary<RunRef, RunDetail>(({ runId }) => queue.detail(runId), hooks),
+    stopRun: wrapUnary<RunRef, RunSummary>(({ runId }, { identity }) => queue.stop(runId, identity.id), hooks),
+    resumeRun: wrapUnary<RunRef, RunSummary>(({ runId }) => queue.resume(runId), hooks),
+    watchRun: wrapServerStream<RunRef, RunDetail>(({ runId }, { signal }) => queue.watch(runId, signal), hooks),
+    fetchWeights: wrapServerStream<FetchWeightsRequest, Chunk>(
+      ({ runId, round }) => streamFile(checkpoints.pathOf(queue.checkpointOf(runId, round)), 0),
+      hooks,
+    ),
+  };
+}
+
+function siteMethods({ sites, queue, onRevoked }: AdminOptions, hooks: CallHooks) {
+  return {
+    inviteSite: wrapUnary<InviteSiteRequest, Invitation>((request) => sites.invite(request), hooks),
+    listSites: wrapUnary<ListSitesRequest, ListSitesReply>(() => ({ sites: sites.list() }), hooks),
+    revokeSite: wrapUnary<SiteRef, SiteSummary>(({ siteId }) => {
+      const summary = sites.revoke(siteId);
+      queue.dropSite(siteId, "revoked");
+      onRevoked(siteId);
+      return summary;
+    }, hooks),
+  };
+}

@@ -1,0 +1,45 @@
+import type { RunDetail, RunSummary } from "../round/progress.js";
+
+/** What researchers and operators ask of a coordinator, in the words of `admin.proto`. Zero and "" stand for absent. */
+export interface Admin {
+  launchRun(request: { readonly requestId: string; readonly configYaml: string }): Promise<RunSummary>;
+  listRuns(): Promise<readonly RunSummary[]>;
+  getRun(runId: string): Promise<RunDetail>;
+  stopRun(runId: string): Promise<RunSummary>;
+  resumeRun(runId: string): Promise<RunSummary>;
+  /** The run as it is now, then again after each change, until it ends. */
+  watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunDetail>;
+  /** A checkpoint as a byte stream; without a round, the newest. */
+  fetchWeights(request: WeightsRequest, signal: AbortSignal): AsyncIterable<WeightsChunk>;
+  inviteSite(request: { readonly siteId: string; readonly validHours: number }): Promise<Invitation>;
+  listSites(): Promise<readonly SiteSummary[]>;
+  revokeSite(siteId: string): Promise<SiteSummary>;
+  close(): void;
+}
+
+export interface WeightsRequest {
+  readonly runId: string;
+  readonly round?: number | undefined;
+}
+
+export interface WeightsChunk {
+  readonly offset: number;
+  readonly data: Uint8Array;
+}
+
+export interface Invitation {
+  readonly siteId: string;
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
+export interface SiteSummary {
+  readonly siteId: string;
+  /** invited, enrolled or revoked. */
+  readonly status: string;
+  readonly attached: boolean;
+  readonly lastSeenMs: number;
+  readonly agentVersion: string;
+  readonly identityFingerprint: string;
+  readonly certificateExpiresMs: number;
+}

@@ -1,0 +1,59 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { RoundKey } from "@consilium/shared/protocol.js";
+import { RoundPlan, type RoundKey as WireKey } from "@consilium/shared/rpc/gen/federation.js";
+import { KeyAdvert, Reveals, SealedShares, type SiteMessage } from "@consilium/shared/rpc/gen/secagg.js";
+import type { MessageCodec } from "../round/ports.js";
+import type { Submission } from "../round/submissions.js";
+
+/** Between the wire and the words of `shared/protocol.ts`. */
+
+export const codec: MessageCodec = {
+  encodePlan: (plan) =>
+    RoundPlan.encode({
+      ...plan,
+      ...bytesOfPlan(plan),
+      tensorClips: [...plan.tensorClips],
+      lanes: [...plan.lanes],
+    }).finish(),
+  decodePlan: (body) => {
+    const plan = RoundPlan.decode(body);
+    return { ...plan, key: requireKey(plan.key) };
+  },
+  decodeAdvert: (bytes) => KeyAdvert.decode(bytes),
+  decodeShares: (bytes) => SealedShares.decode(bytes).shares,
+  decodeReveals: (bytes) =>
+    Reveals.decode(bytes).reveals.map(({ aboutSite, share }) => ({ aboutSite, share: requireShare(share) })),
+};
+
+function bytesOfPlan({ checkpointDigest, layoutDigest }: { checkpointDigest: Uint8Array; layoutDigest: Uint8Array }) {
+  return { checkpointDigest: Buffer.from(checkpointDigest), layoutDigest: Buffer.from(layoutDigest) };
+}
+
+function requireShare<Share>(share: Share | undefined): Share {
+  if (share !== undefined) return share;
+  throw new ConsiliumError("update-invalid", "a reveal holds no share");
+}
+
+const largestCount = 2 ** 31;
+
+/** @throws ConsiliumError "stale" for a message that names no round. */
+export function requireKey(key: WireKey | undefined): RoundKey {
+  const fits =
+    key !== undefined && key.runId.length <= 100 && key.round >= 1 && key.attempt >= 1 && key.round < largestCount;
+  if (fits) return { runId: key.runId, round: key.round, attempt: key.attempt };
+  throw new ConsiliumError("stale", "the message names no round", { remedy: "update the agent" });
+}
+
+/** The stage and its message, encoded anew: unknown fields and other encodings of the same message make no difference. */
+export function stageMessage(message: SiteMessage): Pick<Submission, "stage" | "bytes"> {
+  switch (message.stage?.$case) {
+    case "advertise":
+      return { stage: "advertise", bytes: KeyAdvert.encode(message.stage.value).finish() };
+    case "share":
+      return { stage: "share", bytes: SealedShares.encode(message.stage.value).finish() };
+    case "unmask":
+      return { stage: "unmask", bytes: Reveals.encode(message.stage.value).finish() };
+    default:
+      throw new ConsiliumError("update-invalid", "the message holds no stage", { remedy: "update the agent" });
+  }
+}

@@ -1,0 +1,34 @@
+import {
+  type EnrolmentServiceServer,
+  EnrolmentServiceService,
+  type EnrolReply,
+  type EnrolRequest,
+} from "@consilium/shared/rpc/gen/federation.js";
+import { type CallHooks, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
+import type { RpcService } from "@consilium/shared/rpc/server.js";
+import type { Enrolment } from "../sites/enrolment.js";
+
+export interface EnrolmentServiceOptions {
+  readonly enrolment: Enrolment;
+  readonly federation: string;
+  readonly caPem: string;
+  /** Raw Ed25519 key, 32 bytes. */
+  readonly planPublicKey: Uint8Array;
+}
+
+export function enrolmentService(options: EnrolmentServiceOptions, hooks: CallHooks): RpcService {
+  const { enrolment, federation, caPem } = options;
+  const implementation: EnrolmentServiceServer = {
+    enrol: wrapUnary<EnrolRequest, EnrolReply>(async (request, context) => {
+      const address = hostOf(context.remoteAddress);
+      const certificatePem = await enrolment.enrol({ ...request, address });
+      return { certificatePem, caPem, federation, planPublicKey: Buffer.from(options.planPublicKey) };
+    }, hooks),
+  };
+  return { definition: EnrolmentServiceService, implementation };
+}
+
+/** Without the port, which differs for each connection. */
+function hostOf(remoteAddress: string): string {
+  return remoteAddress.replace(/:\d+$/, "");
+}

@@ -1,0 +1,122 @@
+import type { Clock } from "@consilium/shared/clock.js";
+import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import type { Logger } from "@consilium/shared/log.js";
+import type { Caller } from "@consilium/shared/rpc/caller.js";
+import type { CallHooks } from "@consilium/shared/rpc/serve-call.js";
+import { createServer, type RpcServer } from "@consilium/shared/rpc/server.js";
+import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import type { CoordinatorConfig } from "../config.js";
+import type { CoordinatorMetrics } from "../metrics.js";
+import type { RunQueue } from "../round/run-queue.js";
+import type { Submissions } from "../round/submissions.js";
+import type { SiteDesk } from "../sites/desk.js";
+import type { Enrolment } from "../sites/enrolment.js";
+import type { SiteRegistry } from "../sites/registry.js";
+import type { RunStore } from "../store/run-store.js";
+import type { SiteStore } from "../store/site-store.js";
+import { accessTable } from "./access.js";
+import { adminService } from "./admin-service.js";
+import { enrolmentService } from "./enrolment-service.js";
+import { federationService } from "./federation-service.js";
+import { secAggService } from "./secagg-service.js";
+import type { SiteStreams } from "./site-streams.js";
+
+export interface ServersOptions {
+  readonly config: CoordinatorConfig;
+  readonly credentials: { readonly bundle: TlsBundle; readonly planKey: IdentityKey };
+  readonly queue: RunQueue;
+  readonly submissions: Submissions;
+  readonly registry: SiteRegistry;
+  readonly streams: SiteStreams;
+  readonly desk: SiteDesk;
+  readonly enrolment: Enrolment;
+  readonly store: RunStore;
+  readonly siteStore: SiteStore;
+  readonly checkpoints: CheckpointStore;
+  readonly metrics: CoordinatorMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The two gRPC servers: enrolment stands alone, since its callers have no certificate. */
+export interface Servers {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** As bound; 0 before the start. */
+  ports(): { readonly main: number; readonly enrolment: number };
+}
+
+/** Long enough for an answer that is on its way; calls that wait for a stage are repeated by the sites. */
+const drainMs = 2_000;
+
+export function createServers(options: ServersOptions): Servers {
+  const hooks: CallHooks = {
+    log: options.log,
+    clock: options.clock,
+    onRejected: options.metrics.rejected,
+    onFinished: options.metrics.answered,
+  };
+  const main = mainServer(options, hooks);
+  const enrolment = enrolmentServer(options, hooks);
+  let ports = { main: 0, enrolment: 0 };
+  return {
+    async start() {
+      ports = { main: await main.start(), enrolment: await enrolment.start() };
+    },
+    async stop() {
+      await Promise.all([main.stop(), enrolment.stop()]);
+    },
+    ports: () => ports,
+  };
+}
+
+function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
+  const { config, credentials, queue, checkpoints, desk, clock } = options;
+  const endCalls = (siteId: string) =>
+    void server.cancelCalls(({ identity }) => identity.role === "site" && identity.id === siteId);
+  const server = createServer({
+    host: config.listen.host,
+    port: config.listen.port,
+    credentials: TlsServerCredentials.mutual(credentials.bundle),
+    services: [
+      federationService(options, hooks),
+      secAggService(options, hooks),
+      adminService({ queue, checkpoints, sites: desk, onRevoked: endCalls }, hooks),
+    ],
+    authorisation: {
+      federation: config.federation,
+      table: accessTable,
+      isRevoked: (caller) => isRevoked(options.siteStore, caller),
+      clock,
+    },
+    hooks,
+    drainMs,
+  });
+  return server;
+}
+
+function enrolmentServer({ config, credentials, enrolment }: ServersOptions, hooks: CallHooks): RpcServer {
+  const { bundle, planKey } = credentials;
+  const { federation, listen } = config;
+  return createServer({
+    host: listen.host,
+    port: listen.enrolPort,
+    credentials: TlsServerCredentials.enrolment(bundle),
+    services: [
+      enrolmentService({ enrolment, federation, caPem: bundle.caPem, planPublicKey: planKey.publicKey }, hooks),
+    ],
+    authorisation: "open",
+    hooks,
+    drainMs,
+    limits: { messageBytes: 64 * 1024, stallMs: 10_000, connectionAgeMs: 60_000, connectionGraceMs: 10_000 },
+  });
+}
+
+/** A site counts only with its newest certificate: joining again replaces the one before. */
+function isRevoked(store: SiteStore, { identity, serial }: Caller): boolean {
+  if (identity.role !== "site") return false;
+  const site = store.findSite(identity.id);
+  return site === undefined || site.revokedAtMs !== null || store.newestCertificate(identity.id)?.serial !== serial;
+}

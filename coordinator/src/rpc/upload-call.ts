@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { RoundKey } from "@consilium/shared/protocol.js";
+import type { UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import type { CallContext } from "@consilium/shared/rpc/serve-call.js";
+import type { Outcome } from "../round/outcomes.js";
+import type { Submissions, UploadStart } from "../round/submissions.js";
+import { requireKey } from "./codec.js";
+import { requireOwnSite } from "./site-identity.js";
+
+export interface UploadResult {
+  readonly key: RoundKey;
+  readonly siteId: string;
+  readonly outcome: Outcome;
+}
+
+/** Receives a masked vector: header, chunks in order, seal. Nothing of it stays in memory. */
+export async function receiveUpload(
+  submissions: Submissions,
+  parts: AsyncIterable<UploadPart>,
+  context: CallContext,
+): Promise<UploadResult> {
+  const iterator = parts[Symbol.asyncIterator]();
+  try {
+    const header = await nextPart(iterator);
+    if (header.$case !== "header") throw malformed("begins without a header");
+    const siteId = requireOwnSite(context, header.value.siteId);
+    const key = requireKey(header.value.key);
+    const start = await submissions.beginUpload(key, siteId, header.value.words);
+    const outcome = await receiveBody(submissions, { key, siteId, start, signal: context.signal }, iterator);
+    return { key, siteId, outcome };
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+interface Receiving {
+  readonly key: RoundKey;
+  readonly siteId: string;
+  readonly start: UploadStart;
+  readonly signal: AbortSignal;
+}
+
+async function receiveBody(
+  submissions: Submissions,
+  { key, siteId, start, signal }: Receiving,
+  parts: AsyncIterator<UploadPart>,
+): Promise<Outcome> {
+  switch (start.kind) {
+    case "answered":
+      return start.outcome;
+    case "compare": {
+      const hash = createHash("sha256");
+      await readChunks(parts, async (words) => void hash.update(words));
+      return submissions.repeatUpload(key, siteId, new Uint8Array(hash.digest()), signal);
+    }
+    case "write": {
+      const { writer, expectedBytes } = start;
+      try {
+        const sealed = await readChunks(parts, async (words) => {
+          if (writer.bytes + words.length > expectedBytes) {
+            throw submissions.wrongLength(key, siteId, `more than ${expectedBytes} bytes`);
+          }
+          await writer.write(words);
+        });
+        if (writer.bytes !== expectedBytes) {
+          throw submissions.wrongLength(key, siteId, `${writer.bytes} bytes instead of ${expectedBytes}`);
+        }
+        if (!Buffer.from(sealed).equals(writer.digest())) throw damaged();
+        return await submissions.finishUpload(key, siteId, writer, signal);
+      } finally {
+        await writer.discard();
+      }
+    }
+  }
+}
+
+/** Hands on the chunks and returns the seal's digest; reads to the end of the stream. */
+async function readChunks(
+  parts: AsyncIterator<UploadPart>,
+  take: (words: Uint8Array) => Promise<void>,
+): Promise<Uint8Array> {
+  for (let index = 0; ; index++) {
+    const part = await nextPart(parts);
+    if (part.$case === "seal") {
+      if ((await parts.next()).done !== true) throw malformed("goes on after its seal");
+      return part.value.sha256;
+    }
+    if (part.$case !== "chunk" || part.value.index !== index) throw malformed(`lacks chunk ${index}`);
+    await take(part.value.words);
+  }
+}
+
+async function nextPart(parts: AsyncIterator<UploadPart>): Promise<NonNullable<UploadPart["part"]>> {
+  const step = await parts.next();
+  const part = step.done === true ? undefined : step.value.part;
+  if (part === undefined) throw malformed("ends without a seal");
+  return part;
+}
+
+function malformed(reason: string): ConsiliumError {
+  return new ConsiliumError("update-invalid", `the upload ${reason}`, { remedy: "send it again from the start" });
+}
+
+function damaged(): ConsiliumError {
+  return new ConsiliumError("digest-mismatch", "the masked vector was damaged on the way", {
+    remedy: "send it again from the start",
+  });
+}

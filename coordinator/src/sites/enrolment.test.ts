@@ -1,0 +1,103 @@
+import { ManualClock } from "@consilium/shared/clock.js";
+import { systemEntropy } from "@consilium/shared/entropy.js";
+import Database from "better-sqlite3";
+import { beforeEach, describe, expect, it } from "vitest";
+import { migrate } from "../store/migrations.js";
+import type { SiteStore } from "../store/site-store.js";
+import { createSiteStore } from "../store/sqlite-site-store.js";
+import { Enrolment, type EnrolmentRequest } from "./enrolment.js";
+
+let clock: ManualClock;
+let store: SiteStore;
+let enrolment: Enrolment;
+let issued: number;
+
+beforeEach(() => {
+  clock = new ManualClock(1_000_000);
+  const database = new Database(":memory:");
+  database.pragma("foreign_keys = ON");
+  migrate(database, 0);
+  store = createSiteStore(database);
+  issued = 0;
+  enrolment = new Enrolment({
+    store,
+    clock,
+    entropy: systemEntropy,
+    issue: async ({ siteId }) => {
+      issued++;
+      return { pem: `certificate ${issued} of ${siteId}`, serial: String(issued), expiresAtMs: 9_000_000 };
+    },
+  });
+});
+
+function requestWith(token: Uint8Array, change: Partial<EnrolmentRequest> = {}): EnrolmentRequest {
+  const identityPublicKey = new Uint8Array(32).fill(7);
+  return { siteId: "north", csrPem: "csr", identityPublicKey, token, address: "10.0.0.1", ...change };
+}
+
+describe("Enrolment", () => {
+  it("turns an invitation into a certificate once, and repeats itself for the same request", async () => {
+    const { token } = enrolment.invite("north", 24);
+    expect(await enrolment.enrol(requestWith(token))).toBe("certificate 1 of north");
+    expect(await enrolment.enrol(requestWith(token))).toBe("certificate 1 of north");
+    expect(issued).toBe(1);
+    await expect(enrolment.enrol(requestWith(token, { csrPem: "other" }))).rejects.toThrow(/already used/);
+    expect(store.findSite("north")?.identityKey).toEqual(Buffer.alloc(32, 7));
+  });
+
+  it("answers two equal requests at once with one certificate", async () => {
+    const { token } = enrolment.invite("north", 24);
+    const [one, other] = await Promise.all([enrolment.enrol(requestWith(token)), enrolment.enrol(requestWith(token))]);
+    expect(one).toBe(other);
+  });
+
+  it("keeps only the token's hash", () => {
+    const { token } = enrolment.invite("north", 24);
+    const [invitation] = store.listInvitations("north");
+    expect(JSON.stringify(invitation)).not.toContain(Buffer.from(token).toString("hex"));
+  });
+
+  it("refuses an expired token, another site's token and an unknown one", async () => {
+    const { token } = enrolment.invite("north", 1);
+    await expect(enrolment.enrol(requestWith(token, { siteId: "south" }))).rejects.toThrow(/not known/);
+    await expect(enrolment.enrol(requestWith(new Uint8Array(32)))).rejects.toThrow(/not known/);
+    clock.advance(3_600_000);
+    await expect(enrolment.enrol(requestWith(token))).rejects.toThrow(/expired/);
+  });
+
+  it("refuses malformed requests", async () => {
+    const { token } = enrolment.invite("north", 24);
+    for (const change of [{ siteId: "../north" }, { csrPem: "x".repeat(20_000) }, { token: token.subarray(1) }]) {
+      clock.advance(60_001);
+      await expect(enrolment.enrol(requestWith(token, change))).rejects.toMatchObject({ code: "token-refused" });
+    }
+  });
+
+  it("stops listening to an address after five failures a minute", async () => {
+    const { token } = enrolment.invite("north", 24);
+    for (let i = 0; i < 5; i++) {
+      await expect(enrolment.enrol(requestWith(new Uint8Array(32), { siteId: `s${i}` }))).rejects.toThrow(/not known/);
+    }
+    await expect(enrolment.enrol(requestWith(token))).rejects.toMatchObject({ code: "overloaded" });
+    clock.advance(60_001);
+    expect(await enrolment.enrol(requestWith(token))).toBe("certificate 1 of north");
+  });
+
+  it("gives a revoked site a way back only through a new invitation", async () => {
+    const first = enrolment.invite("north", 24);
+    await enrolment.enrol(requestWith(first.token));
+    const open = enrolment.invite("north", 24);
+    store.revokeSite("north", clock.now());
+    await expect(enrolment.enrol(requestWith(open.token))).rejects.toThrow(/not known/);
+    const second = enrolment.invite("north", 24);
+    await enrolment.enrol(requestWith(second.token, { identityPublicKey: new Uint8Array(32).fill(9) }));
+    expect(store.findSite("north")).toMatchObject({ revokedAtMs: null, identityKey: Buffer.alloc(32, 9) });
+    expect(store.newestCertificate("north")?.serial).toBe("2");
+  });
+
+  it("refuses ids that would not fit into a certificate or a path", () => {
+    for (const id of ["", "North", "a/b", "..", "a".repeat(64)]) {
+      expect(() => enrolment.invite(id, 24)).toThrow(/not allowed/);
+    }
+  });
+});

@@ -1,0 +1,151 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Clock } from "@consilium/shared/clock.js";
+import { siteIdSchema } from "@consilium/shared/config/run-config.js";
+import type { Entropy } from "@consilium/shared/entropy.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { hashToken, tokenMatches } from "@consilium/shared/identity/invitation.js";
+import type { InvitationRow, SiteStore } from "../store/site-store.js";
+import { RateLimit } from "./rate-limit.js";
+
+export interface IssuedCertificate {
+  readonly pem: string;
+  readonly serial: string;
+  readonly expiresAtMs: number;
+}
+
+export interface EnrolmentOptions {
+  readonly store: SiteStore;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Signs a certificate for the request's public key. @throws ConsiliumError when the request cannot be read. */
+  readonly issue: (request: { csrPem: string; siteId: string }) => IssuedCertificate | Promise<IssuedCertificate>;
+}
+
+export interface EnrolmentRequest {
+  readonly siteId: string;
+  readonly csrPem: string;
+  readonly identityPublicKey: Uint8Array;
+  readonly token: Uint8Array;
+  /** Network address of the caller, for the rate limit. */
+  readonly address: string;
+}
+
+export const tokenBytes = 32;
+const maxCsrChars = 16 * 1024;
+const triesPerMinute = 5;
+const hourMs = 3_600_000;
+const maxValidHours = 24 * 30;
+
+/** Invitations out, certificates in: the only way into the federation. */
+export class Enrolment {
+  readonly #options: EnrolmentOptions;
+  readonly #limit: RateLimit;
+
+  constructor(options: EnrolmentOptions) {
+    this.#options = options;
+    this.#limit = new RateLimit({ tries: triesPerMinute, windowMs: 60_000, clock: options.clock });
+  }
+
+  /**
+   * A new one-time token for a site. Only its hash is kept. A site that is enrolled already may be invited again, after
+   * the loss of its disk; its certificate and identity key are then replaced.
+   */
+  invite(siteId: string, validHours: number): { readonly token: Uint8Array; readonly expiresAtMs: number } {
+    if (!siteIdSchema.safeParse(siteId).success) {
+      throw new ConsiliumError("config-invalid", `site id ${JSON.stringify(siteId)} is not allowed`, {
+        remedy: "use lower-case letters, digits and hyphens, at most 63",
+      });
+    }
+    const hours = validHours === 0 ? 72 : validHours;
+    if (!Number.isInteger(hours) || hours < 1 || hours > maxValidHours) {
+      throw new ConsiliumError("config-invalid", `an invitation cannot be valid for ${hours} hours`, {
+        remedy: `choose between 1 and ${maxValidHours} hours`,
+      });
+    }
+    const token = this.#options.entropy.bytes(tokenBytes);
+    const createdAtMs = this.#options.clock.now();
+    const expiresAtMs = createdAtMs + hours * hourMs;
+    this.#options.store.addInvitation({
+      tokenHash: hashToken(token),
+      siteId,
+      createdAtMs,
+      expiresAtMs,
+      consumedAtMs: null,
+      requestDigest: null,
+      certificatePem: null,
+    });
+    return { token, expiresAtMs };
+  }
+
+  /**
+   * The site's certificate. The same token with the same request gets the same certificate again, so that an answer
+   * lost on the way costs nothing.
+   * @throws ConsiliumError "token-refused", "certificate-refused" or "overloaded"
+   */
+  async enrol(request: EnrolmentRequest): Promise<string> {
+    const names = [`address ${request.address}`, `site ${request.siteId.slice(0, 63)}`];
+    for (const name of names) this.#limit.check(name);
+    try {
+      return await this.#enrol(request);
+    } catch (thrown) {
+      for (const name of names) this.#limit.fail(name);
+      throw thrown;
+    }
+  }
+
+  async #enrol(request: EnrolmentRequest): Promise<string> {
+    checkForm(request);
+    const { store, clock, issue } = this.#options;
+    const { siteId, identityPublicKey: identityKey } = request;
+    const requestDigest = digestOf(request);
+    const known = this.#find(request);
+    if (known.consumedAtMs !== null) return repeated(known, requestDigest);
+    const nowMs = clock.now();
+    if (known.expiresAtMs <= nowMs) throw refused(siteId, "the invitation has expired");
+    const { pem, serial, expiresAtMs } = await issue(request);
+    // The same request may have come twice at once.
+    const invitation = this.#find(request);
+    if (invitation.consumedAtMs !== null) return repeated(invitation, requestDigest);
+    const certificate = { serial, siteId, pem, issuedAtMs: nowMs, expiresAtMs };
+    store.enrol({ tokenHash: invitation.tokenHash, requestDigest, siteId, identityKey, certificate, nowMs });
+    return pem;
+  }
+
+  /** Compares in constant time, and with every invitation, so that the time tells nothing about the token. */
+  #find({ siteId, token }: EnrolmentRequest): InvitationRow {
+    const matching = this.#options.store.listInvitations(siteId).filter((row) => tokenMatches(token, row.tokenHash));
+    if (matching[0] === undefined) throw refused(siteId, "the token is not known");
+    return matching[0];
+  }
+}
+
+function checkForm({ siteId, csrPem, identityPublicKey, token }: EnrolmentRequest): void {
+  const fits =
+    siteIdSchema.safeParse(siteId).success &&
+    csrPem.length <= maxCsrChars &&
+    identityPublicKey.length === 32 &&
+    token.length === tokenBytes;
+  if (!fits) throw refused(siteId.slice(0, 63), "the request is malformed");
+}
+
+function repeated(invitation: InvitationRow, requestDigest: Uint8Array): string {
+  const { requestDigest: stored, certificatePem } = invitation;
+  if (stored === null || certificatePem === null || !timingSafeEqual(stored, requestDigest)) {
+    throw refused(invitation.siteId, "the invitation was already used");
+  }
+  return certificatePem;
+}
+
+function digestOf({ siteId, csrPem, identityPublicKey }: EnrolmentRequest): Uint8Array {
+  return sha256(Buffer.concat([Buffer.from(`${siteId}\0${csrPem}\0`), identityPublicKey]));
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
+}
+
+function refused(siteId: string, reason: string): ConsiliumError {
+  return new ConsiliumError("token-refused", `site ${JSON.stringify(siteId)}: ${reason}`, {
+    remedy: "ask the coordinator's operator for a new invitation",
+  });
+}

@@ -1,0 +1,118 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { Database } from "better-sqlite3";
+
+/** Applied in order, each in its own transaction; position in the list is the version. Never edit one that shipped. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE sites (
+    site_id TEXT PRIMARY KEY,
+    identity_key BLOB NOT NULL,
+    enrolled_at_ms INTEGER NOT NULL,
+    revoked_at_ms INTEGER,
+    last_seen_ms INTEGER NOT NULL DEFAULT 0,
+    agent_version TEXT NOT NULL DEFAULT ''
+  ) STRICT;
+
+  CREATE TABLE invitations (
+    token_hash TEXT PRIMARY KEY,
+    site_id TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    consumed_at_ms INTEGER,
+    request_digest BLOB,
+    certificate_pem TEXT
+  ) STRICT;
+  CREATE INDEX invitations_by_site ON invitations (site_id);
+
+  CREATE TABLE certificates (
+    serial TEXT PRIMARY KEY,
+    site_id TEXT NOT NULL REFERENCES sites (site_id),
+    pem TEXT NOT NULL,
+    issued_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX certificates_by_site ON certificates (site_id);
+
+  CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    config_json TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    checkpoint_digest TEXT NOT NULL,
+    initial_digest TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE rounds (
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    state_json TEXT NOT NULL,
+    plan_body BLOB NOT NULL,
+    plan_signature BLOB NOT NULL,
+    parent_digest TEXT NOT NULL,
+    record_json TEXT,
+    PRIMARY KEY (run_id, round, attempt)
+  ) STRICT;
+  CREATE UNIQUE INDEX one_commit_per_round ON rounds (run_id, round) WHERE record_json IS NOT NULL;
+
+  CREATE TABLE stage_messages (
+    run_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    site_id TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (run_id, round, attempt, site_id, stage),
+    FOREIGN KEY (run_id, round, attempt) REFERENCES rounds (run_id, round, attempt)
+  ) STRICT;
+
+  CREATE TABLE uploads (
+    run_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    site_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (run_id, round, attempt, site_id),
+    FOREIGN KEY (run_id, round, attempt) REFERENCES rounds (run_id, round, attempt)
+  ) STRICT;
+
+  CREATE TABLE events (
+    event_id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    fields_json TEXT NOT NULL
+  ) STRICT;
+  `,
+];
+
+/**
+ * Brings the database to the newest version.
+ * @throws ConsiliumError "storage" when it was written by a newer program.
+ */
+export function migrate(database: Database, nowMs: number, steps: readonly string[] = migrations): void {
+  database.exec(
+    "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at_ms INTEGER NOT NULL) STRICT",
+  );
+  const current = database.prepare<[], { version: number | null }>("SELECT max(version) AS version FROM migrations");
+  const applied = current.get()?.version ?? 0;
+  if (applied > steps.length) {
+    throw new ConsiliumError("storage", `the database has version ${applied}, this program knows ${steps.length}`, {
+      remedy: "start the version of Consilium that last used this directory, or a newer one",
+    });
+  }
+  const record = database.prepare<[number, number]>("INSERT INTO migrations (version, applied_at_ms) VALUES (?, ?)");
+  for (let version = applied + 1; version <= steps.length; version++) {
+    database.transaction(() => {
+      database.exec(steps[version - 1]!);
+      record.run(version, nowMs);
+    })();
+  }
+}

@@ -1,0 +1,55 @@
+/** What the coordinator remembers about sites, their invitations and certificates. Writes are durable on return. */
+
+export interface SiteRow {
+  readonly siteId: string;
+  /** Raw Ed25519 key, 32 bytes. */
+  readonly identityKey: Uint8Array;
+  readonly enrolledAtMs: number;
+  readonly revokedAtMs: number | null;
+  readonly lastSeenMs: number;
+  readonly agentVersion: string;
+}
+
+export interface InvitationRow {
+  /** SHA-256 of the secret token, hex; the token itself is never stored. */
+  readonly tokenHash: string;
+  readonly siteId: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly consumedAtMs: number | null;
+  /** SHA-256 over the request that consumed it, so that only the same request is answered again. */
+  readonly requestDigest: Uint8Array | null;
+  readonly certificatePem: string | null;
+}
+
+export interface CertificateRow {
+  readonly serial: string;
+  readonly siteId: string;
+  readonly pem: string;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+export interface Enrolment {
+  readonly tokenHash: string;
+  readonly requestDigest: Uint8Array;
+  readonly siteId: string;
+  readonly identityKey: Uint8Array;
+  readonly certificate: CertificateRow;
+  readonly nowMs: number;
+}
+
+export interface SiteStore {
+  findSite(siteId: string): SiteRow | undefined;
+  listSites(): SiteRow[];
+  /** Consumes the invitation, adds the site and its certificate: all or nothing. */
+  enrol(enrolment: Enrolment): void;
+  revokeSite(siteId: string, nowMs: number): void;
+  seen(siteId: string, change: { nowMs: number; agentVersion: string }): void;
+  addInvitation(row: InvitationRow): void;
+  /** Open and consumed invitations for a site, newest first. */
+  listInvitations(siteId: string): InvitationRow[];
+  /** Sites with an invitation that is neither consumed nor expired. */
+  listInvitedSites(nowMs: number): { siteId: string; expiresAtMs: number }[];
+  newestCertificate(siteId: string): CertificateRow | undefined;
+}

@@ -1,0 +1,51 @@
+import { plainView } from "@consilium/site-agent/data/augment/augment.js";
+import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
+import { folderSource } from "@consilium/site-agent/data/folder-source.js";
+import type { FeatureSet } from "@consilium/site-agent/eval/feature-set.js";
+
+/** Images of one split with their classes, ready for evaluation. */
+export interface LabelledImages {
+  /** Normalised, each [imageSize, imageSize, 3]. */
+  readonly images: readonly Float32Array[];
+  /** Class indices. */
+  readonly labels: Int32Array;
+}
+
+export interface LabelledFolder {
+  readonly path: string;
+  readonly labelColumn: string;
+  readonly imageSize: number;
+}
+
+/** Reads one split of a folder. `classes` names the class of each index. */
+export async function readSplit(
+  folder: LabelledFolder,
+  split: string,
+  classes: readonly string[],
+): Promise<LabelledImages> {
+  const settings = dataSettingsSchema.parse({
+    path: folder.path,
+    where: { split },
+    columns: { label: folder.labelColumn },
+  });
+  const source = folderSource({ settings, imageSize: folder.imageSize });
+  const images: Float32Array[] = [];
+  const labels: number[] = [];
+  for (const item of await source.list()) {
+    const label = classes.indexOf(item.label ?? "");
+    if (label < 0) continue;
+    images.push(plainView(await source.read(item), folder.imageSize));
+    labels.push(label);
+  }
+  await source.close();
+  if (images.length === 0) throw new Error(`${folder.path}/labels.csv: no image of split '${split}' has a label`);
+  return { images, labels: Int32Array.from(labels) };
+}
+
+/** Raw pixels as features: the honest floor of every comparison. */
+export function pixelFeatures({ images }: LabelledImages): FeatureSet {
+  const width = images[0]!.length;
+  const values = new Float32Array(images.length * width);
+  for (const [index, image] of images.entries()) values.set(image, index * width);
+  return { count: images.length, width, values };
+}

@@ -1,0 +1,81 @@
+/** Why a connection to the coordinator does or doesn't come about. */
+export type ConnectionReason =
+  | "ok"
+  | "unreachable"
+  | "refused"
+  | "timeout"
+  | "not-tls13"
+  | "wrong-authority"
+  | "server-expired"
+  | "server-not-yet-valid"
+  | "wrong-role"
+  | "name-mismatch"
+  | "own-expired"
+  | "own-not-yet-valid"
+  | "own-refused";
+
+export interface ConnectionDiagnosis {
+  readonly reason: ConnectionReason;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+type Words = readonly [message: (address: string, detail: string) => string, remedy: string];
+
+const words: Readonly<Record<ConnectionReason, Words>> = {
+  ok: [(address) => `${address} accepts this certificate.`, "Nothing to do."],
+  unreachable: [
+    (address, detail) => `${address} cannot be reached (${detail}).`,
+    "Check the host name, DNS, and that the firewall allows outbound connections to this port.",
+  ],
+  refused: [(address) => `Nothing listens on ${address}.`, "Check the port and that the coordinator runs."],
+  timeout: [
+    (address) => `${address} does not answer.`,
+    "A firewall may drop the packets: allow outbound connections to this host and port.",
+  ],
+  "not-tls13": [
+    (address, detail) => `${address} does not speak TLS 1.3 (${detail}).`,
+    "Check the port; if a proxy inspects TLS, exempt this host from it.",
+  ],
+  "wrong-authority": [
+    (address, detail) => `${address} shows a certificate of another authority (${detail}).`,
+    "If a proxy inspects TLS, exempt this host; if the federation was set up anew, join it again.",
+  ],
+  "server-expired": [
+    (address) => `The coordinator's certificate at ${address} has expired, or this machine's clock is ahead.`,
+    "Check this machine's clock; then ask the coordinator's operator to renew the certificate.",
+  ],
+  "server-not-yet-valid": [
+    (address) => `The coordinator's certificate at ${address} is not valid yet: this machine's clock is behind.`,
+    "Set this machine's clock, for instance with NTP.",
+  ],
+  "wrong-role": [
+    (address, detail) => `${address} is not the coordinator of this federation: ${detail}`,
+    "Check the coordinator's host and port in the configuration.",
+  ],
+  "name-mismatch": [
+    (address, detail) => `The coordinator's certificate at ${address} does not name this host; it names ${detail}.`,
+    "Dial the coordinator by a name in its certificate, or set the server name in the configuration.",
+  ],
+  "own-expired": [
+    (address, detail) =>
+      `${address} refuses this site's certificate: it expired${detail === "" ? "" : ` on ${detail}`}.`,
+    "Ask the coordinator's operator for a new invitation and join again.",
+  ],
+  "own-not-yet-valid": [
+    (address, detail) => `This site's certificate is not valid before ${detail}: ${address} refuses it.`,
+    "Set this machine's clock, for instance with NTP.",
+  ],
+  "own-refused": [
+    (address, detail) => `${address} refuses this site's certificate. ${detail}`,
+    "It may have been revoked, or the coordinator's clock may differ: ask its operator.",
+  ],
+};
+
+export function diagnosis(
+  reason: ConnectionReason,
+  { address, detail }: { address: string; detail: string },
+): ConnectionDiagnosis {
+  const [message, remedy] = words[reason];
+  return { reason, message: message(address, detail).trim(), remedy };
+}

@@ -1,0 +1,65 @@
+import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { KeyAdvert } from "../protocol.js";
+import { advertsDigest, type IdentityKey, sameAdvert, signAdvert, verifyAdverts } from "./adverts.js";
+
+const context = Buffer.alloc(32, 1);
+
+function identity(): IdentityKey {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const raw = publicKey.export({ format: "der", type: "spki" }).subarray(-32);
+  return { publicKey: raw, sign: (message) => sign(null, message, privateKey) };
+}
+
+function advert(siteId: string, signer = identity()): KeyAdvert {
+  const fields = {
+    siteId,
+    maskPublicKey: randomBytes(32),
+    sealPublicKey: randomBytes(32),
+    selfCommitment: randomBytes(32),
+    nonce: randomBytes(32),
+  };
+  return signAdvert(context, fields, signer);
+}
+
+describe("verifyAdverts", () => {
+  it("sorts, and gives every order the same digest", () => {
+    const adverts = [advert("c"), advert("a"), advert("b")];
+    const sorted = verifyAdverts(context, adverts);
+    expect(sorted.map((one) => one.siteId)).toEqual(["a", "b", "c"]);
+    const reversed = verifyAdverts(context, [...adverts].reverse());
+    expect(advertsDigest(reversed).equals(advertsDigest(sorted))).toBe(true);
+  });
+
+  it("refuses an advert that was altered, or signed for another plan", () => {
+    const good = advert("a");
+    const swapped = { ...good, sealPublicKey: randomBytes(32) };
+    expect(() => verifyAdverts(context, [swapped])).toThrow(/"a" is not signed/);
+    expect(() => verifyAdverts(Buffer.alloc(32, 2), [good])).toThrow(/"a" is not signed/);
+  });
+
+  it("refuses two sites with one id or one key", () => {
+    const signer = identity();
+    const first = advert("a", signer);
+    expect(() => verifyAdverts(context, [first, advert("a")])).toThrow(/repeats/);
+    expect(() => verifyAdverts(context, [first, advert("b", signer)])).toThrow(/repeats/);
+  });
+
+  it("refuses malformed fields without throwing anything else", () => {
+    const good = advert("a");
+    expect(() => verifyAdverts(context, [{ ...good, nonce: new Uint8Array(5) }])).toThrow(/wrong length/);
+    expect(() => verifyAdverts(context, [{ ...good, signature: new Uint8Array(0) }])).toThrow(/wrong length/);
+    expect(() => verifyAdverts(context, [{ ...good, siteId: "../x" }])).toThrow(/invalid site id/);
+  });
+});
+
+describe("advertsDigest", () => {
+  it("depends on every advert and its signature", () => {
+    const [a, b] = [advert("a"), advert("b")];
+    expect(advertsDigest([a, b]).equals(advertsDigest([a]))).toBe(false);
+    const otherSignature = { ...b, signature: randomBytes(64) };
+    expect(advertsDigest([a, b]).equals(advertsDigest([a, otherSignature]))).toBe(false);
+    expect(sameAdvert(b, otherSignature)).toBe(false);
+    expect(sameAdvert(b, { ...b })).toBe(true);
+  });
+});

@@ -1,0 +1,129 @@
+import { createHash, createPublicKey, verify } from "node:crypto";
+import { ConsiliumError } from "../errors.js";
+import type { KeyAdvert } from "../protocol.js";
+import { compareSiteIds, isSiteId, Label, sameBytes, secretBytes } from "./protocol.js";
+
+/** A site's long-lived Ed25519 key. `publicKey` is raw, 32 bytes. */
+export interface IdentityKey {
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Uint8Array;
+}
+
+export type UnsignedAdvert = Omit<KeyAdvert, "signature">;
+
+const signatureBytes = 64;
+// DER of RFC 8410 in front of a raw Ed25519 public key.
+const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
+
+function lengthPrefixed(bytes: Uint8Array): Uint8Array[] {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return [length, bytes];
+}
+
+/**
+ * Site id, mask key, seal key, commitment, nonce, identity key: each after its length as a big-endian 32-bit integer.
+ */
+export function canonicalAdvert(advert: UnsignedAdvert): Buffer {
+  const fields = [
+    Buffer.from(advert.siteId),
+    advert.maskPublicKey,
+    advert.sealPublicKey,
+    advert.selfCommitment,
+    advert.nonce,
+    advert.identityPublicKey,
+  ];
+  return Buffer.concat(fields.flatMap(lengthPrefixed));
+}
+
+/** What the identity key signs: "fsa1/advert" ‖ 0 ‖ ctx ‖ canonical advert. */
+export function advertSignatureInput(context: Uint8Array, advert: UnsignedAdvert): Buffer {
+  return Buffer.concat([Buffer.from(`${Label.advert}\0`), context, canonicalAdvert(advert)]);
+}
+
+export function signAdvert(
+  context: Uint8Array,
+  fields: Omit<UnsignedAdvert, "identityPublicKey">,
+  identity: IdentityKey,
+): KeyAdvert {
+  const unsigned = { ...fields, identityPublicKey: identity.publicKey };
+  return { ...unsigned, signature: identity.sign(advertSignatureInput(context, unsigned)) };
+}
+
+function signatureHolds(context: Uint8Array, advert: KeyAdvert): boolean {
+  try {
+    const key = Buffer.concat([spkiPrefix, advert.identityPublicKey]);
+    const publicKey = createPublicKey({ key, format: "der", type: "spki" });
+    return verify(null, advertSignatureInput(context, advert), publicKey, advert.signature);
+  } catch {
+    return false;
+  }
+}
+
+function badAdvert(siteId: string, reason: string): ConsiliumError {
+  return new ConsiliumError("share-invalid", `the key advert of site ${JSON.stringify(siteId)} ${reason}`, {
+    remedy: "the attempt ends here; a site that repeats this should be looked at by its administrator",
+  });
+}
+
+/**
+ * Checks form and signature of one advert for the attempt with this context. Whether the identity key is the enrolled
+ * one is for the caller to compare.
+ * @throws ConsiliumError "share-invalid" naming the site
+ */
+export function verifyAdvert(context: Uint8Array, advert: KeyAdvert): void {
+  if (!isSiteId(advert.siteId)) throw badAdvert(advert.siteId, "has an invalid site id");
+  const keys = [
+    advert.maskPublicKey,
+    advert.sealPublicKey,
+    advert.selfCommitment,
+    advert.nonce,
+    advert.identityPublicKey,
+  ];
+  if (keys.some((key) => key.length !== secretBytes) || advert.signature.length !== signatureBytes) {
+    throw badAdvert(advert.siteId, "has a field of the wrong length");
+  }
+  if (!signatureHolds(context, advert)) throw badAdvert(advert.siteId, "is not signed by its identity key");
+}
+
+export function sortAdverts(adverts: readonly KeyAdvert[]): KeyAdvert[] {
+  return [...adverts].sort((a, b) => compareSiteIds(a.siteId, b.siteId));
+}
+
+/** Two sites with one key would be one site counted twice. */
+function requireDistinct(adverts: readonly KeyAdvert[]): void {
+  const seen = new Set<string>();
+  for (const advert of adverts) {
+    const keys = [advert.maskPublicKey, advert.sealPublicKey, advert.selfCommitment, advert.identityPublicKey];
+    const names = [`site ${advert.siteId}`, ...keys.map((key) => Buffer.from(key).toString("hex"))];
+    for (const name of names) {
+      if (seen.has(name)) throw badAdvert(advert.siteId, "repeats an id or a key of another advert");
+      seen.add(name);
+    }
+  }
+}
+
+/**
+ * The adverts sorted by site id, each verified, all ids and keys distinct.
+ * @throws ConsiliumError "share-invalid" naming the first site in question
+ */
+export function verifyAdverts(context: Uint8Array, adverts: readonly KeyAdvert[]): KeyAdvert[] {
+  const sorted = sortAdverts(adverts);
+  requireDistinct(sorted);
+  for (const advert of sorted) verifyAdvert(context, advert);
+  return sorted;
+}
+
+/** h1 = SHA-256(L1), where L1 is for each sorted advert its canonical bytes and its signature after its length. */
+export function advertsDigest(sorted: readonly KeyAdvert[]): Buffer {
+  const hash = createHash("sha256");
+  for (const advert of sorted) {
+    hash.update(canonicalAdvert(advert));
+    for (const part of lengthPrefixed(advert.signature)) hash.update(part);
+  }
+  return hash.digest();
+}
+
+export function sameAdvert(a: KeyAdvert, b: KeyAdvert): boolean {
+  return sameBytes(canonicalAdvert(a), canonicalAdvert(b)) && sameBytes(a.signature, b.signature);
+}

@@ -1,0 +1,290 @@
+import { mkdirSync } from "node:fs";
+import { type Clock, systemClock } from "@consilium/shared/clock.js";
+import { type Entropy, systemEntropy } from "@consilium/shared/entropy.js";
+import { checkBundle } from "@consilium/shared/identity/certificate-check.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
+import type { Logger } from "@consilium/shared/log.js";
+import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
+import { FederationServiceClient } from "@consilium/shared/rpc/gen/federation.js";
+import { SecAggServiceClient } from "@consilium/shared/rpc/gen/secagg.js";
+import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
+import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
+import { lockHome } from "./agent-lock.js";
+import { stayAttached } from "./attachment.js";
+import { dataSettings, loadSiteConfig, policyPath, type SiteConfig, scheduleHours } from "./config.js";
+import { chooseFiles } from "./data/folder-source.js";
+import { type Enrolment, loadEnrolment } from "./enrolment.js";
+import { type SiteHome, siteHome } from "./home.js";
+import { type AgentMetrics, agentMetrics } from "./metrics.js";
+import { loadPolicy } from "./policy.js";
+import { Reachability } from "./reachability.js";
+import { removeOldRuns } from "./retention.js";
+import { CheckpointCache } from "./round/checkpoint-cache.js";
+import type { CoordinatorClient } from "./round/coordinator.js";
+import { Participant, type RoundObserver } from "./round/participant.js";
+import type { Patience } from "./round/patience.js";
+import { Reporter } from "./round/reporter.js";
+import { UpdateStore } from "./round/update-store.js";
+import { coordinatorClient } from "./rpc/coordinator-client.js";
+import { SiteSession } from "./secagg/site-session.js";
+import { StatusBoard } from "./status-board.js";
+import { type AgentStatus, writeStatus } from "./status-file.js";
+import type { Trainer } from "./trainer/protocol.js";
+import { TrainerProcess } from "./trainer/trainer-process.js";
+
+export interface AgentOptions {
+  /** Folder of the site's configuration, keys and state. */
+  readonly home: string;
+  readonly logger: Logger;
+  readonly agentVersion?: string;
+  readonly onStatus?: (status: AgentStatus) => void;
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  /** Uniform in [0, 1); spreads the reconnects of many sites. */
+  readonly random?: () => number;
+  readonly trainer?: Trainer;
+}
+
+export interface RunningAgent {
+  readonly status: AgentStatus;
+  stop(): Promise<void>;
+}
+
+/** What is read from the home before anything starts. */
+interface Setup {
+  readonly home: SiteHome;
+  readonly config: SiteConfig;
+  readonly enrolment: Enrolment;
+  readonly bundle: TlsBundle;
+  readonly identity: IdentityKey;
+}
+
+/**
+ * Starts a site's agent; the only place that puts its parts together. It stays attached to the coordinator and takes
+ * part in rounds until it is stopped.
+ * @throws ConsiliumError "config-missing", "config-invalid", "certificate-refused", or "already-exists" while another
+ * agent runs in the same home. An unreachable coordinator is no error: the agent waits.
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const home = siteHome(options.home);
+  const setup = await readSetup(home, options.clock ?? systemClock);
+  const unlock = lockHome(home.lock);
+  try {
+    return await start(options, setup, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function readSetup(home: SiteHome, clock: Clock): Promise<Setup> {
+  const enrolment = loadEnrolment(home);
+  const config = loadSiteConfig(home);
+  const bundle = await loadTlsBundle(home.identity.directory);
+  const identity = await IdentityKey.load(home.identity.identityKey);
+  const { federation, siteId } = enrolment;
+  checkBundle(bundle, { identity: { federation, role: "site", id: siteId }, nowMs: clock.now() });
+  return { home, config, enrolment, bundle, identity };
+}
+
+async function start(options: AgentOptions, setup: Setup, unlock: () => void): Promise<RunningAgent> {
+  const { clock = systemClock, random = Math.random, logger, agentVersion = "0" } = options;
+  const { home, config, enrolment } = setup;
+  for (const directory of [home.runs, home.updates]) mkdirSync(directory, { recursive: true });
+  for (const runId of await removeOldRuns(home, clock.now())) logger.info("old-run-removed", { runId });
+
+  const telemetry = createTelemetry();
+  const metrics = agentMetrics(telemetry);
+  const coordinator = `${enrolment.host}:${enrolment.port}`;
+  const facts = { pid: process.pid, agentVersion, ...enrolmentFacts(enrolment), coordinator };
+  const board = new StatusBoard(facts, { clock, publish: (status) => publish(options, home, status) });
+  const reachability = reachabilityOf(setup, { logger, coordinator, board });
+  const backoff = { ...config.reconnect, random };
+  const patience: Patience = {
+    clock,
+    backoff,
+    onReached: () => reachability.reached(),
+    onUnreachable: (error) => reachability.failed(error),
+  };
+
+  const channel = openChannel({ ...enrolment, bundle: setup.bundle });
+  const client = clientOf(channel, setup, { metrics, logger, agentVersion });
+  const trainer = options.trainer ?? new TrainerProcess({ log: logger.child({ part: "trainer" }), clock });
+  const reporter = new Reporter({ coordinator: client, patience, logger });
+  const observer = observerOf(metrics, board);
+  const participant = participantOf(setup, { options, client, trainer, patience, reporter, observer });
+
+  const stopping = new AbortController();
+  let attached = false;
+  const onAttached = (is: boolean) => {
+    attached = is;
+    metrics.connected(is);
+    board.connection(is, reachability.reason);
+  };
+  const telemetryServer = await serveMetrics(config, { telemetry, attached: () => attached }).catch(
+    (error: unknown) => {
+      channel.close();
+      throw error;
+    },
+  );
+  board.metricsAt(`http://${config.metrics.host}:${telemetryServer.port}/metrics`);
+  const { signal } = stopping;
+  let detach = () => {};
+  const attachment = stayAttached({
+    ...{ coordinator: client, reachability, onAttached, clock, backoff, signal },
+    receive: participant.receive.bind(participant),
+    onConnection: (end) => {
+      detach = end;
+    },
+  });
+  const cancelReconsidering = everySoOften(clock, async () => {
+    if (await participant.reconsider()) detach();
+  });
+  logger.info("started", { site: enrolment.siteId, federation: enrolment.federation, coordinator });
+
+  return {
+    get status() {
+      return board.status;
+    },
+    async stop() {
+      stopping.abort();
+      cancelReconsidering();
+      await participant.stop();
+      await reporter.stop();
+      await attachment;
+      await trainer.stop();
+      channel.close();
+      await telemetryServer.close();
+      board.stopped();
+      unlock();
+      logger.info("stopped");
+    },
+  };
+}
+
+/** How soon an edited policy, or the beginning of the site's hours, is noticed. */
+const reconsiderEveryMs = 15_000;
+
+/** Repeats until cancelled; what fails is tried again. */
+function everySoOften(clock: Clock, task: () => Promise<void>): () => void {
+  let cancelled = false;
+  let cancel = () => {};
+  const arm = () => {
+    if (!cancelled) cancel = clock.schedule(clock.now() + reconsiderEveryMs, () => void task().then(arm, arm));
+  };
+  arm();
+  return () => {
+    cancelled = true;
+    cancel();
+  };
+}
+
+const enrolmentFacts = ({ federation, siteId }: Enrolment) => ({ federation, siteId });
+
+function publish({ onStatus, logger }: AgentOptions, home: SiteHome, status: AgentStatus): void {
+  try {
+    writeStatus(home.statusJson, status);
+  } catch (error) {
+    // A full disk must not end a round over a status line.
+    logger.warn("status-not-written", { reason: error instanceof Error ? error.message : "" });
+  }
+  onStatus?.(status);
+}
+
+function reachabilityOf(
+  { enrolment, bundle }: Setup,
+  { logger, coordinator, board }: { logger: Logger; coordinator: string; board: StatusBoard },
+): Reachability {
+  const reachability: Reachability = new Reachability({
+    address: coordinator,
+    logger,
+    explain: async () => {
+      const { reason, message, remedy } = await diagnoseConnection({ ...enrolment, bundle });
+      return reason === "ok" ? undefined : `${message} ${remedy}`;
+    },
+    onChange: () => board.connection(board.status.connected, reachability.reason),
+  });
+  return reachability;
+}
+
+function clientOf(
+  channel: RpcChannel,
+  { enrolment }: Setup,
+  { metrics, logger, agentVersion }: { metrics: AgentMetrics; logger: Logger; agentVersion: string },
+): CoordinatorClient {
+  return coordinatorClient({
+    federation: channel.client(FederationServiceClient),
+    secagg: channel.client(SecAggServiceClient),
+    siteId: enrolment.siteId,
+    agentVersion,
+    planPublicKey: new Uint8Array(Buffer.from(enrolment.planPublicKey, "hex")),
+    traffic: metrics,
+    logger,
+  });
+}
+
+/** Everyone who wants to know what happens in rounds. */
+function observerOf(metrics: AgentMetrics, board: StatusBoard): RoundObserver {
+  return {
+    state(state) {
+      metrics.state(state);
+      board.state(state);
+    },
+    progress(progress) {
+      metrics.progress(progress);
+      board.progress(progress);
+    },
+    trained: (trained) => metrics.trained(trained),
+    refused: (clause) => metrics.refused(clause),
+    worked: (work, durationMs) => metrics.worked(work, durationMs),
+  };
+}
+
+interface Parts {
+  readonly options: AgentOptions;
+  readonly client: CoordinatorClient;
+  readonly trainer: Trainer;
+  readonly patience: Patience;
+  readonly reporter: Reporter;
+  readonly observer: RoundObserver;
+}
+
+function participantOf(setup: Setup, { options, client, trainer, patience, reporter, observer }: Parts): Participant {
+  const { home, config, enrolment, identity } = setup;
+  const { entropy = systemEntropy, logger } = options;
+  const data = dataSettings(home, config);
+  const { siteId, federation } = enrolment;
+  return new Participant({
+    attempt: {
+      siteId,
+      coordinator: client,
+      trainer,
+      checkpoints: new CheckpointCache(home.checkpoints),
+      updates: new UpdateStore(home.updates),
+      openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors }),
+      training: { stateDirectory: home.runs, data, threads: config.trainer.threads || undefined },
+      patience,
+    },
+    federation,
+    loadPolicy: () => loadPolicy(policyPath(home, config)),
+    hours: scheduleHours(config),
+    countSamples: async () => (await chooseFiles(data)).length,
+    reporter,
+    observer,
+    logger,
+  });
+}
+
+function serveMetrics(
+  { metrics: { host, port } }: SiteConfig,
+  { telemetry, attached }: { telemetry: ReturnType<typeof createTelemetry>; attached: () => boolean },
+): Promise<TelemetryServer> {
+  return serveTelemetry({
+    host,
+    port,
+    telemetry,
+    // An agent whose coordinator is away is well: it waits.
+    health: () => ({ healthy: true, checks: { coordinator: attached() ? "attached" : "waiting" } }),
+  });
+}

@@ -1,0 +1,54 @@
+import { type Backoff, backoffDelayMs } from "@consilium/shared/abort.js";
+import type { Clock } from "@consilium/shared/clock.js";
+import { asConsiliumError } from "@consilium/shared/errors.js";
+import type { Reachability } from "./reachability.js";
+import type { CoordinatorClient, Directive } from "./round/coordinator.js";
+import { waitFor } from "./round/patience.js";
+
+export interface AttachmentOptions {
+  readonly coordinator: Pick<CoordinatorClient, "attach">;
+  readonly receive: (directive: Directive) => Promise<void>;
+  readonly reachability: Pick<Reachability, "reached" | "failed">;
+  readonly onAttached: (attached: boolean) => void;
+  readonly clock: Clock;
+  readonly backoff: Backoff;
+  readonly signal: AbortSignal;
+  /** Ends the present connection, so that the site attaches anew. */
+  readonly onConnection: (detach: () => void) => void;
+}
+
+/** Keeps the site attached until the signal fires: whatever ends the connection, it is made again after a pause. */
+export async function stayAttached(options: AttachmentOptions): Promise<void> {
+  const { clock, backoff, signal, onAttached } = options;
+  for (let failures = 0; !signal.aborted; failures++) {
+    const connection = new AbortController();
+    options.onConnection(() => connection.abort());
+    const heard = await attachOnce(options, AbortSignal.any([signal, connection.signal]));
+    onAttached(false);
+    if (heard) failures = 0;
+    try {
+      await waitFor(backoffDelayMs(failures, backoff), { clock, signal });
+    } catch {
+      return;
+    }
+  }
+}
+
+/** Whether the coordinator said anything before the connection ended. */
+async function attachOnce(options: AttachmentOptions, signal: AbortSignal): Promise<boolean> {
+  const { coordinator, receive, reachability, onAttached } = options;
+  let heard = false;
+  try {
+    for await (const directive of coordinator.attach(signal)) {
+      if (!heard) {
+        heard = true;
+        reachability.reached();
+        onAttached(true);
+      }
+      await receive(directive);
+    }
+  } catch (thrown) {
+    if (!signal.aborted) reachability.failed(asConsiliumError(thrown));
+  }
+  return heard;
+}

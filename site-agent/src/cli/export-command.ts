@@ -1,0 +1,29 @@
+import { fieldLines } from "@consilium/shared/terminal/table.js";
+import { type Command, InvalidArgumentError } from "commander";
+import { example, outputOf, type Surroundings } from "./surroundings.js";
+
+export function addExport(program: Command, surroundings: Surroundings): void {
+  const command = program
+    .command("export")
+    .description("write the encoder of a run's checkpoint as encoder.safetensors and encoder.onnx")
+    .requiredOption("--checkpoint <file>", "checkpoint as 'consilium run export' writes it")
+    .requiredOption("--out <dir>", "folder to write into, made when absent")
+    .option("--batch-size <n>", "images per call of the ONNX model", positiveNumber, 1)
+    .action(async (options: { checkpoint: string; out: string; batchSize: number }) => {
+      const { checkpoint, out: outDirectory, batchSize } = options;
+      const report = await surroundings.exportCheckpoint({ checkpoint, outDirectory, batchSize });
+      outputOf(command, surroundings).result(report, () =>
+        fieldLines([
+          ["encoder", `${report.architecture}, pretrained with ${report.method}`],
+          ["safetensors", report.safetensors],
+          ["onnx", report.onnx],
+        ]),
+      );
+    });
+  example(command, "consilium-agent export --checkpoint checkpoint.safetensors --out weights");
+}
+
+function positiveNumber(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number from 1 to 99999.");
+}

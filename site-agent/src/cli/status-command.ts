@@ -1,0 +1,44 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { formatAgo, formatInstant, formatLoss } from "@consilium/shared/terminal/format.js";
+import { fieldLines } from "@consilium/shared/terminal/table.js";
+import type { Command } from "commander";
+import { lockHolder } from "../agent-lock.js";
+import { type AgentStatus, readStatus } from "../status-file.js";
+import { workText } from "./run-view.js";
+import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
+
+export function addStatus(program: Command, surroundings: Surroundings): void {
+  const command = program
+    .command("status")
+    .description("what the agent of this machine does: connection, round, progress; exits with 5 when it does not run")
+    .option("--home <dir>", homeHelp)
+    .action((options: { home?: string }) => {
+      const home = homeOf(options.home, surroundings);
+      const status = readStatus(home.statusJson);
+      const running = lockHolder(home.lock) === status.pid;
+      const output = outputOf(command, surroundings);
+      output.result({ running, ...status }, () => statusLines(status, running, surroundings.clock.now()));
+      if (!running) throw notRunning(home.root);
+    });
+  example(command, "consilium-agent status", "consilium-agent status --json");
+}
+
+function statusLines(status: AgentStatus, running: boolean, nowMs: number): string[] {
+  const connection = status.connected ? "connected" : (status.unreachable ?? "not connected");
+  return fieldLines([
+    ["site", `${status.siteId} of ${status.federation}`],
+    ["agent", running ? `running since ${formatInstant(status.startedAtMs)} (process ${status.pid})` : "not running"],
+    ["coordinator", `${status.coordinator}: ${running ? connection : "–"}`],
+    ["work", workText(status)],
+    ["rounds done", `${status.roundsDone} since it was started`],
+    ["loss", formatLoss(status.loss)],
+    ["metrics", status.metrics ?? "–"],
+    ["as of", formatAgo(status.updatedAtMs, nowMs)],
+  ]);
+}
+
+function notRunning(home: string): ConsiliumError {
+  return new ConsiliumError("unreachable", `no agent runs in ${home}; the above is what the last one left`, {
+    remedy: "start it with 'consilium-agent run'",
+  });
+}

@@ -1,0 +1,114 @@
+import { resolve } from "node:path";
+import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { z } from "zod";
+import { type DataSettings, dataSettingsSchema } from "./data/data-settings.js";
+import type { SiteHome } from "./home.js";
+import { type Hours, parseHours } from "./round/hours.js";
+
+/** `site.yaml`: how this agent works on this machine. What may run and leave is in the policy file instead. */
+
+const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
+
+const { path, labels, where, columns, workingSize, concurrency, maxUnreadableShare } = dataSettingsSchema.shape;
+
+/** Relative paths start at the agent's home; that of the labels file at the folder of images. */
+const data = z.strictObject({
+  source: z.literal("folder"),
+  path,
+  labels,
+  where,
+  columns,
+  workingSize,
+  concurrency,
+  maxUnreadableShare,
+  /** Memory for decoded images, in MiB. */
+  cacheMiB: z.number().int().min(0).default(1024),
+});
+
+const hours = z
+  .string()
+  .default("always")
+  .superRefine((text, context) => {
+    const parsed = parseHours(text);
+    if (typeof parsed === "string") context.addIssue({ code: "custom", message: parsed });
+  });
+
+const trainer = z.strictObject({
+  /** Processor threads for training; 0: one per core. */
+  threads: z.number().int().min(0).max(1024).default(0),
+  /** What to train on; this version knows the processor only, so both mean that. */
+  device: z.enum(["auto", "cpu"]).default("auto"),
+});
+
+const metrics = z
+  .strictObject({
+    host: z.string().min(1).default("127.0.0.1"),
+    /** 0 picks a free port. */
+    port: z.number().int().min(0).max(65_535).default(9465),
+    /** Metrics hold this site's own loss and image counts, so they stay on the machine unless this is true. */
+    allowRemote: z.boolean().default(false),
+  })
+  .superRefine(({ host, allowRemote }, context) => {
+    if (loopback.has(host) || allowRemote) return;
+    context.addIssue({
+      code: "custom",
+      path: ["host"],
+      message: `${host} is reachable from other machines; use 127.0.0.1 or set metrics.allowRemote: true`,
+    });
+  });
+
+/** A coordinator that restarts gives its sites 30 s to come back before it goes on without them. */
+const reconnect = z.strictObject({
+  initialMs: z.number().int().positive().default(1000),
+  maxMs: z.number().int().positive().default(15_000),
+});
+
+export const siteConfigSchema = z.strictObject({
+  data,
+  schedule: z.strictObject({ hours }).prefault({}),
+  trainer: trainer.prefault({}),
+  metrics: metrics.prefault({}),
+  /** Relative paths start at the agent's home. */
+  policy: z.string().min(1).default("policy.yaml"),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  reconnect: reconnect.prefault({}),
+});
+
+export type SiteConfig = z.output<typeof siteConfigSchema>;
+
+/**
+ * Reads `site.yaml`.
+ * @throws ConsiliumError "config-missing" or "config-invalid", naming every bad line.
+ */
+export function loadSiteConfig(home: SiteHome): SiteConfig {
+  return loadYaml(home.siteYaml, siteConfigSchema);
+}
+
+/** Path of the policy file. */
+export function policyPath(home: SiteHome, config: SiteConfig): string {
+  return resolve(home.root, config.policy);
+}
+
+/** The image folder's settings as the data pipeline takes them, paths made absolute. */
+export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings {
+  const { source: _source, cacheMiB, path: folder, labels: labelsFile, ...rest } = data;
+  const absolute = resolve(home.root, folder);
+  return dataSettingsSchema.parse({
+    ...rest,
+    path: absolute,
+    cacheBytes: cacheMiB * 1024 ** 2,
+    ...(labelsFile === undefined ? {} : { labels: resolve(absolute, labelsFile) }),
+  });
+}
+
+/** Settings for a folder that no site.yaml names, with every default. */
+export function folderSettings(path: string): DataSettings {
+  return dataSettingsSchema.parse({ path: resolve(path) });
+}
+
+export function scheduleHours({ schedule }: SiteConfig): Hours {
+  const parsed = parseHours(schedule.hours);
+  if (typeof parsed === "string") throw new ConsiliumError("config-invalid", `schedule.hours: ${parsed}`);
+  return parsed.hours;
+}

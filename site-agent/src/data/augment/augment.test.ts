@@ -1,0 +1,73 @@
+import { runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { randomFor } from "@consilium/shared/random.js";
+import { describe, expect, it } from "vitest";
+import type { RgbImage } from "../image.js";
+import { createAugmenter, plainView } from "./augment.js";
+import { channelDeviation, channelMean, normalise } from "./normalise.js";
+
+const configOf = (augmentation: object = {}) =>
+  runConfigSchema.parse({
+    name: "augment",
+    modality: "dermatology",
+    model: { architecture: "vit-nano", imageSize: 12, patchSize: 4 },
+    method: { name: "simclr" },
+    augmentation,
+    optimizer: { learningRate: 1e-3 },
+    rounds: 1,
+  });
+const image: RgbImage = {
+  width: 20,
+  height: 16,
+  data: Uint8Array.from({ length: 960 }, (_, index) => (index * 91 + (index >> 3)) % 256),
+};
+const still = {
+  cropScale: [1, 1],
+  horizontalFlip: 0,
+  verticalFlip: 0,
+  quarterTurns: 0,
+  jitter: { brightness: 0, contrast: 0, saturation: 0, hue: 0, probability: 0 },
+  grayscale: 0,
+  blur: 0,
+};
+
+describe("createAugmenter", () => {
+  it("is decided by the generator alone", () => {
+    const augment = createAugmenter(configOf({ blur: 0.5 }));
+    const view = (seed: number) => augment(image, randomFor("view", seed), "view1");
+    expect(view(1)).toEqual(view(1));
+    expect(view(2)).not.toEqual(view(1));
+    expect(view(1)).toHaveLength(12 * 12 * 3);
+    expect(view(1).every(Number.isFinite)).toBe(true);
+  });
+
+  it("leaves the source as it was", () => {
+    const before = image.data.slice();
+    createAugmenter(configOf())(image, randomFor("view"), "view1");
+    expect(image.data).toEqual(before);
+  });
+
+  it("is a plain resize when everything is off", () => {
+    const square: RgbImage = { width: 12, height: 12, data: image.data.subarray(0, 432) };
+    const view = createAugmenter(configOf(still))(square, randomFor("view", 1), "view1");
+    const plain = plainView(square, 12);
+    // A crop of the full area may be one with another ratio that does not fit, which ends as the whole image.
+    for (const [index, value] of view.entries()) expect(value).toBeCloseTo(plain[index]!, 4);
+  });
+
+  it("makes grey images grey in every channel", () => {
+    const view = createAugmenter(configOf({ ...still, grayscale: 1 }))(image, randomFor("view", 1), "view1");
+    for (let at = 0; at < view.length; at += 3) {
+      const [red, green, blue] = [0, 1, 2].map((c) => view[at + c]! * channelDeviation[c]! + channelMean[c]!);
+      expect(red).toBeCloseTo(green!, 5);
+      expect(blue).toBeCloseTo(green!, 5);
+    }
+  });
+});
+
+describe("normalise", () => {
+  it("brings ImageNet's mean to zero and one deviation to one", () => {
+    const pixels = Float32Array.of(0.485, 0.456, 0.406, 0.714, 0.68, 0.631);
+    normalise(pixels);
+    for (const [index, value] of [0, 0, 0, 1, 1, 1].entries()) expect(pixels[index]).toBeCloseTo(value, 5);
+  });
+});

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import type { HostTensors } from "../model/tensors.js";
+import { type BatchOptions, batches } from "./batches.js";
+import { Quarantine } from "./quarantine.js";
+import { type ImageSource, type SourceItem, UnreadableImage } from "./source.js";
+import { type Augment, LocalViewMaker } from "./view-maker.js";
+
+const listed = (count: number): SourceItem[] =>
+  Array.from({ length: count }, (_, index) => ({ id: `${index}`, stamp: "1" }));
+
+/** Every pixel of image i has the value i, so that a batch tells which images it holds. */
+function countedSource(items: readonly SourceItem[], unreadable: readonly string[] = []) {
+  const reads: string[] = [];
+  const source: ImageSource = {
+    list: async () => items,
+    async read({ id }) {
+      reads.push(id);
+      if (unreadable.includes(id)) throw new UnreadableImage(id, "damaged");
+      return { width: 1, height: 1, data: Uint8Array.of(Number(id), 0, 0) };
+    },
+    close: async () => {},
+  };
+  return { source, reads };
+}
+
+/** [image's number, a draw, the view's length of name] */
+const augment: Augment = (image, random, view) => Float32Array.of(image.data[0]!, random.uniform(), view.length);
+
+interface Made {
+  options: BatchOptions;
+  reads: string[];
+  quarantine: Quarantine;
+}
+
+function make(count: number, over: Partial<BatchOptions> & { unreadable?: string[]; cacheBytes?: number } = {}): Made {
+  const { unreadable = [], cacheBytes = 0, ...rest } = over;
+  const items = listed(count);
+  const { source, reads } = countedSource(items, unreadable);
+  const views = ["one", "second"];
+  const quarantine = new Quarantine(0.5);
+  quarantine.begin(items);
+  const maker = new LocalViewMaker({ source, augment, views, cacheBytes, concurrency: 2 });
+  const naming = { seed: 7, siteId: "a", batchSize: 4, firstBatch: 0, ahead: 1 };
+  return { options: { items, maker, quarantine, views, imageSize: 1, ...naming, ...rest }, reads, quarantine };
+}
+
+async function take({ options }: Made, count: number): Promise<HostTensors[]> {
+  const taken: HostTensors[] = [];
+  for await (const batch of batches(options)) {
+    taken.push(batch);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+const images = (batch: HostTensors): number[] => [...batch["one"]!.data].filter((_, index) => index % 3 === 0);
+
+describe("batches", () => {
+  it("gives each view the batch's images with draws of its own", async () => {
+    const [batch] = await take(make(12), 1);
+    expect(batch!["one"]!.shape).toEqual([4, 1, 1, 3]);
+    const [one, second] = [batch!["one"]!.data, batch!["second"]!.data];
+    expect([one[0], one[2]]).toEqual([second[0], 3]);
+    expect(second[2]).toBe(6);
+    expect(one[1]).not.toBe(second[1]);
+  });
+
+  it("covers all images in an epoch and draws anew in the next", async () => {
+    const taken = await take(make(12), 6);
+    const [first, second] = [taken.slice(0, 3), taken.slice(3)];
+    expect(new Set(first.flatMap(images)).size).toBe(12);
+    expect(new Set(second.flatMap(images)).size).toBe(12);
+    const draws = taken.flatMap((batch) => [...batch["one"]!.data].filter((_, index) => index % 3 === 1));
+    expect(new Set(draws).size).toBe(24);
+  });
+
+  it("goes on at any batch with the same bits", async () => {
+    const through = await take(make(10), 7);
+    const resumed = await take(make(10, { firstBatch: 4, ahead: 3, cacheBytes: 100 }), 3);
+    expect(resumed).toEqual(through.slice(4));
+  });
+
+  it("wraps around when there are fewer images than a batch holds", async () => {
+    const [batch] = await take(make(3), 1);
+    expect(images(batch!).length).toBe(4);
+    expect(new Set(images(batch!))).toEqual(new Set([0, 1, 2]));
+  });
+
+  it("replaces unreadable images alike, whether known before or not", async () => {
+    const through = make(12, { unreadable: ["3", "8"] });
+    const taken = await take(through, 6);
+    expect(taken.flatMap(images)).not.toContain(3);
+    expect(through.reads.filter((id) => id === "3")).toHaveLength(1);
+    expect(through.quarantine.counts()).toEqual({ damaged: 2 });
+    expect(await take(make(12, { unreadable: ["3", "8"], firstBatch: 3 }), 3)).toEqual(taken.slice(3));
+  });
+
+  it("fails when too many are unreadable", async () => {
+    const unreadable = Array.from({ length: 9 }, (_, index) => `${index}`);
+    await expect(take(make(12, { unreadable }), 3)).rejects.toMatchObject({ code: "not-enough-data" });
+  });
+
+  it("prepares only so many batches ahead", async () => {
+    const made = make(100, { ahead: 2 });
+    const generator = batches(made.options);
+    await generator.next();
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    expect(made.reads).toHaveLength(3 * 4);
+    await generator.return(undefined as never);
+  });
+
+  it("stops when it is told to", async () => {
+    const stop = new AbortController();
+    const generator = batches(make(100, { signal: stop.signal }).options);
+    await generator.next();
+    stop.abort();
+    await expect(
+      (async () => {
+        for (;;) await generator.next();
+      })(),
+    ).rejects.toMatchObject({ name: "AbortedError" });
+  });
+
+  it("decodes once what stays in the cache", async () => {
+    const made = make(8, { cacheBytes: 1000 });
+    await take(made, 6);
+    expect(made.reads).toHaveLength(8);
+  });
+});

@@ -1,0 +1,99 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { DataSettings } from "./data-settings.js";
+import { decodeFile } from "./decode.js";
+import { findFiles, folderFailure } from "./find-images.js";
+import type { RgbImage } from "./image.js";
+import { type LabelRow, type Labels, matches, readLabels, requireColumns } from "./labels.js";
+import { mapLimited } from "./limiter.js";
+import type { ImageSource, SourceItem } from "./source.js";
+
+export interface ChosenFile {
+  readonly id: string;
+  /** Absent in a folder without a labels file. */
+  readonly row?: LabelRow;
+}
+
+type Choice = Pick<DataSettings, "path" | "labels" | "where">;
+
+/**
+ * The images that the settings choose, in stable order. A labels file is the list of images: files that it does not
+ * name are left out. Without one, every file with an image's extension is taken.
+ * @throws ConsiliumError "input-unreadable", "config-invalid", "config-missing"
+ */
+export async function chooseFiles({ path, labels: labelsPath, where }: Choice): Promise<ChosenFile[]> {
+  await requireFolder(path);
+  const csvPath = labelsPath ?? join(path, "labels.csv");
+  const labels = await readLabels(csvPath, labelsPath !== undefined || Object.keys(where).length > 0);
+  if (labels === undefined) {
+    return (await findFiles(path)).filter(({ isImage }) => isImage).map(({ id }) => ({ id }));
+  }
+  return chosenRows(labels, where, csvPath);
+}
+
+function chosenRows(labels: Labels, where: Choice["where"], csvPath: string): ChosenFile[] {
+  requireColumns(labels, Object.keys(where), csvPath);
+  return [...labels.rows]
+    .filter(([, row]) => matches(row, where))
+    .map(([id, row]) => ({ id, row }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+async function requireFolder(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw folderFailure(path, cause);
+  });
+  if (!found.isDirectory()) throw folderFailure(path, new Error("not a folder"));
+}
+
+export interface FolderSourceOptions {
+  readonly settings: DataSettings;
+  /** Side of the model's input in pixels. */
+  readonly imageSize: number;
+}
+
+/** Images in a folder and below it. */
+export function folderSource({ settings, imageSize }: FolderSourceOptions): ImageSource {
+  const workingSize = settings.workingSize ?? 2 * imageSize;
+  return {
+    async list() {
+      const files = await chooseFiles(settings);
+      if (files.length === 0) throw nothingChosen(settings);
+      return mapLimited(files, 16, (file) => itemOf(file, settings));
+    },
+    read: (item): Promise<RgbImage> =>
+      decodeFile(join(settings.path, item.id), { id: item.id, workingSize, limits: settings }),
+    close: async () => {},
+  };
+}
+
+function nothingChosen({ path, where }: DataSettings): ConsiliumError {
+  const filter = Object.entries(where).map(([column, value]) => `${column}=${value}`);
+  const chosen = filter.length === 0 ? "" : ` with ${filter.join(", ")}`;
+  return new ConsiliumError("not-enough-data", `image folder ${path}: holds no image${chosen}`, {
+    remedy: "check the path and `where`; JPEG, PNG, TIFF and WebP files are taken",
+  });
+}
+
+async function itemOf({ id, row }: ChosenFile, { path, columns }: DataSettings): Promise<SourceItem> {
+  const label = row?.[columns.label];
+  const group = row?.[columns.group];
+  const split = row?.[columns.split];
+  return {
+    id,
+    stamp: await stampOf(join(path, id)),
+    ...(label === undefined ? {} : { label }),
+    ...(group === undefined ? {} : { group }),
+    ...(split === undefined ? {} : { split }),
+  };
+}
+
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return `${size}@${mtimeMs}`;
+  } catch (cause) {
+    return `absent (${(cause as NodeJS.ErrnoException).code})`;
+  }
+}

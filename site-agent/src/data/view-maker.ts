@@ -1,0 +1,68 @@
+import { type Random, randomFor } from "@consilium/shared/random.js";
+import { DecodedCache } from "./decoded-cache.js";
+import type { RgbImage } from "./image.js";
+import { createLimiter, type Limiter } from "./limiter.js";
+import type { ImageSource, SourceItem } from "./source.js";
+
+/** Turns a decoded image into one view: normalised float32 [imageSize, imageSize, 3]. */
+export type Augment = (image: RgbImage, random: Random, view: string) => Float32Array;
+
+export interface ViewRequest {
+  readonly item: SourceItem;
+  /** Names the randomness; the view's own name is added to it. */
+  readonly randomName: readonly (string | number)[];
+}
+
+/** Decodes and augments, here or in threads of its own. The same request gives the same bits everywhere. */
+export interface ViewMaker {
+  /** To be called with every new listing. */
+  begin(items: readonly SourceItem[]): void;
+  /**
+   * One float32 [imageSize, imageSize, 3] for each view, in the order of the views.
+   * @throws UnreadableImage, or ConsiliumError "input-unreadable" when the source fails as a whole
+   */
+  make(request: ViewRequest): Promise<readonly Float32Array[]>;
+  close(): Promise<void>;
+}
+
+export interface LocalViewMakerOptions {
+  readonly source: ImageSource;
+  readonly augment: Augment;
+  readonly views: readonly string[];
+  readonly cacheBytes: number;
+  /** Images that are decoded at the same time. */
+  readonly concurrency: number;
+}
+
+/** Makes views in the calling thread; decoding itself runs beside it. */
+export class LocalViewMaker implements ViewMaker {
+  readonly #options: LocalViewMakerOptions;
+  readonly #cache: DecodedCache;
+  readonly #limited: Limiter;
+
+  constructor(options: LocalViewMakerOptions) {
+    this.#options = options;
+    this.#cache = new DecodedCache(options.cacheBytes);
+    this.#limited = createLimiter(options.concurrency);
+  }
+
+  begin(items: readonly SourceItem[]): void {
+    this.#cache.retain(items);
+  }
+
+  async make({ item, randomName }: ViewRequest): Promise<readonly Float32Array[]> {
+    const { augment, views } = this.#options;
+    const image = this.#cache.get(item) ?? (await this.#decode(item));
+    return views.map((view) => augment(image, randomFor(...randomName, view), view));
+  }
+
+  close(): Promise<void> {
+    return this.#options.source.close();
+  }
+
+  async #decode(item: SourceItem): Promise<RgbImage> {
+    const image = await this.#limited(() => this.#options.source.read(item));
+    this.#cache.add(item, image);
+    return image;
+  }
+}

@@ -1,0 +1,32 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ErrorCode } from "@consilium/shared/errors.js";
+import type { DataSettings } from "./data-settings.js";
+import type { SourceItem, UnreadableReason } from "./source.js";
+import type { ViewRequest } from "./view-maker.js";
+
+/** Between the trainer and its threads, which run the same build in the same process: typed, not checked. */
+
+export interface ViewThreadSetup {
+  readonly config: RunConfig;
+  readonly settings: DataSettings;
+  readonly views: readonly string[];
+  /** This thread's part of the cache. */
+  readonly cacheBytes: number;
+  readonly concurrency: number;
+}
+
+export type ToViewThread =
+  | { readonly type: "begin"; readonly items: readonly SourceItem[] }
+  | { readonly type: "make"; readonly ticket: number; readonly request: ViewRequest };
+
+export interface ViewFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy?: string;
+  /** Present when only this image is concerned. */
+  readonly unreadable?: { readonly id: string; readonly reason: UnreadableReason };
+}
+
+export type FromViewThread =
+  | { readonly type: "made"; readonly ticket: number; readonly views: readonly Float32Array[] }
+  | { readonly type: "failed"; readonly ticket: number; readonly failure: ViewFailure };

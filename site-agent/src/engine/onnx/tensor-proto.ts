@@ -1,0 +1,18 @@
+import type { TensorProto } from "@consilium/shared/onnx/gen/onnx.js";
+import type { ConstantData, ElementType, Shape } from "../graph/graph.js";
+
+/** TensorProto.DataType of the ONNX format. */
+export const elementTypeCode: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+
+export interface InitializerSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly type: ElementType;
+  readonly data: ConstantData;
+}
+
+/** The data is not copied; raw_data is little-endian, as are the machines that Node runs on. */
+export function initializer({ name, shape, type, data }: InitializerSpec): TensorProto {
+  const rawData = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return { name, dims: [...shape], dataType: elementTypeCode[type], rawData };
+}

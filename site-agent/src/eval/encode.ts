@@ -1,0 +1,124 @@
+import type { ModelConfig } from "@consilium/shared/config/run-config.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { architectureOf } from "@consilium/shared/params/architecture.js";
+import type { ParameterLayout, PlacedParameter } from "@consilium/shared/params/layout.js";
+import { encoderTensorNames } from "@consilium/shared/params/parameters.js";
+import type { CompiledProgram, Engine, Program } from "../engine/program.js";
+import { parameterOf } from "../model/layers.js";
+import type { HostTensors, TensorSpec } from "../model/tensors.js";
+import { classTokens, encode, meanPatchTokens } from "../model/vit.js";
+import type { FeatureSet } from "./feature-set.js";
+
+/** A model and which of its tokens stand for the image: the class token unless said otherwise, or the patches' mean. */
+export type EncoderChoice = ModelConfig & { readonly pooling?: "class" | "mean" };
+
+function encoderParameters(layout: ParameterLayout): readonly PlacedParameter[] {
+  const names = new Set(encoderTensorNames(layout));
+  return layout.parameters.filter(({ name }) => names.has(name));
+}
+
+/**
+ * Images to features after the final norm. Inputs: "parameter/<name>" for every encoder tensor of the layout and
+ * "images" float32 [batchSize, imageSize, imageSize, 3], normalised. Output: "features" [batchSize, width].
+ */
+export function encodeProgram(choice: EncoderChoice, layout: ParameterLayout, batchSize: number): Program {
+  const { imageSize, pooling = "class" } = choice;
+  const parameters = encoderParameters(layout);
+  const specs = parameters.map(({ name, shape }): [string, TensorSpec] => [
+    `parameter/${name}`,
+    { shape, dtype: "float32" },
+  ]);
+  return {
+    name: `${choice.architecture} encoder`,
+    inputs: {
+      ...Object.fromEntries(specs),
+      images: { shape: [batchSize, imageSize, imageSize, 3], dtype: "float32" },
+    },
+    build(inputs) {
+      const named = parameters.map(({ name }) => [name, parameterOf(inputs, `parameter/${name}`)]);
+      const images = parameterOf(inputs, "images");
+      const tokens = encode({ model: choice, parameters: Object.fromEntries(named), images });
+      return { features: pooling === "mean" ? meanPatchTokens(tokens) : classTokens(tokens) };
+    },
+  };
+}
+
+/** The encoder's part of a flat vector as inputs of `encodeProgram`; views, not copies. */
+export function encoderInputs(layout: ParameterLayout, vector: Float32Array): HostTensors {
+  return Object.fromEntries(
+    encoderParameters(layout).map(({ name, shape, offset, size }) => [
+      `parameter/${name}`,
+      { shape, data: vector.subarray(offset, offset + size) },
+    ]),
+  );
+}
+
+export interface FeatureJob {
+  readonly engine: Engine;
+  readonly model: EncoderChoice;
+  readonly layout: ParameterLayout;
+  /** Flat parameters of the whole layout. */
+  readonly vector: Float32Array;
+  /** Normalised images, each [imageSize, imageSize, 3]. */
+  readonly images: Iterable<Float32Array> | AsyncIterable<Float32Array>;
+  readonly batchSize: number;
+}
+
+/** Features of every image, in order. The last batch is filled up and what fills it is left out. */
+export async function extractFeatures(job: FeatureJob): Promise<FeatureSet> {
+  const compiled = await job.engine.compile(encodeProgram(job.model, job.layout, job.batchSize));
+  try {
+    const batches: Float32Array[] = [];
+    let count = 0;
+    for await (const { pixels, filled } of batchesOf(job)) {
+      batches.push(await encodeBatch(compiled, job, { pixels, filled }));
+      count += filled;
+    }
+    return joined(batches, { count, width: architectureOf(job.model).width });
+  } finally {
+    await compiled.release();
+  }
+}
+
+function missingFeatures(): never {
+  throw new ConsiliumError("internal", "the encoder gave no features");
+}
+
+interface Batch {
+  /** [batchSize, imageSize, imageSize, 3] */
+  readonly pixels: Float32Array;
+  /** Images in it; the rest is zero or left over. */
+  readonly filled: number;
+}
+
+async function* batchesOf({ images, batchSize, model }: FeatureJob): AsyncGenerator<Batch> {
+  const pixelsPerImage = model.imageSize ** 2 * 3;
+  const pixels = new Float32Array(batchSize * pixelsPerImage);
+  let filled = 0;
+  for await (const image of images) {
+    pixels.set(image, filled * pixelsPerImage);
+    filled += 1;
+    if (filled < batchSize) continue;
+    yield { pixels, filled };
+    filled = 0;
+  }
+  if (filled > 0) yield { pixels, filled };
+}
+
+async function encodeBatch(compiled: CompiledProgram, job: FeatureJob, batch: Batch): Promise<Float32Array> {
+  const { imageSize } = job.model;
+  const images = { shape: [job.batchSize, imageSize, imageSize, 3], data: batch.pixels };
+  const outputs = await compiled.run({ ...encoderInputs(job.layout, job.vector), images });
+  const features = outputs.features?.data ?? missingFeatures();
+  return Float32Array.from(features.subarray(0, batch.filled * architectureOf(job.model).width));
+}
+
+function joined(batches: readonly Float32Array[], { count, width }: { count: number; width: number }): FeatureSet {
+  const values = new Float32Array(count * width);
+  let offset = 0;
+  for (const batch of batches) {
+    values.set(batch, offset);
+    offset += batch.length;
+  }
+  return { count, width, values };
+}

@@ -1,0 +1,73 @@
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Where everything that one site agent owns lies. */
+export interface SiteHome {
+  readonly root: string;
+  readonly siteYaml: string;
+  readonly policyYaml: string;
+  /** Holds certificate.pem, ca.pem and key.pem, and: */
+  readonly identity: {
+    readonly directory: string;
+    readonly identityKey: string;
+    /** The certificate request and its key: a repeated join sends the same. */
+    readonly request: string;
+    /** Facts of the enrolment: federation, site id, coordinator's address, plan key. */
+    readonly enrolment: string;
+  };
+  readonly checkpoints: string;
+  /** Where the trainer keeps one folder per run. */
+  readonly runs: string;
+  /** Updates that wait for their round to be committed. */
+  readonly updates: string;
+  readonly statusJson: string;
+  readonly lock: string;
+}
+
+export function siteHome(root: string): SiteHome {
+  const identity = join(root, "identity");
+  return {
+    root,
+    siteYaml: join(root, "site.yaml"),
+    policyYaml: join(root, "policy.yaml"),
+    identity: {
+      directory: identity,
+      identityKey: join(identity, "identity-key.pem"),
+      request: join(identity, "request.json"),
+      enrolment: join(identity, "enrolment.json"),
+    },
+    checkpoints: join(root, "state", "checkpoints"),
+    runs: join(root, "state", "runs"),
+    updates: join(root, "state", "updates"),
+    statusJson: join(root, "status.json"),
+    lock: join(root, "agent.lock"),
+  };
+}
+
+/** Replaces a file as a whole: readers see the old or the new text, also after a power loss. */
+export function writeFileDurably(path: string, text: string): void {
+  replaceFile(path, text, (file) => fsyncSync(file));
+  const directory = openSync(dirname(path), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** As writeFileDurably, for what may be lost with the power: readers see the old or the new text. */
+export function writeFileWhole(path: string, text: string): void {
+  replaceFile(path, text, () => {});
+}
+
+function replaceFile(path: string, text: string, settle: (file: number) => void): void {
+  const temporary = `${path}.tmp`;
+  const file = openSync(temporary, "w", 0o644);
+  try {
+    writeSync(file, text);
+    settle(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}

@@ -1,0 +1,153 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { describeCertificate } from "@consilium/shared/identity/certificate-check.js";
+import { createCertificateRequest } from "@consilium/shared/identity/certificate-request.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { decodeInvitation, hashToken, type Invitation } from "@consilium/shared/identity/invitation.js";
+import { readText, saveTlsBundle, writePrivateFile, writePublicFile } from "@consilium/shared/identity/key-files.js";
+import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
+import { z } from "zod";
+import { type Enrolment, enrolmentSchema } from "./enrolment.js";
+import type { SiteHome } from "./home.js";
+import { policyTemplate, siteTemplate } from "./templates.js";
+
+/** What a site asks for, beside what its invitation says. */
+export interface EnrolmentAsk {
+  /** PKCS #10, PEM. */
+  readonly csrPem: string;
+  readonly identityPublicKey: Uint8Array;
+}
+
+export interface Enrolled {
+  readonly certificatePem: string;
+  readonly caPem: string;
+  readonly federation: string;
+  readonly planPublicKey: Uint8Array;
+}
+
+export interface JoinOptions {
+  readonly home: SiteHome;
+  readonly invitation: string;
+  readonly enrol: (invitation: Invitation, ask: EnrolmentAsk) => Promise<Enrolled>;
+  /** Folder of images to write into a new site.yaml. */
+  readonly dataPath?: string;
+}
+
+export interface JoinReport {
+  readonly federation: string;
+  readonly siteId: string;
+  readonly coordinator: string;
+  /** SHA-256 of the identity key, hex: to be confirmed with the operator by telephone. */
+  readonly identityFingerprint: string;
+  readonly certificateExpiresMs: number;
+  /** Configuration files that were not there before. */
+  readonly written: readonly string[];
+}
+
+/**
+ * Makes the site's keys, which never leave this machine, and has the coordinator certify them. Every step may be
+ * repeated: keys and request are on disk before they are sent, so the same invitation gives the same certificate.
+ * @throws ConsiliumError "token-refused", "unreachable", "certificate-refused", or "already-exists" when this home
+ * belongs to another site.
+ */
+export async function join(options: JoinOptions): Promise<JoinReport> {
+  const { home } = options;
+  const invitation = decodeInvitation(options.invitation);
+  requireSameSite(home, invitation);
+  await mkdir(home.identity.directory, { recursive: true, mode: 0o700 });
+  const identity = await IdentityKey.loadOrCreate(home.identity.identityKey);
+  const pending = await pendingRequest(home, invitation);
+  const ask = { csrPem: pending.csrPem, identityPublicKey: identity.publicKey };
+  const enrolled = await options.enrol(invitation, ask);
+  const certificate = checkReply(enrolled, invitation);
+  await store(home, invitation, { enrolled, keyPem: pending.privateKeyPem });
+  return {
+    federation: invitation.federation,
+    siteId: invitation.siteId,
+    coordinator: `${invitation.host}:${invitation.port}`,
+    identityFingerprint: identity.fingerprint,
+    certificateExpiresMs: certificate.notAfterMs,
+    written: await writeTemplates(options, invitation.federation),
+  };
+}
+
+/** A home holds one site's keys and updates for good; what belongs to two sites would end in the wrong sum. */
+function requireSameSite(home: SiteHome, { federation, siteId }: Invitation): void {
+  if (!existsSync(home.identity.enrolment)) return;
+  const known = loadYaml(home.identity.enrolment, enrolmentSchema);
+  if (known.federation === federation && known.siteId === siteId) return;
+  throw new ConsiliumError("already-exists", `${home.root} belongs to site ${known.siteId} of ${known.federation}`, {
+    remedy: `name another folder with --home to join as ${siteId} of ${federation}`,
+  });
+}
+
+const pendingSchema = z.strictObject({ tokenHash: z.string(), csrPem: z.string(), privateKeyPem: z.string() });
+type Pending = z.output<typeof pendingSchema>;
+
+/** The request of an earlier try with the same invitation, or a new one. Key and request are one file, so they always fit. */
+async function pendingRequest(home: SiteHome, { siteId, secret }: Invitation): Promise<Pending> {
+  const tokenHash = hashToken(secret);
+  const earlier = await readPending(home.identity.request);
+  if (earlier?.tokenHash === tokenHash) return earlier;
+  const key = await generateTlsKey();
+  const pending = { tokenHash, csrPem: createCertificateRequest(key, siteId), privateKeyPem: key.privateKeyPem };
+  await writePrivateFile(home.identity.request, JSON.stringify(pending));
+  return pending;
+}
+
+async function readPending(path: string): Promise<Pending | undefined> {
+  if (!existsSync(path)) return undefined;
+  const text = await readText(path);
+  try {
+    return pendingSchema.parse(JSON.parse(text));
+  } catch {
+    // Damaged: a new request is as good, unless the old one was answered, which the coordinator will say.
+    return undefined;
+  }
+}
+
+function checkReply({ certificatePem, federation, planPublicKey }: Enrolled, invitation: Invitation) {
+  const facts = describeCertificate(certificatePem);
+  const { identity } = facts;
+  const fits =
+    federation === invitation.federation &&
+    identity.federation === federation &&
+    identity.role === "site" &&
+    identity.id === invitation.siteId &&
+    planPublicKey.length === 32;
+  if (fits) return facts;
+  throw new ConsiliumError("certificate-refused", "the coordinator's answer is not about the site of the invitation", {
+    remedy: "ask the coordinator's operator for a new invitation",
+  });
+}
+
+/** The record of the enrolment goes last: with it, everything else is there. */
+async function store(
+  home: SiteHome,
+  invitation: Invitation,
+  { enrolled, keyPem }: { enrolled: Enrolled; keyPem: string },
+): Promise<void> {
+  const { directory, enrolment } = home.identity;
+  const { certificatePem: certPem, caPem, planPublicKey } = enrolled;
+  await saveTlsBundle(directory, { certPem, caPem, keyPem });
+  const record: Enrolment = {
+    version: 1,
+    federation: invitation.federation,
+    siteId: invitation.siteId,
+    host: invitation.host,
+    port: invitation.port,
+    planPublicKey: Buffer.from(planPublicKey).toString("hex"),
+  };
+  await writePublicFile(enrolment, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function writeTemplates({ home, dataPath }: JoinOptions, federation: string): Promise<string[]> {
+  const files = [
+    { path: home.siteYaml, text: siteTemplate(dataPath) },
+    { path: home.policyYaml, text: policyTemplate(federation) },
+  ].filter(({ path }) => !existsSync(path));
+  for (const { path, text } of files) await writePublicFile(path, text);
+  return files.map(({ path }) => path);
+}

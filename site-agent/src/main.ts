@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { systemClock } from "@consilium/shared/clock.js";
+import { describeError } from "@consilium/shared/errors.js";
+import { createLogger } from "@consilium/shared/log.js";
+import { exitCodes } from "@consilium/shared/terminal/output.js";
+import { startAgent } from "./agent.js";
+import { runCommandLine } from "./cli/program.js";
+import type { Surroundings } from "./cli/surroundings.js";
+import { checkData } from "./data/check-data.js";
+import { exportCheckpoint } from "./export-checkpoint.js";
+import { join } from "./join.js";
+import { enrol } from "./rpc/enrolment-client.js";
+
+const stopping = new AbortController();
+let daemon = false;
+
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => {
+    if (stopping.signal.aborted) process.exit(exitCodes.interrupted);
+    stopping.abort();
+  });
+}
+
+// A reader such as `head` that has seen enough ends the command quietly, but never the agent.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  if (!daemon) process.exit(exitCodes.ok);
+});
+
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+const surroundings: Surroundings = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  userFolder: homedir(),
+  clock: systemClock,
+  signal: stopping.signal,
+  version: packageVersion(),
+  join: (options) => join({ ...options, enrol }),
+  startAgent(options) {
+    daemon = true;
+    return startAgent(options);
+  },
+  createLogger: (level) => createLogger({ level, name: "site-agent" }),
+  checkData,
+  exportCheckpoint,
+};
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "0";
+}
+
+try {
+  process.exitCode = await runCommandLine(process.argv.slice(2), surroundings);
+} catch (thrown) {
+  process.stderr.write(`error: ${describeError(thrown)}\n`);
+  process.exitCode = exitCodes.internal;
+}
+// A call that was given up may keep its connection for a while; the command does not wait for it.
+setTimeout(() => process.exit(), 2000).unref();

@@ -1,0 +1,95 @@
+import type { Telemetry } from "@consilium/shared/telemetry.js";
+import type { ParticipantState, Work } from "./round/state.js";
+import type { TrainedRound, TrainProgress } from "./trainer/protocol.js";
+
+/** Everything that the agent counts. Stays at the site: loss and counts of one site are nobody else's business. */
+export interface AgentMetrics {
+  connected(connected: boolean): void;
+  sent(bytes: number): void;
+  received(bytes: number): void;
+  /** A state that ends a round for this site is counted as its outcome. */
+  state(state: ParticipantState): void;
+  progress(progress: TrainProgress): void;
+  trained(trained: TrainedRound): void;
+  refused(clause: string): void;
+  worked(work: Work, durationMs: number): void;
+}
+
+const stageBuckets = [0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28_800];
+const outcomes = ["done", "refused", "failed", "left"] as const;
+
+export function agentMetrics(telemetry: Telemetry): AgentMetrics {
+  const connected = telemetry.gauge({
+    name: "consilium_agent_connected",
+    help: "1 while the agent is attached to the coordinator.",
+  });
+  const sent = telemetry.counter({
+    name: "consilium_agent_sent_bytes_total",
+    help: "Bytes of masked updates sent.",
+  });
+  const received = telemetry.counter({
+    name: "consilium_agent_received_bytes_total",
+    help: "Bytes of checkpoints received.",
+  });
+  const rounds = telemetry.counter({
+    name: "consilium_agent_rounds_total",
+    help: "Attempts at rounds that ended for this site, by outcome.",
+    labels: ["outcome"],
+  });
+  const refusals = telemetry.counter({
+    name: "consilium_agent_refusals_total",
+    help: "Plans that this site refused, by the clause of its policy or schedule.",
+    labels: ["clause"],
+  });
+  const work = telemetry.histogram({
+    name: "consilium_agent_stage_duration_seconds",
+    help: "Time from the beginning to the end of a stage at this site, waiting for the other sites included.",
+    labels: ["stage"],
+    buckets: stageBuckets,
+  });
+  const throughput = telemetry.gauge({
+    name: "consilium_agent_training_images_per_second",
+    help: "Images trained on per second in the current or last round.",
+  });
+  const loss = telemetry.gauge({
+    name: "consilium_agent_training_loss",
+    help: "Loss of the latest local step; never leaves this site unmasked.",
+  });
+  const steps = telemetry.gauge({
+    name: "consilium_agent_training_steps",
+    help: "Local steps done in the current round.",
+  });
+  const samples = telemetry.gauge({
+    name: "consilium_agent_usable_images",
+    help: "Images of this site that the last round trained from.",
+  });
+  const quarantined = telemetry.gauge({
+    name: "consilium_agent_quarantined_images",
+    help: "Images left out of the last round because they could not be read, by reason.",
+    labels: ["reason"],
+  });
+  connected.set(0);
+  for (const outcome of outcomes) rounds.inc({ outcome }, 0);
+  return {
+    connected: (is) => connected.set(is ? 1 : 0),
+    sent: (bytes) => sent.inc(bytes),
+    received: (bytes) => received.inc(bytes),
+    state({ kind }) {
+      const outcome = outcomes.find((known) => known === kind);
+      if (outcome !== undefined) rounds.inc({ outcome });
+    },
+    progress(progress) {
+      steps.set(progress.step);
+      if (progress.loss !== undefined) loss.set(progress.loss);
+      if (progress.imagesPerSecond !== undefined) throughput.set(progress.imagesPerSecond);
+    },
+    trained(trained) {
+      throughput.set(trained.imagesPerSecond);
+      samples.set(trained.sampleCount);
+      quarantined.reset();
+      for (const [reason, count] of Object.entries(trained.skipped)) quarantined.set({ reason }, count);
+    },
+    refused: (clause) => refusals.inc({ clause }),
+    worked: (stage, durationMs) => work.observe({ stage }, durationMs / 1000),
+  };
+}

@@ -1,0 +1,254 @@
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import type { Delivered, KeyAdvert, ReceivedPlan, Reveal, SealedShare } from "@consilium/shared/protocol.js";
+import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import type { DataSettings } from "../data/data-settings.js";
+import type { Policy } from "../policy.js";
+import type { TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
+import { type Contribution, contributionOf } from "../update/delta.js";
+import type { CheckpointCache } from "./checkpoint-cache.js";
+import type { CoordinatorClient, StageMessage, StageOutcome } from "./coordinator.js";
+import { type Patience, persistently } from "./patience.js";
+import type { CheckedPlan } from "./plan-check.js";
+import type { ParticipantEvent, Work } from "./state.js";
+import { loadDelta, type StoredUpdate, type UpdateStore } from "./update-store.js";
+
+/** The site's half of one masked aggregation; its secrets live in memory only. */
+export interface MaskingSession {
+  advertise(): KeyAdvert;
+  share(adverts: readonly KeyAdvert[]): readonly SealedShare[];
+  mask(delivered: Delivered, contribution: Contribution): MaskedUpload;
+  reveal(survivors: readonly string[]): readonly Reveal[];
+  erase(): void;
+}
+
+/** What every attempt of this site uses. */
+export interface AttemptSurroundings {
+  readonly siteId: string;
+  readonly coordinator: CoordinatorClient;
+  readonly trainer: Trainer;
+  readonly checkpoints: CheckpointCache;
+  readonly updates: UpdateStore;
+  readonly openSession: (received: ReceivedPlan, floors: Policy["secagg"]) => MaskingSession;
+  readonly training: {
+    /** The trainer keeps one folder per run below it. */
+    readonly stateDirectory: string;
+    readonly data: DataSettings;
+    readonly threads: number | undefined;
+  };
+  readonly patience: Patience;
+  readonly onProgress: (progress: TrainProgress) => void;
+  readonly onTrained: (trained: TrainedRound) => void;
+}
+
+/** Time after a stage's window in which a coordinator that restarts may still answer. */
+const restartAllowanceMs = 60_000;
+
+/** Tries at training in one attempt when the trainer process is lost. */
+const trainerLives = 3;
+
+/** The work of one attempt at one round: each piece ends in an event for the transition. */
+export class Attempt {
+  readonly received: ReceivedPlan;
+  readonly #checked: CheckedPlan;
+  readonly #policy: Policy;
+  readonly #around: AttemptSurroundings;
+  readonly #abandoned = new AbortController();
+  #checkpointPath: string | undefined;
+  #session: MaskingSession | undefined;
+  #contribution: Contribution | undefined;
+
+  constructor(subject: { received: ReceivedPlan; checked: CheckedPlan; policy: Policy }, around: AttemptSurroundings) {
+    this.received = subject.received;
+    this.#checked = subject.checked;
+    this.#policy = subject.policy;
+    this.#around = around;
+  }
+
+  get abandoned(): boolean {
+    return this.#abandoned.signal.aborted;
+  }
+
+  /** Stops whatever runs and erases the attempt's secrets. */
+  abandon(): void {
+    this.#abandoned.abort();
+    this.#session?.erase();
+    this.#session = undefined;
+    this.#contribution = undefined;
+  }
+
+  /** Never rejects; failures are events. Undefined when the attempt was abandoned meanwhile. */
+  async perform(work: Work, outcome?: StageOutcome): Promise<ParticipantEvent | undefined> {
+    try {
+      const event = await this.#perform(work, outcome);
+      return this.abandoned ? undefined : event;
+    } catch (thrown) {
+      return this.abandoned ? undefined : this.#afterFailure(asConsiliumError(thrown));
+    }
+  }
+
+  async #perform(work: Work, outcome: StageOutcome | undefined): Promise<ParticipantEvent> {
+    switch (work) {
+      case "fetch":
+        return this.#fetch();
+      case "train":
+        return this.#train();
+      case "advertise":
+        return this.#ended(await this.#advertise());
+      case "share":
+        return this.#ended(await this.#share(expecting(outcome, "advertised")));
+      case "upload":
+        return this.#ended(await this.#upload(expecting(outcome, "delivered")));
+      case "unmask":
+        return this.#ended(await this.#unmask(expecting(outcome, "survivors")));
+    }
+  }
+
+  get #key() {
+    return this.received.plan.key;
+  }
+
+  #ended(outcome: StageOutcome): ParticipantEvent {
+    return { kind: "outcome", key: this.#key, outcome };
+  }
+
+  /** Answers that mean "not in this attempt" are no failures of the site. */
+  #afterFailure(error: ConsiliumError): ParticipantEvent {
+    const { code, message } = error;
+    if (code === "stale" || code === "attempt-aborted") return this.#ended({ kind: "aborted", reason: message });
+    if (code === "dropped" || code === "message-conflict") return this.#ended({ kind: "dropped", reason: message });
+    // The masking code counts the cohort again at each stage; too small a one is the site's own refusal.
+    if (code === "policy-refused") return { kind: "refused", key: this.#key, clause: "secagg.minCohort" };
+    return { kind: "failed", key: this.#key, error };
+  }
+
+  async #fetch(): Promise<ParticipantEvent> {
+    const { plan } = this.received;
+    const { signal } = this.#abandoned;
+    this.#checkpointPath = await this.#around.checkpoints.obtain({
+      digest: plan.checkpointDigest,
+      bytes: plan.checkpointBytes,
+      fetch: (offset) => {
+        return this.#around.coordinator.fetchCheckpoint({
+          key: plan.key,
+          digest: plan.checkpointDigest,
+          offset,
+          signal,
+        });
+      },
+      persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
+    });
+    return { kind: "fetched", key: plan.key };
+  }
+
+  async #train(): Promise<ParticipantEvent> {
+    const { plan } = this.received;
+    const { updates, onTrained } = this.#around;
+    const trained = await this.#trainWithLives();
+    onTrained(trained);
+    if (trained.sampleCount < this.#policy.jobs.minLocalSamples) {
+      return { kind: "refused", key: plan.key, clause: "jobs.minLocalSamples" };
+    }
+    updates.save(plan.key, storedUpdate(trained, hex(plan.checkpointDigest)));
+    return { kind: "trained", key: plan.key };
+  }
+
+  /** A trainer process that is lost goes on where it saved, so it is worth starting again. */
+  async #trainWithLives(): Promise<TrainedRound> {
+    const { trainer, onProgress } = this.#around;
+    const options = { onProgress, signal: this.#abandoned.signal };
+    for (let life = 1; ; life++) {
+      try {
+        return await trainer.trainRound(this.#trainJob(), options);
+      } catch (error) {
+        const lost = error instanceof ConsiliumError && error.code === "training-failed";
+        if (!lost || life >= trainerLives || this.abandoned) throw error;
+      }
+    }
+  }
+
+  #trainJob(): TrainJob {
+    const { plan } = this.received;
+    const { threads, ...settings } = this.#around.training;
+    return {
+      runId: plan.key.runId,
+      round: plan.key.round,
+      config: this.#checked.config,
+      checkpointPath: this.#checkpointPath!,
+      firstStep: plan.firstStep,
+      siteId: this.#around.siteId,
+      ...settings,
+      ...(threads === undefined ? {} : { threads }),
+    };
+  }
+
+  async #advertise(): Promise<StageOutcome> {
+    const { received } = this;
+    const { plan } = received;
+    const { updates, openSession } = this.#around;
+    const update = updates.find(plan.key, hex(plan.checkpointDigest));
+    if (update === undefined) throw new ConsiliumError("storage", "the update of this round is gone from the disk");
+    const delta = await loadDelta(update, plan.dimension).catch((error: unknown) => {
+      updates.forget(plan.key);
+      throw error;
+    });
+    this.#contribution = contributionOf({ delta, update, plan, layout: this.#checked.layout });
+    if (this.abandoned) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
+    updates.markAdvertised(plan.key);
+    this.#session = openSession(received, this.#policy.secagg);
+    // The stage opens when training ends for everyone, so its answer may take both windows.
+    const windowMs = plan.trainingWindowMs + plan.stageWindowMs;
+    return this.#exchange({ stage: "advertise", advert: this.#session.advertise() }, windowMs);
+  }
+
+  #share({ adverts }: Extract<StageOutcome, { kind: "advertised" }>): Promise<StageOutcome> {
+    return this.#exchange({ stage: "share", shares: this.#open().share(adverts) });
+  }
+
+  async #upload({ delivered }: Extract<StageOutcome, { kind: "delivered" }>): Promise<StageOutcome> {
+    const masked = this.#open().mask(delivered, this.#contribution!);
+    const windowMs = this.received.plan.stageWindowMs;
+    const outcome = await this.#persistently(windowMs, () => {
+      return this.#around.coordinator.upload(masked, this.#call(windowMs));
+    });
+    this.#contribution = undefined;
+    return outcome;
+  }
+
+  #unmask({ sites }: Extract<StageOutcome, { kind: "survivors" }>): Promise<StageOutcome> {
+    return this.#exchange({ stage: "unmask", reveals: this.#open().reveal(sites) });
+  }
+
+  #open(): MaskingSession {
+    if (this.#session === undefined) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
+    return this.#session;
+  }
+
+  #exchange(message: StageMessage, windowMs = this.received.plan.stageWindowMs): Promise<StageOutcome> {
+    return this.#persistently(windowMs, () => this.#around.coordinator.exchange(message, this.#call(windowMs)));
+  }
+
+  #call(windowMs: number) {
+    return { key: this.#key, timeoutMs: 2 * windowMs + restartAllowanceMs, signal: this.#abandoned.signal };
+  }
+
+  /** A coordinator that comes back reopens the stage for a whole window, so a site waits for several. */
+  #persistently<T>(windowMs: number, call: () => Promise<T>): Promise<T> {
+    const limits = { patienceMs: 3 * windowMs + restartAllowanceMs, signal: this.#abandoned.signal };
+    return persistently(call, limits, this.#around.patience);
+  }
+}
+
+function expecting<Kind extends StageOutcome["kind"]>(
+  outcome: StageOutcome | undefined,
+  kind: Kind,
+): Extract<StageOutcome, { kind: Kind }> {
+  if (outcome?.kind !== kind) throw new ConsiliumError("internal", `expected the outcome ${kind}`);
+  return outcome as Extract<StageOutcome, { kind: Kind }>;
+}
+
+function storedUpdate(trained: TrainedRound, checkpointDigest: string): StoredUpdate {
+  const { deltaPath, deltaDigest, sampleCount, meanLoss, steps } = trained;
+  return { deltaPath, deltaDigest, checkpointDigest, sampleCount, meanLoss, steps };
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

@@ -1,0 +1,79 @@
+import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { saveChunks } from "@consilium/shared/rpc/chunks.js";
+import type { CheckpointChunk } from "./coordinator.js";
+import { fileDigest, fileSize } from "./hashing.js";
+
+/** Which checkpoint is wanted, and how to get what is missing of it. */
+export interface WantedCheckpoint {
+  /** SHA-256 of the whole file. */
+  readonly digest: Uint8Array;
+  readonly bytes: number;
+  readonly fetch: (fromOffset: number) => AsyncIterable<CheckpointChunk>;
+  /** Repeats a download that was cut. */
+  readonly persistently: (download: () => Promise<void>) => Promise<void>;
+}
+
+const suffix = ".safetensors";
+
+/** Checkpoints by digest, on disk. A download that was cut goes on where it stopped, also after a restart. */
+export class CheckpointCache {
+  readonly #directory: string;
+  readonly #keep: number;
+  readonly #verified = new Set<string>();
+
+  constructor(directory: string, keep = 2) {
+    this.#directory = directory;
+    this.#keep = keep;
+  }
+
+  /**
+   * Path of a file with exactly the wanted content.
+   * @throws ConsiliumError "digest-mismatch" when the coordinator's bytes twice have another digest.
+   */
+  async obtain(wanted: WantedCheckpoint): Promise<string> {
+    await mkdir(this.#directory, { recursive: true });
+    const path = join(this.#directory, `${hex(wanted.digest)}${suffix}`);
+    if (!(await this.#holds(path, wanted))) await download(path, wanted);
+    this.#verified.add(hex(wanted.digest));
+    const now = new Date();
+    await utimes(path, now, now);
+    await this.#prune(path);
+    return path;
+  }
+
+  async #holds(path: string, wanted: WantedCheckpoint): Promise<boolean> {
+    const size = await fileSize(path);
+    if (size === undefined) return false;
+    const digest = hex(wanted.digest);
+    if (size === wanted.bytes && (this.#verified.has(digest) || (await fileDigest(path)) === digest)) return true;
+    await rm(path, { force: true });
+    return false;
+  }
+
+  /** Keeps the checkpoints used last; everything else, cut downloads included, goes. */
+  async #prune(current: string): Promise<void> {
+    const names = (await readdir(this.#directory)).filter((name) => join(this.#directory, name) !== current);
+    const aged = await Promise.all(
+      names.map(async (name) => ({ name, usedMs: (await stat(join(this.#directory, name))).mtimeMs })),
+    );
+    aged.sort((a, b) => b.usedMs - a.usedMs);
+    const kept = new Set(aged.filter(({ name }) => name.endsWith(suffix)).slice(0, this.#keep - 1));
+    const surplus = aged.filter((entry) => !kept.has(entry));
+    await Promise.all(surplus.map(({ name }) => rm(join(this.#directory, name), { force: true })));
+  }
+}
+
+/** Tries again from nothing after a mismatch: the first try may have continued a file that a crash had torn. */
+async function download(path: string, { digest, bytes, fetch, persistently }: WantedCheckpoint): Promise<void> {
+  const save = () => persistently(() => saveChunks({ path, totalBytes: bytes, digest, fetch }));
+  try {
+    await save();
+  } catch (error) {
+    if (!(error instanceof ConsiliumError) || error.code !== "digest-mismatch") throw error;
+    await save();
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

@@ -1,0 +1,244 @@
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import type { Logger } from "@consilium/shared/log.js";
+import { type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { checkPolicy, type Policy } from "../policy.js";
+import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
+import { Attempt, type AttemptSurroundings } from "./attempt.js";
+import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
+import { type Hours, withinHours } from "./hours.js";
+import { type CheckedPlan, checkPlan } from "./plan-check.js";
+import type { ParticipantEffect, ParticipantEvent, ParticipantState, Work } from "./state.js";
+import { isNews, transition } from "./transition.js";
+
+/** Told what happens, for metrics, the status file and the terminal. */
+export interface RoundObserver {
+  state(state: ParticipantState): void;
+  progress(progress: TrainProgress): void;
+  trained(trained: TrainedRound): void;
+  refused(clause: string): void;
+  /** A piece of work ended, whatever its outcome. */
+  worked(work: Work, durationMs: number): void;
+}
+
+export interface ParticipantOptions {
+  readonly attempt: Omit<AttemptSurroundings, "onProgress" | "onTrained">;
+  /** The federation that this site joined; its certificate would let it speak to no other. */
+  readonly federation: string;
+  /** Read anew for each plan, so that an edited policy counts at once. Throws when there is no valid policy. */
+  readonly loadPolicy: () => Policy;
+  readonly hours: Hours;
+  /** Images that training would draw from. */
+  readonly countSamples: () => Promise<number>;
+  readonly reporter: { tell(report: SiteReport): void };
+  readonly observer: RoundObserver;
+  readonly logger: Logger;
+}
+
+/** One site's part in rounds: performs what the transition asks for. No failure in a round ends it. */
+export class Participant {
+  readonly #options: ParticipantOptions;
+  #state: ParticipantState = { kind: "idle" };
+  #attempt: Attempt | undefined;
+  /** The next attempt, between the check of its plan and the transition. */
+  #proposed: Attempt | undefined;
+  /** The plan that was refused last. */
+  #refused: ReceivedPlan | undefined;
+  #directives: Promise<void> = Promise.resolve();
+  #work: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: ParticipantOptions) {
+    this.#options = options;
+  }
+
+  get state(): ParticipantState {
+    return this.#state;
+  }
+
+  /** Takes directives in the order in which they come; resolves when this one has had its effect. */
+  receive(directive: Directive): Promise<void> {
+    this.#directives = this.#directives
+      .then(() => this.#receive(directive))
+      .catch((thrown: unknown) => {
+        this.#options.logger.error("directive-failed", { code: asConsiliumError(thrown).code });
+      });
+    return this.#directives;
+  }
+
+  /**
+   * Whether a plan that policy or schedule refused would be followed by now. The coordinator goes on without a site
+   * that refused until it attaches anew.
+   */
+  async reconsider(): Promise<boolean> {
+    if (this.#state.kind !== "refused" || this.#refused === undefined || this.#stopped) return false;
+    const event = await this.#judge(this.#refused);
+    this.#proposed = undefined;
+    return event.kind === "plan-accepted";
+  }
+
+  /** Stops the work that runs. Training goes on from its last save when the agent starts again. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#attempt?.abandon();
+    await this.#directives;
+    await this.#work;
+  }
+
+  async #receive(directive: Directive): Promise<void> {
+    if (this.#stopped || directive.kind === "heartbeat") return;
+    if (directive.kind === "withdrawal") {
+      this.#options.logger.info("withdrawn", { round: roundKeyText(directive.key) });
+      return this.#dispatch({ kind: "withdrawn", key: directive.key });
+    }
+    if (!isNews(this.#state, directive.received.plan.key)) return;
+    const event = await this.#judge(directive.received);
+    this.#refused = event.kind === "plan-refused" ? directive.received : undefined;
+    this.#dispatch(event);
+  }
+
+  /** What the site thinks of a plan: schedule and policy first, since they need nothing from the plan to be right. */
+  async #judge(received: ReceivedPlan): Promise<ParticipantEvent> {
+    const { plan } = received;
+    const { key } = plan;
+    const { logger, hours, attempt, federation } = this.#options;
+    try {
+      if (plan.federation !== federation) throw foreignPlan(plan.federation, federation);
+      if (!withinHours(hours, new Date(attempt.patience.clock.now()))) {
+        return this.#refusal(key, "schedule.hours", "outside the hours of site.yaml");
+      }
+      const policy = this.#policy();
+      if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
+      const checked = checkPlan(plan);
+      const refusal = await this.#askPolicy(received, checked, policy);
+      if (refusal !== undefined) return refusal;
+      return this.#accept(received, checked, policy);
+    } catch (thrown) {
+      const error = asConsiliumError(thrown);
+      logger.warn("plan-declined", { round: roundKeyText(key), code: error.code, reason: error.message });
+      return { kind: "plan-invalid", key, error };
+    }
+  }
+
+  #policy(): Policy | undefined {
+    try {
+      return this.#options.loadPolicy();
+    } catch (thrown) {
+      this.#options.logger.error("policy-unusable", { reason: asConsiliumError(thrown).message });
+      return undefined;
+    }
+  }
+
+  async #askPolicy(
+    received: ReceivedPlan,
+    checked: CheckedPlan,
+    policy: Policy,
+  ): Promise<ParticipantEvent | undefined> {
+    const { plan } = received;
+    const facts = { parameters: checked.layout.dimension, localSamples: await this.#options.countSamples() };
+    const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
+    return verdict.allowed ? undefined : this.#refusal(plan.key, verdict.clause, verdict.reason);
+  }
+
+  #refusal(key: RoundKey, clause: string, reason: string): ParticipantEvent {
+    const known = this.#state.kind === "refused" && roundKeyText(this.#state.key) === roundKeyText(key);
+    if (!known) this.#options.logger.warn("plan-refused", { round: roundKeyText(key), clause, reason });
+    return { kind: "plan-refused", key, clause };
+  }
+
+  #accept(received: ReceivedPlan, checked: CheckedPlan, policy: Policy): ParticipantEvent {
+    const { observer, attempt } = this.#options;
+    const { key, checkpointDigest } = received.plan;
+    this.#proposed = new Attempt(
+      { received, checked, policy },
+      {
+        ...attempt,
+        onTrained: (trained) => observer.trained(trained),
+        onProgress: (progress) => {
+          observer.progress(progress);
+          this.#dispatch({ kind: "progress", key, stepsDone: progress.step });
+        },
+      },
+    );
+    return {
+      kind: "plan-accepted",
+      key,
+      updateReady: attempt.updates.find(key, Buffer.from(checkpointDigest).toString("hex")) !== undefined,
+      advertised: attempt.updates.advertisedAttempt(key) >= key.attempt,
+    };
+  }
+
+  #dispatch(event: ParticipantEvent): void {
+    if (this.#stopped) return;
+    const before = this.#state;
+    const { state, effects } = transition(before, event);
+    this.#state = state;
+    if (state !== before) this.#tellChange(before, state, event);
+    for (const effect of effects) this.#apply(effect);
+  }
+
+  #tellChange(before: ParticipantState, state: ParticipantState, event: ParticipantEvent): void {
+    const { observer, logger } = this.#options;
+    observer.state(state);
+    if (state.kind === "refused") observer.refused(state.clause);
+    if (state.kind === "idle" || state.kind === before.kind) return;
+    const fields = { state: state.kind, round: roundKeyText(state.key) };
+    if (state.kind === "failed") logger.error("round-failed", { ...fields, ...failureFields(state.code, event) });
+    else if (state.kind === "left") logger.info("round", { ...fields, cause: state.cause, ...leavingFields(event) });
+    else logger.info("round", fields);
+  }
+
+  #apply(effect: ParticipantEffect): void {
+    switch (effect.kind) {
+      case "abandon":
+        this.#attempt?.abandon();
+        this.#attempt = undefined;
+        return;
+      case "report": {
+        const { kind: _kind, ...report } = effect;
+        this.#options.reporter.tell(report);
+        return;
+      }
+      case "forget-update":
+        this.#options.attempt.updates.forget(effect.key);
+        return;
+      case "perform":
+        this.#perform(effect);
+    }
+  }
+
+  /** Waits for what an abandoned attempt still does, since there is one trainer. */
+  #perform({ work, outcome }: Extract<ParticipantEffect, { kind: "perform" }>): void {
+    this.#attempt ??= this.#proposed;
+    this.#proposed = undefined;
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    this.#work = this.#work
+      .then(() => this.#carryOut(attempt, work, outcome))
+      .catch((thrown: unknown) => {
+        this.#options.logger.error("work-failed", { work, reason: asConsiliumError(thrown).message });
+      });
+  }
+
+  async #carryOut(attempt: Attempt, work: Work, outcome: StageOutcome | undefined): Promise<void> {
+    if (attempt.abandoned) return;
+    const { clock } = this.#options.attempt.patience;
+    const startedMs = clock.now();
+    const event = await attempt.perform(work, outcome);
+    this.#options.observer.worked(work, clock.now() - startedMs);
+    if (event !== undefined) this.#dispatch(event);
+  }
+}
+
+/** The message belongs in the site's own log only; the coordinator gets the code. */
+function failureFields(code: string, event: ParticipantEvent) {
+  const error: ConsiliumError | undefined = "error" in event ? event.error : undefined;
+  return { code, reason: error?.message, remedy: error?.remedy };
+}
+
+function leavingFields(event: ParticipantEvent) {
+  return event.kind === "outcome" && "reason" in event.outcome ? { reason: event.outcome.reason } : {};
+}
+
+function foreignPlan(named: string, own: string): ConsiliumError {
+  return new ConsiliumError("plan-invalid", `the plan is for federation ${named}, this site belongs to ${own}`);
+}

@@ -1,0 +1,73 @@
+import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import type { RoundPlan } from "@consilium/shared/protocol.js";
+import { parseLanes } from "@consilium/shared/secagg/lanes.js";
+
+/** What a plan asks for, worked out from the site's own code rather than taken from the plan. */
+export interface CheckedPlan {
+  readonly config: RunConfig;
+  readonly layout: ParameterLayout;
+}
+
+/** Room for a safetensors header and padding beside the parameters. */
+const headerAllowanceBytes = 16 * 1024 ** 2;
+const longestWindowMs = 30 * 24 * 3600 * 1000;
+const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** @throws ConsiliumError "plan-invalid" when the plan is malformed or is not about the model that this site would train. */
+export function checkPlan(plan: RoundPlan): CheckedPlan {
+  if (!runIdPattern.test(plan.key.runId)) throw invalid("the run's id is not one");
+  const config = parseRunConfig(plan.runConfigJson);
+  const layout = parameterLayout(config);
+  checkLayout(plan, layout);
+  checkClips(plan, layout);
+  checkNumbers(plan, config);
+  parseLanes(plan.lanes);
+  return { config, layout };
+}
+
+function parseRunConfig(text: string): RunConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw invalid("its run configuration is not JSON");
+  }
+  const parsed = runConfigSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues[0]?.path.map(String).join(".") ?? "";
+  throw invalid(`its run configuration does not fit this version's schema at "${where}"`);
+}
+
+function checkLayout(plan: RoundPlan, layout: ParameterLayout): void {
+  if (plan.dimension !== layout.dimension) {
+    throw invalid(`it speaks of ${plan.dimension} parameters, its model has ${layout.dimension}`);
+  }
+  if (Buffer.compare(plan.layoutDigest, layout.digest) !== 0) throw invalid("its parameter layout is another one");
+  if (plan.checkpointDigest.length !== 32) throw invalid("its checkpoint digest is not 32 bytes");
+  if (!(plan.checkpointBytes > 0 && plan.checkpointBytes <= plan.dimension * 4 + headerAllowanceBytes)) {
+    throw invalid(`a checkpoint of ${plan.checkpointBytes} bytes does not hold ${plan.dimension} parameters`);
+  }
+}
+
+function checkClips(plan: RoundPlan, layout: ParameterLayout): void {
+  if (plan.tensorClips.length !== layout.parameters.length) throw invalid("it lacks a clip for each tensor");
+  const clips = [...plan.tensorClips, plan.l2Clip];
+  if (!clips.every((clip) => Number.isFinite(clip) && clip > 0)) throw invalid("a clip is not a positive number");
+}
+
+function checkNumbers(plan: RoundPlan, config: RunConfig): void {
+  if (plan.minCohort < plan.colluders + 2) throw invalid("its smallest cohort does not hide two honest sites");
+  if (!(Number.isInteger(plan.weightCap) && plan.weightCap > 0)) throw invalid("its weight cap is not positive");
+  const windows = [plan.trainingWindowMs, plan.stageWindowMs];
+  if (!windows.every((ms) => ms > 0 && ms <= longestWindowMs)) throw invalid("a window is not within 30 days");
+  if (!(plan.firstStep >= 0 && plan.firstStep < totalSteps(config))) throw invalid("its first step is outside the run");
+}
+
+function invalid(reason: string): ConsiliumError {
+  return new ConsiliumError("plan-invalid", `the coordinator's plan cannot be followed: ${reason}`, {
+    remedy: "check that agent and coordinator have the same version",
+  });
+}

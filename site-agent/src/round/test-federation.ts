@@ -1,0 +1,212 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ManualClock } from "@consilium/shared/clock.js";
+import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import { silentLogger } from "@consilium/shared/log.js";
+import type { KeyAdvert, RoundPlan } from "@consilium/shared/protocol.js";
+import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { dataSettingsSchema } from "../data/data-settings.js";
+import type { Policy } from "../policy.js";
+import { checkpointBytes, examplePlan, examplePolicy, received } from "../test-plans.js";
+import type { TrainedRound, Trainer, TrainJob, TrainOptions } from "../trainer/protocol.js";
+import type { MaskingSession } from "./attempt.js";
+import { CheckpointCache } from "./checkpoint-cache.js";
+import type { CheckpointRequest, CoordinatorClient, SiteReport, StageCall, StageOutcome } from "./coordinator.js";
+import type { Hours } from "./hours.js";
+import { Participant } from "./participant.js";
+import type { ParticipantState } from "./state.js";
+import { UpdateStore } from "./update-store.js";
+
+/** A coordinator and a trainer that do what a test says, around a real participant. */
+
+type Stage = "advertise" | "share" | "upload" | "unmask";
+
+const outcomeOf: Record<Stage, StageOutcome> = {
+  advertise: { kind: "advertised", adverts: [] },
+  share: { kind: "delivered", delivered: { sharers: [], shares: [] } },
+  upload: { kind: "survivors", sites: [] },
+  unmask: { kind: "result", cohort: [], checkpointDigest: new Uint8Array(32) },
+};
+
+export class FakeCoordinator implements CoordinatorClient {
+  /** Everything that was asked, such as "advertise run-1/0/0". */
+  readonly calls: string[] = [];
+  readonly reports: SiteReport[] = [];
+  /** What the next calls of a stage answer instead of moving on; an Error is thrown. */
+  readonly answers: Partial<Record<Stage | "fetch", (StageOutcome | Error)[]>> = {};
+  uploaded = 0;
+
+  async *attach() {}
+
+  async *fetchCheckpoint({ key, offset }: CheckpointRequest) {
+    this.calls.push(`fetch ${key.round}/${key.attempt} from ${offset}`);
+    const scripted = this.answers.fetch?.shift();
+    const half = checkpointBytes.length / 2;
+    if (offset < half) yield { offset, data: Buffer.from(checkpointBytes.subarray(offset, half)) };
+    if (scripted instanceof Error) throw scripted;
+    yield { offset: half, data: Buffer.from(checkpointBytes.subarray(half)) };
+  }
+
+  async report(report: SiteReport) {
+    this.reports.push(report);
+  }
+
+  async exchange(message: { stage: "advertise" | "share" | "unmask" }, call: StageCall) {
+    return this.#answer(message.stage, call);
+  }
+
+  async upload(upload: MaskedUpload, call: StageCall) {
+    for await (const chunk of upload.chunks()) this.uploaded += chunk.length;
+    return this.#answer("upload", call);
+  }
+
+  #answer(stage: Stage, { key, signal }: StageCall): StageOutcome {
+    if (signal.aborted) throw new AbortedError();
+    this.calls.push(`${stage} ${key.round}/${key.attempt}`);
+    const scripted = this.answers[stage]?.shift();
+    if (scripted instanceof Error) throw scripted;
+    return scripted ?? outcomeOf[stage];
+  }
+}
+
+export class FakeTrainer implements Trainer {
+  readonly jobs: TrainJob[] = [];
+  /** Thrown by the next trainings. */
+  readonly failures: Error[] = [];
+  sampleCount = 100;
+  /** Training waits for this. */
+  gate: Promise<void> = Promise.resolve();
+
+  async trainRound(job: TrainJob, { onProgress, signal }: TrainOptions = {}): Promise<TrainedRound> {
+    this.jobs.push(job);
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    onProgress?.({ phase: "training", step: 1, steps: 5, loss: 2 });
+    await Promise.race([this.gate, fired(signal)]);
+    if (signal?.aborted) throw new AbortedError();
+    const directory = join(job.stateDirectory, job.runId);
+    mkdirSync(directory, { recursive: true });
+    const deltaPath = join(directory, `delta-${job.round}.f32`);
+    const bytes = Buffer.alloc(examplePlan().dimension * 4);
+    writeFileSync(deltaPath, bytes);
+    const deltaDigest = createHash("sha256").update(bytes).digest("hex");
+    const { sampleCount } = this;
+    return { deltaPath, deltaDigest, sampleCount, meanLoss: 2, steps: 5, imagesPerSecond: 10, skipped: {} };
+  }
+
+  async stop() {}
+}
+
+function fired(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+const bytes32 = () => new Uint8Array(32).fill(7);
+
+function fakeSession(): MaskingSession {
+  const advert: KeyAdvert = {
+    siteId: "site-a",
+    maskPublicKey: bytes32(),
+    sealPublicKey: bytes32(),
+    selfCommitment: bytes32(),
+    nonce: bytes32(),
+    signature: new Uint8Array(64),
+    identityPublicKey: bytes32(),
+  };
+  return {
+    advertise: () => advert,
+    share: () => [],
+    mask: () =>
+      MaskedUpload.mask({
+        words: 10,
+        encoder: () => () => {},
+        selfKey: bytes32(),
+        pairwise: [
+          { key: bytes32(), sign: 1 },
+          { key: bytes32(), sign: -1 },
+        ],
+      }),
+    reveal: () => [],
+    erase: () => {},
+  };
+}
+
+export interface TestSite {
+  readonly coordinator: FakeCoordinator;
+  readonly trainer: FakeTrainer;
+  readonly participant: Participant;
+  readonly clock: ManualClock;
+  readonly states: string[];
+  readonly unreachable: ConsiliumError[];
+  policy: Policy | Error;
+  /** Hands a plan over and waits until the participant rests. */
+  plan(changes?: Partial<RoundPlan>): Promise<ParticipantState>;
+  /** Moves time until the participant rests in one of its last states. */
+  rest(): Promise<ParticipantState>;
+}
+
+/** A site whose state lies in `directory`; a second one in the same directory is the site after a restart. */
+export function testSite(directory: string, options: { hours?: Hours; samples?: number } = {}): TestSite {
+  const clock = new ManualClock(new Date(2026, 0, 15, 12, 0).getTime());
+  const coordinator = new FakeCoordinator();
+  const trainer = new FakeTrainer();
+  const states: string[] = [];
+  const unreachable: ConsiliumError[] = [];
+  const participant = new Participant({
+    attempt: {
+      siteId: "site-a",
+      coordinator,
+      trainer,
+      checkpoints: new CheckpointCache(join(directory, "checkpoints")),
+      updates: new UpdateStore(join(directory, "updates")),
+      openSession: fakeSession,
+      training: {
+        stateDirectory: join(directory, "runs"),
+        data: dataSettingsSchema.parse({ path: directory }),
+        threads: undefined,
+      },
+      patience: {
+        clock,
+        backoff: { initialMs: 1000, maxMs: 5000, random: () => 1 },
+        onUnreachable: (error) => unreachable.push(error),
+        onReached: () => {},
+      },
+    },
+    federation: "demo",
+    loadPolicy: () => {
+      if (site.policy instanceof Error) throw site.policy;
+      return site.policy;
+    },
+    hours: options.hours ?? "always",
+    countSamples: async () => options.samples ?? 100,
+    reporter: { tell: (report) => void coordinator.report(report) },
+    observer: {
+      state: (state) => states.push(state.kind),
+      progress: () => {},
+      trained: () => {},
+      refused: () => {},
+      worked: () => {},
+    },
+    logger: silentLogger,
+  });
+  const site: TestSite = {
+    ...{ coordinator, trainer, participant, clock, states, unreachable },
+    policy: examplePolicy,
+    async plan(changes = {}) {
+      await participant.receive({ kind: "plan", received: received(examplePlan(changes)) });
+      return site.rest();
+    },
+    async rest() {
+      for (let turns = 0; turns < 5000; turns++) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        if (resting.includes(participant.state.kind)) return participant.state;
+        if (turns % 5 === 4) clock.advance(500);
+      }
+      throw new Error(`still ${participant.state.kind}`);
+    },
+  };
+  return site;
+}
+
+const resting: readonly string[] = ["idle", "done", "refused", "failed", "left"];

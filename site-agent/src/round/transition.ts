@@ -1,0 +1,164 @@
+import { type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import type { SitePhase, StageOutcome } from "./coordinator.js";
+import type { LeftCause, ParticipantEffect, ParticipantEvent, ParticipantState, Work } from "./state.js";
+
+export interface Step {
+  readonly state: ParticipantState;
+  readonly effects: readonly ParticipantEffect[];
+}
+
+/** The only place that decides what a site does next. Events about any other attempt than the current one change nothing. */
+export function transition(state: ParticipantState, event: ParticipantEvent): Step {
+  if (event.kind === "plan-accepted") return onPlanAccepted(state, event);
+  if (event.kind === "plan-refused") return onPlanDeclined(state, event.key, toRefused(event.key, event.clause));
+  if (event.kind === "plan-invalid") return onPlanDeclined(state, event.key, toFailed(event.key, event.error.code));
+  if (!concerns(state, event.key)) return unchanged(state);
+  return isActive(state) ? onActive(state, event) : unchanged(state);
+}
+
+type Active = Extract<
+  ParticipantState,
+  { kind: "fetching" | "training" | "ready" | "sharing" | "uploading" | "unmasking" }
+>;
+
+export function isActive(state: ParticipantState): state is Active {
+  switch (state.kind) {
+    case "fetching":
+    case "training":
+    case "ready":
+    case "sharing":
+    case "uploading":
+    case "unmasking":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether a plan asks for something that the site has not already taken up, finished or left behind. */
+export function isNews(state: ParticipantState, key: RoundKey): boolean {
+  if (state.kind === "idle") return true;
+  if (roundKeyText(state.key) === roundKeyText(key)) return state.kind === "refused";
+  if (state.key.runId !== key.runId) return true;
+  return key.round > state.key.round || (key.round === state.key.round && key.attempt > state.key.attempt);
+}
+
+function concerns(state: ParticipantState, key: RoundKey): state is Exclude<ParticipantState, { kind: "idle" }> {
+  return state.kind !== "idle" && roundKeyText(state.key) === roundKeyText(key);
+}
+
+/** Also where nothing runs: abandoning nothing is nothing. */
+const abandon: ParticipantEffect = { kind: "abandon" };
+
+const unchanged = (state: ParticipantState): Step => ({ state, effects: [] });
+
+function onPlanAccepted(state: ParticipantState, event: Extract<ParticipantEvent, { kind: "plan-accepted" }>): Step {
+  const { key, updateReady, advertised } = event;
+  if (!isNews(state, key)) return unchanged(state);
+  // New keys under an attempt that other sites already hold our old keys for would look like an attack.
+  if (advertised) {
+    const report = reportOf(key, "failed", { code: "attempt-aborted" });
+    return { state: { kind: "left", key, cause: "restarted" }, effects: [abandon, report] };
+  }
+  const next = updateReady ? toReady(key) : toFetching(key);
+  return { state: next.state, effects: [abandon, ...next.effects] };
+}
+
+/** A newer plan ends the older work, also when the site takes no part in the newer one. */
+function onPlanDeclined(state: ParticipantState, key: RoundKey, declined: Step): Step {
+  return isNews(state, key) ? declined : unchanged(state);
+}
+
+type Inner = Exclude<ParticipantEvent, { kind: "plan-accepted" | "plan-refused" | "plan-invalid" }>;
+
+function onActive(state: Active, event: Inner): Step {
+  const { key } = state;
+  switch (event.kind) {
+    case "withdrawn":
+      return toLeft(key, "withdrawn");
+    case "failed":
+      return toFailed(key, event.error.code);
+    case "refused":
+      return toRefused(key, event.clause);
+    case "fetched":
+      return state.kind === "fetching" ? toTraining(key) : unchanged(state);
+    case "progress":
+      return state.kind === "training" ? onProgress(key, event.stepsDone) : unchanged(state);
+    case "trained":
+      return state.kind === "training" ? toReady(key) : unchanged(state);
+    case "outcome":
+      return onOutcome(state, event.outcome);
+  }
+}
+
+function onProgress(key: RoundKey, stepsDone: number): Step {
+  return { state: { kind: "training", key, stepsDone }, effects: [reportOf(key, "training", { stepsDone })] };
+}
+
+/** The stages, in order: what answers which state, and what follows. */
+function onOutcome(state: Active, outcome: StageOutcome): Step {
+  const { key } = state;
+  if (outcome.kind === "dropped" || outcome.kind === "aborted") return toLeft(key, outcome.kind);
+  if (outcome.kind === "result") return toDone(key);
+  if (state.kind === "ready" && outcome.kind === "advertised") return toStage("sharing", "share", { key, outcome });
+  if (state.kind === "sharing" && outcome.kind === "delivered") return toStage("uploading", "upload", { key, outcome });
+  if (state.kind === "uploading" && outcome.kind === "survivors")
+    return toStage("unmasking", "unmask", { key, outcome });
+  return toFailed(key, "plan-invalid");
+}
+
+function toFetching(key: RoundKey): Step {
+  return {
+    state: { kind: "fetching", key },
+    effects: [reportOf(key, "fetching"), { kind: "perform", work: "fetch", key }],
+  };
+}
+
+function toTraining(key: RoundKey): Step {
+  const state = { kind: "training", key, stepsDone: 0 } as const;
+  return { state, effects: [reportOf(key, "training"), { kind: "perform", work: "train", key }] };
+}
+
+function toReady(key: RoundKey): Step {
+  return {
+    state: { kind: "ready", key },
+    effects: [reportOf(key, "masking"), { kind: "perform", work: "advertise", key }],
+  };
+}
+
+function toStage(
+  kind: "sharing" | "uploading" | "unmasking",
+  work: Work,
+  { key, outcome }: { key: RoundKey; outcome: StageOutcome },
+): Step {
+  return { state: { kind, key }, effects: [{ kind: "perform", work, key, outcome }] };
+}
+
+function toDone(key: RoundKey): Step {
+  const effects: ParticipantEffect[] = [abandon, { kind: "forget-update", key }, reportOf(key, "done")];
+  return { state: { kind: "done", key }, effects };
+}
+
+function toLeft(key: RoundKey, cause: LeftCause): Step {
+  return { state: { kind: "left", key, cause }, effects: [abandon] };
+}
+
+function toFailed(key: RoundKey, code: string): Step {
+  return {
+    state: { kind: "failed", key, code },
+    effects: [abandon, reportOf(key, "failed", { code })],
+  };
+}
+
+function toRefused(key: RoundKey, clause: string): Step {
+  const report = reportOf(key, "refused", { code: "policy-refused", clause });
+  return { state: { kind: "refused", key, clause }, effects: [abandon, report] };
+}
+
+function reportOf(
+  key: RoundKey,
+  phase: SitePhase,
+  about: { code?: string; clause?: string; stepsDone?: number } = {},
+): ParticipantEffect {
+  return { kind: "report", key, phase, code: "", clause: "", stepsDone: 0, ...about };
+}

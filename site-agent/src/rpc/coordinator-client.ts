@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { verifyIdentity } from "@consilium/shared/identity/identity-key.js";
+import type { Logger } from "@consilium/shared/log.js";
+import { planSignatureLabel, type ReceivedPlan } from "@consilium/shared/protocol.js";
+import { callClientStream, callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
+import type {
+  Directive as DirectiveMessage,
+  FederationServiceClient,
+  SignedPlan,
+} from "@consilium/shared/rpc/gen/federation.js";
+import type { SecAggServiceClient, UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import type {
+  CheckpointChunk,
+  CheckpointRequest,
+  CoordinatorClient,
+  Directive,
+  SiteReport,
+  StageCall,
+  StageMessage,
+  StageOutcome,
+} from "../round/coordinator.js";
+import { brokenAsUnreachable } from "./connection-end.js";
+import { readPlan, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
+
+const reportTimeoutMs = 20_000;
+
+/** Told how much of checkpoints and updates goes over the line, for metrics. */
+export interface Traffic {
+  sent(bytes: number): void;
+  received(bytes: number): void;
+}
+
+export interface CoordinatorClientOptions {
+  readonly federation: FederationServiceClient;
+  readonly secagg: SecAggServiceClient;
+  readonly siteId: string;
+  readonly agentVersion: string;
+  /** Raw Ed25519 key, pinned when the site joined: the only one whose plans are followed. */
+  readonly planPublicKey: Uint8Array;
+  readonly traffic: Traffic;
+  readonly logger: Logger;
+}
+
+export function coordinatorClient(options: CoordinatorClientOptions): CoordinatorClient {
+  return {
+    attach: (signal) => attach(options, signal),
+    fetchCheckpoint: (request) => fetchCheckpoint(options, request),
+    report: (report, signal) => sendReport(options, report, signal),
+    exchange: (message, call) => exchange(options, message, call),
+    upload: (upload, call) => sendUpload(options, upload, call),
+  };
+}
+
+/** Reading pauses while the consumer does, so a flood of directives does not pile up here. */
+async function* attach(options: CoordinatorClientOptions, signal: AbortSignal): AsyncGenerator<Directive> {
+  const { federation, siteId, agentVersion } = options;
+  const request = { siteId, agentVersion };
+  try {
+    for await (const message of callServerStream(federation.attach.bind(federation), request, { signal })) {
+      const directive = directiveOf(message, options);
+      if (directive !== undefined) yield directive;
+    }
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+/** Undefined for what cannot be trusted or read: it is logged, and never ends the connection. */
+function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptions): Directive | undefined {
+  try {
+    switch (kind?.$case) {
+      case "plan":
+        return { kind: "plan", received: verifiedPlan(kind.value, options.planPublicKey) };
+      case "withdrawal":
+        return withdrawalOf(kind.value);
+      case "heartbeat":
+        return { kind: "heartbeat", sentAtMs: kind.value.sentAtMs };
+      default:
+        return undefined;
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof ConsiliumError)) throw thrown;
+    const { code, message: reason, remedy } = thrown;
+    options.logger.error("directive-ignored", { code, reason, remedy });
+    return undefined;
+  }
+}
+
+/** @throws ConsiliumError "certificate-refused" for a plan that the pinned key did not sign. */
+export function verifiedPlan(signed: SignedPlan, planPublicKey: Uint8Array): ReceivedPlan {
+  const message = Buffer.concat([Buffer.from(planSignatureLabel), signed.body]);
+  if (verifyIdentity(planPublicKey, message, signed.signature)) return readPlan(signed);
+  throw new ConsiliumError(
+    "certificate-refused",
+    "a plan is not signed by the key that was pinned when the site joined",
+    {
+      remedy: "ask the coordinator's operator whether the plan key was changed; if not, someone forges plans",
+    },
+  );
+}
+
+async function* fetchCheckpoint(
+  { federation, traffic }: CoordinatorClientOptions,
+  { key, digest, offset, signal }: CheckpointRequest,
+): AsyncGenerator<CheckpointChunk> {
+  const request = { key: { ...key }, digest: toBuffer(digest), offset };
+  try {
+    for await (const chunk of callServerStream(federation.fetchCheckpoint.bind(federation), request, { signal })) {
+      traffic.received(chunk.data.length);
+      yield chunk;
+    }
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+async function sendReport(options: CoordinatorClientOptions, report: SiteReport, signal: AbortSignal): Promise<void> {
+  const { federation, siteId } = options;
+  const limits = { timeoutMs: reportTimeoutMs, signal };
+  try {
+    await callUnary(federation.report.bind(federation), reportMessage(siteId, report), limits);
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+async function exchange(
+  { secagg, siteId }: CoordinatorClientOptions,
+  message: StageMessage,
+  { key, timeoutMs, signal }: StageCall,
+): Promise<StageOutcome> {
+  const request = stageMessage(siteId, key, message);
+  try {
+    return stageOutcome(await callUnary(secagg.exchange.bind(secagg), request, { timeoutMs, signal }), key);
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+async function sendUpload(
+  options: CoordinatorClientOptions,
+  upload: MaskedUpload,
+  { key, timeoutMs, signal }: StageCall,
+): Promise<StageOutcome> {
+  const { secagg, siteId, traffic } = options;
+  const header = { key: { ...key }, siteId, words: upload.words };
+  try {
+    const parts = uploadParts(header, upload, traffic);
+    return stageOutcome(await callClientStream(secagg.upload.bind(secagg), parts, { timeoutMs, signal }), key);
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+type UploadHeader = Extract<UploadPart["part"], { $case: "header" }>["value"];
+
+/** Header, chunks in order, seal. */
+async function* uploadParts(header: UploadHeader, upload: MaskedUpload, traffic: Traffic): AsyncGenerator<UploadPart> {
+  yield { part: { $case: "header", value: header } };
+  const hash = createHash("sha256");
+  let index = 0;
+  for await (const bytes of upload.chunks()) {
+    hash.update(bytes);
+    yield { part: { $case: "chunk", value: { index: index++, words: toBuffer(bytes) } } };
+    traffic.sent(bytes.length);
+  }
+  yield { part: { $case: "seal", value: { sha256: hash.digest() } } };
+}

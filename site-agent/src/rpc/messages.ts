@@ -1,0 +1,135 @@
+import { ConsiliumError, unreachable } from "@consilium/shared/errors.js";
+import type { KeyAdvert, ReceivedPlan, Reveal, RoundKey, RoundPlan, SealedShare } from "@consilium/shared/protocol.js";
+import {
+  RoundPlan as PlanMessage,
+  type RoundKey as RoundKeyMessage,
+  type SignedPlan,
+  SitePhase,
+  type SiteReport as SiteReportMessage,
+  type Withdrawal,
+} from "@consilium/shared/rpc/gen/federation.js";
+import type {
+  KeyAdvert as KeyAdvertMessage,
+  Reveal as RevealMessage,
+  SealedShare as SealedShareMessage,
+  SiteMessage,
+  StageOutcome as StageOutcomeMessage,
+} from "@consilium/shared/rpc/gen/secagg.js";
+import type { SitePhase as Phase, SiteReport, StageMessage, StageOutcome } from "../round/coordinator.js";
+
+/** Between what travels and what the round speaks of. A message that lacks what it must have is "plan-invalid". */
+
+const phases: Readonly<Record<Phase, SitePhase>> = {
+  fetching: SitePhase.FETCHING,
+  training: SitePhase.TRAINING,
+  masking: SitePhase.MASKING,
+  done: SitePhase.DONE,
+  refused: SitePhase.REFUSED,
+  failed: SitePhase.FAILED,
+};
+
+export function reportMessage(siteId: string, report: SiteReport): SiteReportMessage {
+  const { key, phase, code, clause, stepsDone } = report;
+  return { key: { ...key }, siteId, phase: phases[phase], code, clause, stepsDone };
+}
+
+export function stageMessage(siteId: string, key: RoundKey, message: StageMessage): SiteMessage {
+  return { key: { ...key }, siteId, stage: stageOf(message) };
+}
+
+function stageOf(message: StageMessage): SiteMessage["stage"] {
+  switch (message.stage) {
+    case "advertise":
+      return { $case: "advertise", value: advertMessage(message.advert) };
+    case "share":
+      return { $case: "share", value: { shares: message.shares.map(sealedShareMessage) } };
+    case "unmask":
+      return { $case: "unmask", value: { reveals: message.reveals.map(revealMessage) } };
+    default:
+      return unreachable(message);
+  }
+}
+
+function advertMessage(advert: KeyAdvert): KeyAdvertMessage {
+  return {
+    siteId: advert.siteId,
+    maskPublicKey: toBuffer(advert.maskPublicKey),
+    sealPublicKey: toBuffer(advert.sealPublicKey),
+    selfCommitment: toBuffer(advert.selfCommitment),
+    nonce: toBuffer(advert.nonce),
+    signature: toBuffer(advert.signature),
+    identityPublicKey: toBuffer(advert.identityPublicKey),
+  };
+}
+
+function sealedShareMessage({ fromSite, toSite, ciphertext }: SealedShare): SealedShareMessage {
+  return { fromSite, toSite, ciphertext: toBuffer(ciphertext) };
+}
+
+function revealMessage({ aboutSite, share }: Reveal): RevealMessage {
+  return { aboutSite, share: { $case: share.$case, value: toBuffer(share.value) } };
+}
+
+/** The same bytes, without a copy. */
+export function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The outcome of a stage of the attempt `key`. */
+export function stageOutcome({ outcome }: StageOutcomeMessage, key: RoundKey): StageOutcome {
+  switch (outcome?.$case) {
+    case "advertised":
+      return { kind: "advertised", adverts: outcome.value.adverts };
+    case "delivered":
+      return { kind: "delivered", delivered: outcome.value };
+    case "survivors":
+      return { kind: "survivors", sites: outcome.value.sites };
+    case "result":
+      return resultOf(outcome.value, key);
+    case "dropped":
+      return { kind: "dropped", reason: outcome.value.reason };
+    case "aborted":
+      return { kind: "aborted", reason: outcome.value.reason };
+    case undefined:
+      throw malformed("a stage outcome");
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function resultOf(
+  result: { key: RoundKeyMessage | undefined; cohort: string[]; checkpointDigest: Buffer },
+  key: RoundKey,
+) {
+  const about = requireKey(result.key, "a round result");
+  if (about.runId !== key.runId || about.round !== key.round) throw malformed("a round result");
+  return { kind: "result", cohort: result.cohort, checkpointDigest: result.checkpointDigest } as const;
+}
+
+export function withdrawalOf({ key, reason }: Withdrawal) {
+  return { kind: "withdrawal", key: requireKey(key, "a withdrawal"), reason } as const;
+}
+
+/** Reads a plan whose signature holds. */
+export function readPlan({ body, signature }: SignedPlan): ReceivedPlan {
+  let message: PlanMessage;
+  try {
+    message = PlanMessage.decode(body);
+  } catch (cause) {
+    throw malformed("a plan", cause);
+  }
+  const plan: RoundPlan = { ...message, key: requireKey(message.key, "a plan") };
+  return { plan, body, signature };
+}
+
+function requireKey(key: RoundKeyMessage | undefined, what: string): RoundKey {
+  if (key === undefined) throw malformed(what);
+  return key;
+}
+
+function malformed(what: string, cause?: unknown): ConsiliumError {
+  return new ConsiliumError("plan-invalid", `the coordinator sent ${what} that cannot be read`, {
+    remedy: "check that agent and coordinator have the same version",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,59 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { planContext, type ReceivedPlan, type RoundPlan } from "@consilium/shared/protocol.js";
+import { type LaneName, parseLanes } from "@consilium/shared/secagg/lanes.js";
+
+/** What the site's own policy insists on, whatever a plan says. */
+export interface SiteFloors {
+  /** Fewest sites in a sum. */
+  readonly minCohort: number;
+  /** Colluding sites that masking must at least withstand. */
+  readonly maxColluders: number;
+}
+
+/** The part of a plan that masking depends on, checked. */
+export interface PlanFacts {
+  /** ctx */
+  readonly context: Uint8Array;
+  /** For each tensor in layout order. */
+  readonly tensorClips: readonly number[];
+  readonly lanes: readonly LaneName[];
+  readonly dimension: number;
+  readonly weightCap: number;
+  readonly cohortSize: number;
+  readonly colluders: number;
+  readonly minCohort: number;
+}
+
+function requireFloors(plan: RoundPlan, floors: SiteFloors): void {
+  const remedy = "ask the researcher for a larger cohort, or change the site's policy file";
+  if (plan.colluders < floors.maxColluders) {
+    const message = `the plan withstands ${plan.colluders} colluding sites; this site asks for ${floors.maxColluders}`;
+    throw new ConsiliumError("policy-refused", message, { remedy });
+  }
+  if (plan.minCohort < floors.minCohort) {
+    const message = `the plan allows sums over ${plan.minCohort} sites; this site asks for ${floors.minCohort}`;
+    throw new ConsiliumError("policy-refused", message, { remedy });
+  }
+  if (plan.minCohort < plan.colluders + 2) {
+    const message = `sums over ${plan.minCohort} sites with ${plan.colluders} colluders may show one honest site alone`;
+    throw new ConsiliumError("policy-refused", message, { remedy });
+  }
+}
+
+/** @throws ConsiliumError "policy-refused" below the site's floors, "plan-invalid" for a plan that cannot be masked */
+export function planFacts({ plan, body }: ReceivedPlan, floors: SiteFloors): PlanFacts {
+  requireFloors(plan, floors);
+  if (!Number.isSafeInteger(plan.weightCap) || plan.weightCap < 1) {
+    throw new ConsiliumError("plan-invalid", `the plan's weight cap ${plan.weightCap} is not a positive integer`);
+  }
+  return {
+    context: planContext(body),
+    tensorClips: plan.tensorClips,
+    lanes: parseLanes(plan.lanes),
+    dimension: plan.dimension,
+    weightCap: plan.weightCap,
+    cohortSize: plan.cohortSize,
+    colluders: plan.colluders,
+    minCohort: plan.minCohort,
+  };
+}

@@ -1,0 +1,86 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { KeyAdvert } from "@consilium/shared/protocol.js";
+import { advertsDigest, sameAdvert, verifyAdverts } from "@consilium/shared/secagg/adverts.js";
+import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
+import {
+  compareSiteIds,
+  type Floors,
+  requireFloor,
+  ringBoundOf,
+  thresholdOf,
+} from "@consilium/shared/secagg/protocol.js";
+import type { PlanFacts } from "./plan-facts.js";
+
+/** The attempt's advertisers U1 as this site verified them. */
+export interface Roster {
+  /** Sorted by site id; a site's position here, from 1, is its x in secret sharing. */
+  readonly adverts: readonly KeyAdvert[];
+  readonly binding: AttemptBinding;
+  readonly floors: Floors;
+  readonly threshold: number;
+  /** B */
+  readonly ringBound: number;
+}
+
+/**
+ * @throws ConsiliumError "policy-refused" for a cohort below the floors or above the plan's size, "share-invalid" for a
+ * bad advert, "message-conflict" when the site's own advert is missing or was changed
+ */
+export function verifyRoster(facts: PlanFacts, ownAdvert: KeyAdvert, adverts: readonly KeyAdvert[]): Roster {
+  const count = adverts.length;
+  const floors: Floors = { advertisers: count, colluders: facts.colluders, minCohort: facts.minCohort };
+  requireFloor("advertise", count, floors);
+  if (count > facts.cohortSize) {
+    throw new ConsiliumError("policy-refused", `${count} sites advertised; the plan has ${facts.cohortSize}`);
+  }
+  const sorted = verifyAdverts(facts.context, adverts);
+  const listed = sorted.find((advert) => advert.siteId === ownAdvert.siteId);
+  if (listed === undefined || !sameAdvert(listed, ownAdvert)) {
+    throw new ConsiliumError("message-conflict", "the list of adverts lacks this site's own, or changed it", {
+      remedy: "the coordinator is faulty or hostile; tell its operator before taking part again",
+    });
+  }
+  return {
+    adverts: sorted,
+    binding: { context: facts.context, advertsDigest: advertsDigest(sorted) },
+    floors,
+    threshold: thresholdOf(count, facts.colluders),
+    ringBound: ringBoundOf(count),
+  };
+}
+
+export function positionOf(roster: Roster, siteId: string): number {
+  return roster.adverts.findIndex((advert) => advert.siteId === siteId) + 1;
+}
+
+export function advertOf(roster: Roster, siteId: string): KeyAdvert {
+  const advert = roster.adverts[positionOf(roster, siteId) - 1];
+  if (advert === undefined) throw new ConsiliumError("internal", `site ${siteId} is not in the roster`);
+  return advert;
+}
+
+/**
+ * A later stage's set, sorted: within the earlier one, without repeats, with this site, and above its floor.
+ * @throws ConsiliumError "message-conflict" or "policy-refused"
+ */
+export function verifySubset(
+  stage: "share" | "unmask",
+  sites: readonly string[],
+  within: { earlier: readonly string[]; self: string; floors: Floors },
+): string[] {
+  const { earlier, self, floors } = within;
+  const known = new Set(earlier);
+  const stranger = sites.find((site) => !known.has(site));
+  if (stranger !== undefined)
+    throw conflict(stage, `names ${JSON.stringify(stranger)}, which was not in the one before`);
+  if (new Set(sites).size !== sites.length) throw conflict(stage, "names a site twice");
+  if (!sites.includes(self)) throw conflict(stage, "leaves this site out");
+  requireFloor(stage, sites.length, floors);
+  return [...sites].sort(compareSiteIds);
+}
+
+function conflict(stage: string, reason: string): ConsiliumError {
+  return new ConsiliumError("message-conflict", `the list of sites in stage ${stage} ${reason}`, {
+    remedy: "the attempt ends here for this site; it joins the next one",
+  });
+}

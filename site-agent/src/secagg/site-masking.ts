@@ -1,0 +1,86 @@
+import type { Entropy } from "@consilium/shared/entropy.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { pairMaskKey, pairSign, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
+import { encodeLane, type SiteLanes } from "@consilium/shared/secagg/lanes.js";
+import { keystreamChunks } from "@consilium/shared/secagg/mask.js";
+import { type EncodeWords, MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { secretBytes } from "@consilium/shared/secagg/protocol.js";
+import { type ClippedTensor, clippedTensors, encodeDelta } from "@consilium/shared/secagg/quantize.js";
+import type { Contribution } from "../update/delta.js";
+import type { PlanFacts } from "./plan-facts.js";
+import { advertOf, type Roster } from "./roster.js";
+import type { AttemptSecrets } from "./site-keys.js";
+
+/**
+ * @returns the tensors with their clips
+ * @throws ConsiliumError "update-invalid" for a contribution that does not fit the plan
+ */
+function requireContribution(contribution: Contribution, facts: PlanFacts): ClippedTensor[] {
+  const { delta, tensorSizes, sampleCount, meanLoss, steps } = contribution;
+  const placed = tensorSizes.reduce((sum, size) => sum + size, 0);
+  if (delta.length !== facts.dimension || placed !== facts.dimension) {
+    throw new ConsiliumError("update-invalid", `the delta has ${delta.length} values; the plan has ${facts.dimension}`);
+  }
+  if (!Number.isSafeInteger(sampleCount) || sampleCount < 1) {
+    throw new ConsiliumError("update-invalid", `${sampleCount} images give no weight`, {
+      remedy: "take part only with at least one image",
+    });
+  }
+  if (!Number.isFinite(meanLoss) || !Number.isSafeInteger(steps) || steps < 0) {
+    throw new ConsiliumError("update-invalid", `mean loss ${meanLoss} over ${steps} steps cannot be summed`);
+  }
+  return clippedTensors(tensorSizes, facts.tensorClips);
+}
+
+interface EncodingInput {
+  readonly facts: PlanFacts;
+  readonly tensors: readonly ClippedTensor[];
+  readonly roster: Roster;
+  readonly contribution: Contribution;
+  readonly roundingKey: Uint8Array;
+}
+
+/** Parameters first, then lanes; the clipped lane counts what the parameters before it met, so words go in order. */
+function encoderFor({ facts, tensors, roster, contribution, roundingKey }: EncodingInput): EncodeWords {
+  const { dimension, lanes, weightCap } = facts;
+  const { ringBound } = roster;
+  const weight = Math.min(contribution.sampleCount, weightCap);
+  const encoding = { tensors, weightShare: weight / weightCap, ringBound, roundingKey };
+  const [laneRandom = new Int32Array(0)] = keystreamChunks(roundingKey, dimension, lanes.length);
+  let clipped = 0;
+  return (words, firstWord) => {
+    const parameters = Math.max(0, Math.min(words.length, dimension - firstWord));
+    clipped += encodeDelta(contribution.delta, firstWord, words.subarray(0, parameters), encoding);
+    const site: SiteLanes = { weight, meanLoss: contribution.meanLoss, steps: contribution.steps, clipped };
+    for (let i = parameters; i < words.length; i++) {
+      const lane = firstWord + i - dimension;
+      words[i] = encodeLane(lanes[lane]!, site, { weightCap, ringBound, random: laneRandom[lane]! });
+    }
+  };
+}
+
+/**
+ * y_u: the encoded contribution under the site's self mask and one pairwise mask for every other sharer.
+ * @throws ConsiliumError "update-invalid" for a contribution that does not fit the plan
+ */
+export function maskContribution(
+  site: { siteId: string; secrets: AttemptSecrets; facts: PlanFacts; roster: Roster; sharers: readonly string[] },
+  contribution: Contribution,
+  entropy: Entropy,
+): MaskedUpload {
+  const { siteId, secrets, facts, roster, sharers } = site;
+  const tensors = requireContribution(contribution, facts);
+  const mine = { siteId, maskSecret: secrets.maskSecret };
+  const roundingKey = entropy.bytes(secretBytes);
+  return MaskedUpload.mask({
+    words: facts.dimension + facts.lanes.length,
+    encoder: () => encoderFor({ facts, tensors, roster, contribution, roundingKey }),
+    selfKey: selfMaskKey(roster.binding, siteId, secrets.selfSecret),
+    pairwise: sharers
+      .filter((other) => other !== siteId)
+      .map((other) => ({
+        key: pairMaskKey(roster.binding, mine, advertOf(roster, other)),
+        sign: pairSign(siteId, other),
+      })),
+  });
+}

@@ -1,0 +1,87 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { permutation, type Random } from "@consilium/shared/random.js";
+import type { HostTensors, TensorSpecs } from "../model/tensors.js";
+import { type Tensor, type Tensor1D, tf } from "../model/tf.js";
+
+/** How many patches of an image there are and how many the encoder sees. */
+export interface MaskShape {
+  readonly patches: number;
+  readonly visible: number;
+}
+
+/** @throws ConsiliumError "config-invalid" when nothing or everything would be visible */
+export function maskShape(patches: number, maskRatio: number): MaskShape {
+  // The small term keeps a product such as 10 × (1 - 0.9) from falling below the whole number that is meant.
+  const visible = Math.floor(patches * (1 - maskRatio) + 1e-9);
+  if (visible < 1 || visible >= patches) {
+    throw new ConsiliumError(
+      "config-invalid",
+      `maskRatio ${maskRatio} leaves ${visible} of ${patches} patches visible`,
+      {
+        remedy: "choose a mask ratio or a patch size that leaves at least one patch visible and one masked",
+      },
+    );
+  }
+  return { patches, visible };
+}
+
+/**
+ * Inputs that say which patches are masked. Rows count through the batch: image × patches + patch.
+ * `visibleRows`, `visiblePlaces` [batch × visible]: the seen patches, as rows and within their image;
+ * `shuffleRows` [batch × patches]: rows with each image's seen patches first; `restoreRows`: its inverse;
+ * `mask` [batch, patches]: 1 where a patch is hidden.
+ */
+export function maskInputs(batch: number, { patches, visible }: MaskShape): TensorSpecs {
+  const rows = (count: number) => ({ shape: [batch * count], dtype: "int32" as const });
+  return {
+    visibleRows: rows(visible),
+    visiblePlaces: rows(visible),
+    shuffleRows: rows(patches),
+    restoreRows: rows(patches),
+    mask: { shape: [batch, patches], dtype: "float32" },
+  };
+}
+
+/** Draws one mask per image, uniformly. Shapes as in `maskInputs`. */
+export function drawMasks(batch: number, { patches, visible }: MaskShape, random: Random): HostTensors {
+  const visibleRows = new Int32Array(batch * visible);
+  const visiblePlaces = new Int32Array(batch * visible);
+  const shuffleRows = new Int32Array(batch * patches);
+  const restoreRows = new Int32Array(batch * patches);
+  const mask = new Float32Array(batch * patches).fill(1);
+  for (let image = 0; image < batch; image++) {
+    const first = image * patches;
+    for (const [index, place] of permutation(patches, random).entries()) {
+      shuffleRows[first + index] = first + place;
+      restoreRows[first + place] = first + index;
+      if (index >= visible) continue;
+      visibleRows[image * visible + index] = first + place;
+      visiblePlaces[image * visible + index] = place;
+      mask[first + place] = 0;
+    }
+  }
+  const column = (data: Int32Array) => ({ shape: [data.length], data });
+  return {
+    visibleRows: column(visibleRows),
+    visiblePlaces: column(visiblePlaces),
+    shuffleRows: column(shuffleRows),
+    restoreRows: column(restoreRows),
+    mask: { shape: [batch, patches], data: mask },
+  };
+}
+
+/**
+ * Rows in another order: out[i] = x[order[i]], for x [rows, width] and order int32 [rows]. The gradient gathers by
+ * the inverse order instead of scattering.
+ */
+export function permuteRows(x: Tensor, order: Tensor1D, inverse: Tensor1D): Tensor {
+  const withGradient = tf.customGrad((...args) => {
+    const [input, save] = args as [Tensor, (tensors: Tensor[]) => void];
+    save([inverse]);
+    return {
+      value: tf.gather(input, order),
+      gradFunc: (dy: Tensor, saved: Tensor[]) => tf.gather(dy, saved[0] as Tensor1D),
+    };
+  });
+  return withGradient(x);
+}

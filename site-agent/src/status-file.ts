@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { z } from "zod";
+import { writeFileWhole } from "./home.js";
+
+/** What `consilium-agent status` shows; written by the running agent, read by anyone on the machine. */
+export const statusSchema = z.strictObject({
+  version: z.literal(1),
+  pid: z.number().int(),
+  startedAtMs: z.number(),
+  updatedAtMs: z.number(),
+  agentVersion: z.string(),
+  federation: z.string(),
+  siteId: z.string(),
+  coordinator: z.string(),
+  connected: z.boolean(),
+  /** Why the coordinator cannot be reached, when it cannot. */
+  unreachable: z.string().optional(),
+  metrics: z.string().optional(),
+  state: z.string(),
+  runId: z.string().optional(),
+  round: z.number().optional(),
+  attempt: z.number().optional(),
+  stepsDone: z.number().optional(),
+  steps: z.number().optional(),
+  /** Clause, error code or cause of the last refusal, failure or departure. */
+  because: z.string().optional(),
+  imagesPerSecond: z.number().optional(),
+  loss: z.number().optional(),
+  roundsDone: z.number().int(),
+});
+
+export type AgentStatus = z.output<typeof statusSchema>;
+
+export function writeStatus(path: string, status: AgentStatus): void {
+  writeFileWhole(path, `${JSON.stringify(status)}\n`);
+}
+
+/** @throws ConsiliumError "not-found" when no agent has ever run in this home. */
+export function readStatus(path: string): AgentStatus {
+  try {
+    return statusSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch (cause) {
+    throw new ConsiliumError("not-found", `${path}: no agent has left a status here`, {
+      remedy: "start it with 'consilium-agent run', or name its folder with --home",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,85 @@
+/** The files that join writes for a new site, with comments; `deploy/config` has the same. */
+
+export const exampleDataPath = "/srv/consilium/images";
+
+export function siteTemplate(dataPath: string = exampleDataPath): string {
+  return `# How the site agent works on this machine. What may run here and what may leave is in policy.yaml.
+# 'consilium-agent join' writes this file; an unknown key is an error. Relative paths start at the agent's home.
+
+data:
+  # Images: JPEG, PNG, TIFF or WebP, in this folder and below it. They never leave it.
+  source: folder
+  path: ${yamlText(dataPath)}
+  # A CSV file with the column 'file'; relative to the folder. Without it every image is taken.
+  # labels: labels.csv
+  # Only rows with these values.
+  # where: { split: train }
+  # Memory for decoded images.
+  cacheMiB: 1024
+  # Short side, in pixels, that images are kept with; without it twice the image size of the run.
+  # workingSize: 448
+
+schedule:
+  # Local time in which this site accepts new work: a span such as "18:00-06:00", or always.
+  hours: always
+
+trainer:
+  # Processor threads; 0 takes one per core.
+  threads: 0
+  # auto or cpu; this version trains on the processor either way.
+  device: auto
+
+metrics:
+  # Prometheus metrics and health. Stays on this machine unless allowRemote is true.
+  host: 127.0.0.1
+  port: 9465
+
+# Without a valid policy file every run is refused.
+policy: policy.yaml
+
+# debug, info, warn, error or silent.
+logLevel: info
+
+# Pauses between tries while the coordinator cannot be reached.
+reconnect: { initialMs: 1000, maxMs: 15000 }
+`;
+}
+
+export function policyTemplate(federation: string): string {
+  return `# What this hospital allows. The agent reads it before each round: a run that asks for more is refused, and the
+# researcher is told the line. Every line is needed, an unknown one is an error, and without this file nothing runs.
+version: 1
+
+# The only federation whose plans are followed.
+federation: ${yamlText(federation)}
+
+secagg:
+  # Fewest hospitals in a sum that this site's update may enter; the sum is all that anyone sees.
+  minCohort: 3
+  # Masking must withstand at least this many hospitals that collude with the coordinator.
+  # A run with minSites 3 withstands none; from 5 hospitals on, ask for 1 or more.
+  maxColluders: 0
+
+jobs:
+  methods: [simclr, mae]
+  architectures: [vit-nano, vit-tiny, vit-small, vit-base]
+  modalities: [dermatology, radiograph, pathology]
+  maxRounds: 300
+  maxStepsPerRound: 1000
+  maxBatchSize: 512
+  maxParameters: 120000000
+  # A run is refused while the folder holds fewer images.
+  minLocalSamples: 50
+
+egress:
+  # Figures that travel masked beside the update; the coordinator sees their sums over all hospitals of a round.
+  lanes: [weight, loss, steps, clipped]
+`;
+}
+
+/** Quoted unless YAML reads the plain text as itself. JSON strings are YAML strings. */
+function yamlText(text: string): string {
+  return /^[A-Za-z/._][A-Za-z0-9/._-]*$/.test(text) && !/^(?:true|false|null|yes|no|on|off)$/i.test(text)
+    ? text
+    : JSON.stringify(text);
+}

@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
+import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import type { ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
+import type { Policy } from "./policy.js";
+
+/** A run, its plans and a policy that allows them, for tests. */
+
+export const exampleConfig: RunConfig = runConfigSchema.parse({
+  name: "example",
+  modality: "dermatology",
+  model: { architecture: "vit-nano", imageSize: 16, patchSize: 8 },
+  method: { name: "simclr", projectionDim: 8 },
+  optimizer: { learningRate: 0.001 },
+  training: { batchSize: 4, stepsPerRound: 5 },
+  rounds: 10,
+});
+
+export const exampleLayout = parameterLayout(exampleConfig);
+
+export const checkpointBytes = new Uint8Array(4096).map((_, index) => index % 251);
+
+export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
+  return {
+    federation: "demo",
+    key: { runId: "run-1", round: 0, attempt: 0 },
+    runConfigJson: canonicalJson(exampleConfig),
+    checkpointDigest: new Uint8Array(createHash("sha256").update(checkpointBytes).digest()),
+    checkpointBytes: checkpointBytes.length,
+    layoutDigest: exampleLayout.digest,
+    dimension: exampleLayout.dimension,
+    tensorClips: exampleLayout.parameters.map(() => 1),
+    l2Clip: 10,
+    weightCap: 1000,
+    lanes: ["weight", "loss", "steps", "clipped"],
+    cohortSize: 3,
+    colluders: 0,
+    minCohort: 3,
+    firstStep: 0,
+    trainingWindowMs: 60_000,
+    stageWindowMs: 10_000,
+    ...changes,
+  };
+}
+
+export function received(plan: RoundPlan): ReceivedPlan {
+  return { plan, body: Buffer.from(JSON.stringify(plan.key)), signature: new Uint8Array(64) };
+}
+
+export const examplePolicy: Policy = {
+  version: 1,
+  federation: "demo",
+  secagg: { minCohort: 3, maxColluders: 0 },
+  jobs: {
+    methods: ["simclr", "mae"],
+    architectures: ["vit-nano", "vit-tiny"],
+    modalities: ["dermatology"],
+    maxRounds: 100,
+    maxStepsPerRound: 50,
+    maxBatchSize: 64,
+    maxParameters: 10_000_000,
+    minLocalSamples: 20,
+  },
+  egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+};

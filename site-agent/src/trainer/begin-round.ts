@@ -1,0 +1,52 @@
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { freshState } from "../engine/training-state.js";
+import type { Checkpoint } from "./checkpoint-vector.js";
+import { digestText, type LocalState, type StateNumbers } from "./local-state.js";
+
+/** A site that missed this many rounds in a row finds a model that its moments no longer describe. */
+const forgetAfterMissedRounds = 2;
+
+/** Steps over which the learning rate rises again after the moments were lost. */
+export const rampSteps = 20;
+
+export interface RoundStart {
+  readonly round: number;
+  readonly checkpoint: Checkpoint;
+  readonly layout: ParameterLayout;
+}
+
+/**
+ * The state in which the round's next step begins: in the middle of the round when the saved state is of this round
+ * and checkpoint; otherwise at the checkpoint, with the moments of the round before where those are still of use.
+ */
+export function beginRound(saved: LocalState | undefined, start: RoundStart): LocalState {
+  const { round, checkpoint, layout } = start;
+  if (saved?.numbers.round === round && saved.numbers.checkpointDigest === checkpoint.digest) return saved;
+  const kept = stillUseful(saved, round) ? saved : undefined;
+  return {
+    numbers: {
+      round,
+      checkpointDigest: checkpoint.digest,
+      layoutDigest: digestText(layout),
+      step: 0,
+      // In the first round the schedule's own warm-up is enough.
+      rampsUp: kept?.numbers.rampsUp ?? round > 0,
+      nextBatch: saved?.numbers.nextBatch ?? 0,
+      lossSum: 0,
+      finiteSteps: 0,
+      trainedMs: 0,
+    },
+    training: { ...(kept?.training ?? freshState(checkpoint.vector)), parameters: checkpoint.vector },
+  };
+}
+
+function stillUseful(saved: LocalState | undefined, round: number): boolean {
+  if (saved === undefined) return false;
+  const missed = round - saved.numbers.round - 1;
+  return missed >= 0 && missed < forgetAfterMissedRounds;
+}
+
+/** Factor on the scheduled learning rate. */
+export function rampFactor({ rampsUp }: Pick<StateNumbers, "rampsUp">, optimizerStep: number): number {
+  return rampsUp ? Math.min(1, (optimizerStep + 1) / rampSteps) : 1;
+}

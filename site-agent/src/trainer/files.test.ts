@@ -1,0 +1,106 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { placeParameters } from "@consilium/shared/params/layout.js";
+import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readCheckpoint } from "./checkpoint-vector.js";
+import { deltaPath, removeOtherDeltas, writeDelta } from "./delta-file.js";
+import { digestText, type LocalState, loadState, runDirectory, saveState } from "./local-state.js";
+
+const layout = placeParameters([
+  { name: "a", shape: [2], initializer: { kind: "zeros" } },
+  { name: "b", shape: [1, 1], initializer: { kind: "zeros" } },
+]);
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "trainer-files-"));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const state: LocalState = {
+  numbers: {
+    round: 2,
+    checkpointDigest: "c",
+    layoutDigest: digestText(layout),
+    step: 3,
+    rampsUp: true,
+    nextBatch: 17,
+    lossSum: 0.1 + 0.2,
+    finiteSteps: 3,
+    trainedMs: 1.5,
+  },
+  training: {
+    optimizerStep: 13,
+    parameters: Float32Array.of(1e-30, 2, 3),
+    moment1: Float32Array.of(4, 5, 6),
+    moment2: Float32Array.of(7, 8, 1 / 3),
+  },
+};
+
+describe("local state", () => {
+  it("comes back with every bit", async () => {
+    const directory = await runDirectory(root, "run");
+    await saveState(directory, state);
+    expect(await loadState(directory, layout)).toEqual(state);
+    expect(await readdir(directory)).toEqual(["state.safetensors"]);
+  });
+
+  it("is none at first, when damaged, and for another layout", async () => {
+    const directory = await runDirectory(root, "run");
+    expect(await loadState(directory, layout)).toBeUndefined();
+    await saveState(directory, state);
+    const other = placeParameters([{ name: "c", shape: [3], initializer: { kind: "zeros" } }]);
+    expect(await loadState(directory, other)).toBeUndefined();
+    await truncate(join(directory, "state.safetensors"), 100);
+    expect(await loadState(directory, layout)).toBeUndefined();
+  });
+
+  it("clears away what a killed trainer left half written", async () => {
+    const directory = await runDirectory(root, "run");
+    await writeFile(join(directory, "state.safetensors.tmp"), "half");
+    await runDirectory(root, "run");
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it("says where it cannot write", async () => {
+    await writeFile(join(root, "file"), "");
+    await expect(runDirectory(join(root, "file"), "run")).rejects.toMatchObject({ code: "storage" });
+    await expect(saveState(join(root, "none"), state)).rejects.toMatchObject({ code: "storage" });
+  });
+});
+
+describe("delta file", () => {
+  it("holds trained minus checkpoint and replaces other rounds' deltas", async () => {
+    await writeFile(deltaPath(root, 1), "old");
+    await writeFile(join(root, "other"), "kept");
+    const vectors = { trained: Float32Array.of(3, 5), checkpoint: Float32Array.of(1, 5.5) };
+    const { path, digest } = await writeDelta(deltaPath(root, 2), vectors);
+    await removeOtherDeltas(root, 2);
+    expect(await readdir(root)).toEqual(["delta-2.f32", "other"]);
+    const bytes = await readFile(path);
+    expect([bytes.readFloatLE(0), bytes.readFloatLE(4), bytes.length]).toEqual([2, -0.5, 8]);
+    expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(vectors.trained[0]).toBe(3);
+  });
+});
+
+describe("readCheckpoint", () => {
+  const a = { name: "a", shape: [2], data: Float32Array.of(1, 2) };
+  const b = { name: "b", shape: [1, 1], data: Float32Array.of(3) };
+
+  it("puts tensors in layout order, whatever order the file has", async () => {
+    const path = join(root, "checkpoint.safetensors");
+    await writeSafetensors(path, [b, { ...a, name: "extra" }, a]);
+    expect((await readCheckpoint(path, layout)).vector).toEqual(Float32Array.of(1, 2, 3));
+  });
+
+  it("refuses a checkpoint of another model", async () => {
+    const path = join(root, "checkpoint.safetensors");
+    await writeSafetensors(path, [a]);
+    await expect(readCheckpoint(path, layout)).rejects.toThrow(/tensor b is missing/);
+    await writeSafetensors(path, [a, { ...b, shape: [1] }]);
+    await expect(readCheckpoint(path, layout)).rejects.toThrow(/tensor b has shape \[1\], not \[1, 1\]/);
+  });
+});

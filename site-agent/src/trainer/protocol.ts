@@ -1,0 +1,107 @@
+import { runConfigSchema, siteIdSchema } from "@consilium/shared/config/run-config.js";
+import { z } from "zod";
+import { dataSettingsSchema } from "../data/data-settings.js";
+
+/** What the agent and its trainer process say to each other. Both sides check every message that they receive. */
+
+const count = z.number().int().nonnegative();
+
+export const trainJobSchema = z.strictObject({
+  runId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, underscores and hyphens"),
+  round: count,
+  config: runConfigSchema,
+  /** safetensors file of the checkpoint that the round starts from. */
+  checkpointPath: z.string().min(1),
+  /** Global step of the round's first local step; schedules are functions of it. */
+  firstStep: count,
+  /** Where the trainer keeps optimiser moments, progress and the delta: one folder per run below it. */
+  stateDirectory: z.string().min(1),
+  data: dataSettingsSchema,
+  /** Threads of the engine inside one step. */
+  threads: z.number().int().positive().optional(),
+  siteId: siteIdSchema,
+  /** Time between two saves inside a round. */
+  saveEveryMs: z.number().positive().default(60_000),
+});
+
+/** One round's work. */
+export type TrainJob = z.input<typeof trainJobSchema>;
+export type CheckedJob = z.output<typeof trainJobSchema>;
+
+const trainProgressSchema = z.strictObject({
+  /** `preparing` while images are listed and the step is compiled. */
+  phase: z.enum(["preparing", "training", "saving"]),
+  /** Local steps done in this round, and how many there are. */
+  step: count,
+  steps: count,
+  /** Of the latest step; absent before the first. */
+  loss: z.number().optional(),
+  imagesPerSecond: z.number().optional(),
+});
+
+export type TrainProgress = z.output<typeof trainProgressSchema>;
+
+const trainedRoundSchema = z.strictObject({
+  /** Raw float32, little-endian, in layout order: what the site learned, trained minus checkpoint. */
+  deltaPath: z.string().min(1),
+  /** SHA-256 of the delta file, hex. */
+  deltaDigest: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Images of the site that training draws from. */
+  sampleCount: count,
+  meanLoss: z.number(),
+  steps: count,
+  imagesPerSecond: z.number().nonnegative(),
+  /** Images left out because they could not be read, by reason. */
+  skipped: z.record(z.string(), count),
+});
+
+export type TrainedRound = z.output<typeof trainedRoundSchema>;
+
+export const failureCode = z.enum([
+  "not-enough-data",
+  "not-finite",
+  "training-failed",
+  "kernel-missing",
+  "input-unreadable",
+  "input-unsupported",
+  "config-invalid",
+  "config-missing",
+  "storage",
+  "internal",
+]);
+
+export const toTrainerSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("train"), job: trainJobSchema }),
+  z.strictObject({ type: z.literal("abort") }),
+]);
+
+export const fromTrainerSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("progress"), progress: trainProgressSchema }),
+  z.strictObject({ type: z.literal("done"), trained: trainedRoundSchema }),
+  z.strictObject({ type: z.literal("aborted") }),
+  z.strictObject({
+    type: z.literal("failed"),
+    code: failureCode,
+    message: z.string(),
+    remedy: z.string().optional(),
+  }),
+]);
+
+export type ToTrainer = z.input<typeof toTrainerSchema>;
+export type FromTrainer = z.output<typeof fromTrainerSchema>;
+
+export interface TrainOptions {
+  readonly onProgress?: (progress: TrainProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What the round asks for; the agent gives it a process of its own. */
+export interface Trainer {
+  /**
+   * Trains the local steps of one round. Calling it again for a round that was interrupted goes on where the last save was.
+   * @throws ConsiliumError "training-failed" when the process ends, "not-enough-data", "not-finite", or what the step threw.
+   * @throws AbortedError when the signal fires.
+   */
+  trainRound(job: TrainJob, options?: TrainOptions): Promise<TrainedRound>;
+  stop(): Promise<void>;
+}

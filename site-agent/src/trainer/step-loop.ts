@@ -1,0 +1,160 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import { randomFor } from "@consilium/shared/random.js";
+import { learningRateAt, weightDecayAt } from "@consilium/shared/schedules.js";
+import { batches } from "../data/batches.js";
+import type { SourceItem } from "../data/source.js";
+import { type StepReport, trainLocally } from "../engine/local-trainer.js";
+import { Stepper } from "../engine/stepper.js";
+import type { HostTensors } from "../model/tensors.js";
+import { rampFactor } from "./begin-round.js";
+import type { LocalState, StateNumbers } from "./local-state.js";
+import type { PreparedRun } from "./prepared-run.js";
+import type { TrainProgress } from "./protocol.js";
+
+export interface StepLoopOptions {
+  readonly run: PreparedRun;
+  readonly items: readonly SourceItem[];
+  readonly config: RunConfig;
+  readonly siteId: string;
+  /** Global step of the round's first local step. */
+  readonly firstStep: number;
+  readonly now: () => number;
+  readonly saveEveryMs: number;
+  readonly save: (state: LocalState) => Promise<void>;
+  readonly onProgress?: (progress: TrainProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Saving may take at most this share of the time. */
+const savingShare = 0.05;
+
+/** Batches that are prepared while a step runs. */
+const batchesAhead = 2;
+
+/**
+ * Takes the steps of a round that are still to do. Saves in between and when the signal fires.
+ * @throws ConsiliumError "not-finite", "not-enough-data", "storage"; AbortedError, after the state was saved
+ */
+export async function takeSteps(start: LocalState, options: StepLoopOptions): Promise<LocalState> {
+  const loop = new StepLoop(start, options);
+  return loop.run();
+}
+
+class StepLoop {
+  readonly #options: StepLoopOptions;
+  readonly #stepper: Stepper;
+  #numbers: StateNumbers;
+  #savedAt: number;
+  /** Or when the loop began, or a save ended: what lies between is training and waiting for images. */
+  #stepEndedAt: number;
+  #saveTookMs = 0;
+
+  constructor({ numbers, training }: LocalState, options: StepLoopOptions) {
+    this.#options = options;
+    this.#stepper = new Stepper(options.run.step, options.run.layout, training);
+    this.#numbers = numbers;
+    this.#savedAt = options.now();
+    this.#stepEndedAt = this.#savedAt;
+  }
+
+  async run(): Promise<LocalState> {
+    try {
+      await this.#takeSteps();
+    } catch (thrown) {
+      if (thrown instanceof AbortedError) await this.#options.save(this.#state());
+      throw thrown;
+    }
+    if (this.#numbers.finiteSteps === 0) throw neverFinite(this.#numbers.step);
+    return this.#state();
+  }
+
+  async #takeSteps(): Promise<void> {
+    const { config, firstStep, now, signal } = this.#options;
+    const { batchSize, stepsPerRound } = config.training;
+    const reports = trainLocally({
+      stepper: this.#stepper,
+      batches: this.#batches(),
+      batchSize,
+      firstStep: firstStep + this.#numbers.step,
+      steps: stepsPerRound - this.#numbers.step,
+      learningRateAt: (step) =>
+        learningRateAt(step, config) * rampFactor(this.#numbers, this.#stepper.state.optimizerStep),
+      weightDecayAt: (step) => weightDecayAt(step, config),
+      clock: { now },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    for await (const report of reports) {
+      this.#count(report);
+      this.#tell(report);
+      if (this.#numbers.step < stepsPerRound) await this.#saveWhenDue();
+    }
+  }
+
+  async *#batches(): AsyncGenerator<HostTensors, void, void> {
+    const { run, items, config, siteId, signal } = this.#options;
+    const { seed, training } = config;
+    const { maker, quarantine, method } = run;
+    let batch = this.#numbers.nextBatch;
+    const views = batches({
+      ...{ items, maker, quarantine, seed, siteId, ...method.viewPlan },
+      batchSize: training.batchSize,
+      firstBatch: batch,
+      ahead: batchesAhead,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    for await (const named of views) {
+      const random = randomFor(seed, siteId, "step", batch++);
+      yield { ...named, ...method.drawExtraInputs(training.batchSize, random) };
+    }
+  }
+
+  #count({ finite, loss }: StepReport): void {
+    const before = this.#numbers;
+    const endedAt = this.#options.now();
+    this.#numbers = {
+      ...before,
+      step: before.step + 1,
+      nextBatch: before.nextBatch + 1,
+      finiteSteps: before.finiteSteps + (finite ? 1 : 0),
+      lossSum: before.lossSum + (finite ? loss : 0),
+      trainedMs: before.trainedMs + endedAt - this.#stepEndedAt,
+    };
+    this.#stepEndedAt = endedAt;
+  }
+
+  #tell({ finite, loss }: StepReport): void {
+    const { config, onProgress } = this.#options;
+    onProgress?.({
+      phase: "training",
+      step: this.#numbers.step,
+      steps: config.training.stepsPerRound,
+      imagesPerSecond: imagesPerSecond(config, this.#numbers),
+      ...(finite ? { loss } : {}),
+    });
+  }
+
+  async #saveWhenDue(): Promise<void> {
+    const { now, saveEveryMs, save } = this.#options;
+    const startedAt = now();
+    if (startedAt - this.#savedAt < Math.max(saveEveryMs, this.#saveTookMs / savingShare)) return;
+    await save(this.#state());
+    this.#savedAt = now();
+    this.#stepEndedAt = this.#savedAt;
+    this.#saveTookMs = this.#savedAt - startedAt;
+  }
+
+  #state(): LocalState {
+    return { numbers: this.#numbers, training: this.#stepper.state };
+  }
+}
+
+export function imagesPerSecond({ training }: RunConfig, { step, trainedMs }: StateNumbers): number {
+  return trainedMs === 0 ? 0 : (1000 * step * training.batchSize) / trainedMs;
+}
+
+function neverFinite(steps: number): ConsiliumError {
+  return new ConsiliumError("not-finite", `the loss or a gradient was not finite in any of ${steps} steps`, {
+    remedy: "lower the run's learning rate, clip gradients, or look for damaged images",
+  });
+}

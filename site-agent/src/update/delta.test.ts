@@ -1,0 +1,47 @@
+import { placeParameters } from "@consilium/shared/params/layout.js";
+import { describe, expect, it } from "vitest";
+import { clipNorm, contributionOf, localDelta } from "./delta.js";
+
+describe("localDelta", () => {
+  it("is trained minus global", () => {
+    expect([...localDelta(new Float32Array([1, 2, 4]), new Float32Array([1, 3, 1]))]).toEqual([0, -1, 3]);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("refuses %d", (value) => {
+    const subtract = () => localDelta(new Float32Array([0, value]), new Float32Array(2));
+    expect(subtract).toThrow(expect.objectContaining({ code: "not-finite" }));
+  });
+
+  it("refuses vectors of different lengths", () => {
+    expect(() => localDelta(new Float32Array(2), new Float32Array(3))).toThrow(/2 parameters/);
+  });
+});
+
+describe("clipNorm", () => {
+  it("scales a long delta down to the clip and leaves a short one", () => {
+    const long = new Float32Array([30, 40]);
+    expect(clipNorm(long, 5)).toBe(50);
+    expect([...long]).toEqual([3, 4]);
+    const short = new Float32Array([3, 4]);
+    clipNorm(short, 6);
+    expect([...short]).toEqual([3, 4]);
+  });
+});
+
+describe("contributionOf", () => {
+  const layout = placeParameters([
+    { name: "a", shape: [2], initializer: { kind: "zeros" } },
+    { name: "b", shape: [1], initializer: { kind: "zeros" } },
+  ]);
+  const update = { sampleCount: 7, meanLoss: 2, steps: 3 };
+
+  it("clips and carries the tensors' sizes", () => {
+    const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan: { l2Clip: 5 }, layout });
+    expect(contribution).toEqual({ delta: new Float32Array([0, 3, 4]), tensorSizes: [2, 1], ...update });
+  });
+
+  it("refuses a delta of another model", () => {
+    const make = () => contributionOf({ delta: new Float32Array(2), update, plan: { l2Clip: 5 }, layout });
+    expect(make).toThrow(expect.objectContaining({ code: "update-invalid" }));
+  });
+});
