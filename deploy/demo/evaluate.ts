@@ -1,4 +1,4 @@
-import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { poolingOf, type RunConfig } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { Engine } from "@consilium/site-agent/engine/program.js";
 import { extractFeatures } from "@consilium/site-agent/eval/encode.js";
@@ -27,7 +27,7 @@ export interface Benchmark {
 }
 
 const neighbours = 20;
-const draws = 20;
+const draws = 10;
 
 function score(benchmark: Benchmark, train: FeatureSet, test: FeatureSet): Scorecard {
   const { classes, labelsPerClass } = benchmark;
@@ -49,8 +49,7 @@ export function scorePixels(benchmark: Benchmark): Scorecard {
 export async function scoreEncoder(benchmark: Benchmark, vector: Float32Array): Promise<Scorecard> {
   const { engine, config } = benchmark;
   const layout = parameterLayout(config);
-  // Masked modelling never trains the class token, so its encoders are read by the mean of their patches.
-  const model = { ...config.model, pooling: config.method.name === "mae" ? ("mean" as const) : ("class" as const) };
+  const model = { ...config.model, pooling: poolingOf(config.method) };
   const features = (images: readonly Float32Array[]) =>
     extractFeatures({ engine, model, layout, vector, images, batchSize: 64 });
   return score(benchmark, await features(benchmark.train.images), await features(benchmark.test.images));

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { LogLevel } from "@consilium/shared/log.js";
 import { type Command, Option } from "commander";
 import type { InitOptions } from "../init.js";
@@ -50,7 +51,7 @@ function addServe(group: Command, surroundings: Surroundings): void {
         .default("info"),
     )
     .action(async (options: { home?: string; logLevel: LogLevel }) => {
-      const home = options.home ?? defaultHome(surroundings);
+      const home = resolve(options.home ?? defaultHome(surroundings));
       const coordinator = await surroundings.serveCoordinator({ home, logLevel: options.logLevel });
       const facts = Object.entries(coordinator.ready).map(([name, value]) => `${name} ${value}`);
       outputOf(serve, surroundings).result({ ready: true, ...coordinator.ready }, () => `ready: ${facts.join(", ")}`);

@@ -146,9 +146,11 @@ describe("transition() under any order of events", () => {
           nowMs += waitMs;
           const before = state;
           state = transition(state, next, nowMs).state;
-          if (!["adverted", "shared", "uploaded", "revealed"].includes(next.kind) || !("siteId" in next)) continue;
+          const marks = { adverted: "ready", shared: "shared", uploaded: "uploaded", revealed: "unmasked" } as const;
+          if (!(next.kind in marks) || !("siteId" in next)) continue;
           const statusIn = (of: RoundState) => ("members" in of ? of.members[next.siteId]?.status.kind : undefined);
-          if (statusIn(before) === statusIn(state)) continue;
+          const mark = marks[next.kind as keyof typeof marks];
+          if (statusIn(before) === mark || statusIn(state) !== mark) continue;
           expect(taken.has(`${next.kind} ${next.siteId}`)).toBe(false);
           taken.add(`${next.kind} ${next.siteId}`);
         }

@@ -16,7 +16,7 @@ const parse = (text: string) => parseYaml(text, runConfigSchema, "run.yaml");
 describe("runConfigSchema", () => {
   it("fills in every default", () => {
     const config = parse(minimal);
-    expect(config.method).toEqual({ name: "simclr", temperature: 0.5, projectionDim: 128 });
+    expect(config.method).toEqual({ name: "simclr", temperature: 0.5, projectionDim: 128, pooling: "mean" });
     expect(config.cohort).toEqual({ minSites: 3, maxSites: 128, colluders: 0 });
     expect(totalSteps(config)).toBe(4 * 50);
   });

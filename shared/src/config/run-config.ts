@@ -24,6 +24,8 @@ const simclr = z.strictObject({
   temperature: z.number().positive().default(0.5),
   /** Width of the projection that the loss compares. */
   projectionDim: count.default(128),
+  /** What stands for the image: the class token, or the mean of the patch tokens, which learns sooner on small sets. */
+  pooling: z.enum(["class", "mean"]).default("mean"),
 });
 
 const mae = z.strictObject({
@@ -146,6 +148,11 @@ export type MethodConfig = RunConfig["method"];
 export type OptimizerConfig = RunConfig["optimizer"];
 export type AugmentationConfig = RunConfig["augmentation"];
 export type Modality = RunConfig["modality"];
+
+/** Which tokens stand for the image when the encoder is used. Masked modelling never trains the class token. */
+export function poolingOf(method: MethodConfig): "class" | "mean" {
+  return method.name === "mae" ? "mean" : method.pooling;
+}
 
 /** Global steps over the whole run; every schedule is a function of the step among these. */
 export function totalSteps(config: RunConfig): number {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { formatInstant } from "@consilium/shared/terminal/format.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
@@ -16,14 +17,15 @@ export function addJoin(program: Command, surroundings: Surroundings): void {
       const home = homeOf(options.home, surroundings);
       const output = outputOf(command, surroundings);
       output.note("making keys and asking the coordinator for a certificate");
-      const dataPath = options.data === undefined ? {} : { dataPath: options.data };
+      const dataPath = options.data === undefined ? {} : { dataPath: resolve(options.data) };
       const report = await surroundings.join({ home, invitation, ...dataPath });
-      output.result(report, () => joinLines(report, home));
+      const homeOption = options.home === undefined ? "" : ` --home ${options.home}`;
+      output.result(report, () => joinLines(report, home, homeOption));
     });
   example(command, "consilium-agent join consilium-invite-v1.eyJmZ… --data /srv/images");
 }
 
-function joinLines(report: JoinReport, home: SiteHome): string[] {
+function joinLines(report: JoinReport, home: SiteHome, homeOption: string): string[] {
   return [
     `joined ${report.federation} as ${report.siteId}`,
     "",
@@ -37,8 +39,8 @@ function joinLines(report: JoinReport, home: SiteHome): string[] {
     "Next:",
     "  1. Read the identity to the coordinator's operator by telephone; 'consilium site list' must show the same.",
     `  2. Look through ${home.siteYaml} (where the images are) and ${home.policyYaml} (what may run).`,
-    "  3. consilium-agent check-data",
-    "  4. consilium-agent run",
+    `  3. consilium-agent check-data${homeOption}`,
+    `  4. consilium-agent run${homeOption}`,
   ];
 }
 

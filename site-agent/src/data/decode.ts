@@ -2,17 +2,8 @@ import { open as openFile, stat } from "node:fs/promises";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import sharp, { type Sharp } from "sharp";
 import type { RgbImage } from "./image.js";
+import "./loaders.js";
 import { UnreadableImage, type UnreadableReason } from "./source.js";
-
-// Only the loaders that are promised: an SVG named .jpg must not make this process fetch what it refers to.
-sharp.block({ operation: ["VipsForeignLoad"] });
-sharp.unblock({
-  operation: ["VipsForeignLoadJpeg", "VipsForeignLoadPng", "VipsForeignLoadTiff", "VipsForeignLoadWebp"],
-});
-// libvips would answer from its cache for a file that has changed since.
-sharp.cache(false);
-// Images are decoded side by side; threads inside one image would compete with the training step.
-sharp.concurrency(1);
 
 export interface DecodeLimits {
   readonly maxPixels: number;

@@ -4,6 +4,8 @@ import { type Deferred, deferred } from "@consilium/shared/abort.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { DataSettings } from "./data-settings.js";
+// Before any thread starts.
+import "./loaders.js";
 import { type SourceItem, UnreadableImage } from "./source.js";
 import type { ViewMaker, ViewRequest } from "./view-maker.js";
 import type { FromViewThread, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";

@@ -6,7 +6,7 @@ import { encoderTensorNames } from "@consilium/shared/params/parameters.js";
 import type { CompiledProgram, Engine, Program } from "../engine/program.js";
 import { parameterOf } from "../model/layers.js";
 import type { HostTensors, TensorSpec } from "../model/tensors.js";
-import { classTokens, encode, meanPatchTokens } from "../model/vit.js";
+import { encode, pooled } from "../model/vit.js";
 import type { FeatureSet } from "./feature-set.js";
 
 /** A model and which of its tokens stand for the image: the class token unless said otherwise, or the patches' mean. */
@@ -38,7 +38,7 @@ export function encodeProgram(choice: EncoderChoice, layout: ParameterLayout, ba
       const named = parameters.map(({ name }) => [name, parameterOf(inputs, `parameter/${name}`)]);
       const images = parameterOf(inputs, "images");
       const tokens = encode({ model: choice, parameters: Object.fromEntries(named), images });
-      return { features: pooling === "mean" ? meanPatchTokens(tokens) : classTokens(tokens) };
+      return { features: pooled(tokens, pooling) };
     },
   };
 }

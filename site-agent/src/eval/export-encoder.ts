@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { poolingOf, type RunConfig } from "@consilium/shared/config/run-config.js";
 import { architectureOf } from "@consilium/shared/params/architecture.js";
 import { encoderTensorNames, fixedTensors, parameterLayout } from "@consilium/shared/params/parameters.js";
 import { type NamedTensor, writeSafetensors } from "@consilium/shared/params/safetensors.js";
@@ -27,6 +27,7 @@ function describe({ config, metadata }: EncoderExport): Record<string, string> {
     imageSize: String(model.imageSize),
     patchSize: String(model.patchSize),
     method: method.name,
+    pooling: poolingOf(method),
     pixelScale: "0 to 1, then (pixel - mean) / deviation",
     pixelMean: channelMean.join(" "),
     pixelDeviation: channelDeviation.join(" "),
@@ -60,7 +61,7 @@ export async function exportEncoderOnnx(
 ): Promise<void> {
   const { config, vector, batchSize } = request;
   const layout = parameterLayout(config);
-  const program = encodeProgram(config.model, layout, batchSize);
+  const program = encodeProgram({ ...config.model, pooling: poolingOf(config.method) }, layout, batchSize);
   const model = exportOnnx({ program, constants: encoderInputs(layout, vector), metadata: describe(request) });
   await writeFile(path, model);
 }

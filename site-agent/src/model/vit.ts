@@ -70,6 +70,11 @@ export function encode(input: EncoderInput): Tensor3D {
   return norm(encoded, { parameters, name: "norm" }) as Tensor3D;
 }
 
+/** What stands for each image: [batch, 1 + patches, width] → [batch, width]. */
+export function pooled(tokens: Tensor3D, pooling: "class" | "mean"): Tensor2D {
+  return pooling === "mean" ? meanPatchTokens(tokens) : classTokens(tokens);
+}
+
 /** Class token of encoded tokens: [batch, 1 + patches, width] → [batch, width]. */
 export function classTokens(tokens: Tensor3D): Tensor2D {
   const [batch, , width] = tokens.shape;

@@ -90,7 +90,9 @@ export class Participant {
       this.#options.logger.info("withdrawn", { round: roundKeyText(directive.key) });
       return this.#dispatch({ kind: "withdrawn", key: directive.key });
     }
-    if (!isNews(this.#state, directive.received.plan.key)) return;
+    const { key } = directive.received.plan;
+    if (!isNews(this.#state, key)) return;
+    if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
     const event = await this.#judge(directive.received);
     this.#refused = event.kind === "plan-refused" ? directive.received : undefined;
     this.#dispatch(event);
@@ -227,6 +229,13 @@ export class Participant {
     this.#options.observer.worked(work, clock.now() - startedMs);
     if (event !== undefined) this.#dispatch(event);
   }
+}
+
+function isLaterRound(
+  state: ParticipantState,
+  { runId, round }: RoundKey,
+): state is Exclude<ParticipantState, { kind: "idle" }> {
+  return state.kind !== "idle" && state.key.runId === runId && state.key.round < round;
 }
 
 /** The message belongs in the site's own log only; the coordinator gets the code. */

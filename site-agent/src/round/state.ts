@@ -48,6 +48,8 @@ export type ParticipantEvent =
   | { readonly kind: "progress"; readonly key: RoundKey; readonly stepsDone: number }
   | { readonly kind: "trained"; readonly key: RoundKey }
   | { readonly kind: "refused"; readonly key: RoundKey; readonly clause: string }
+  /** A plan for a later round proves that this one is committed; it can overtake the answer that says so. */
+  | { readonly kind: "committed"; readonly key: RoundKey }
   | { readonly kind: "outcome"; readonly key: RoundKey; readonly outcome: StageOutcome }
   | { readonly kind: "failed"; readonly key: RoundKey; readonly error: ConsiliumError };
 

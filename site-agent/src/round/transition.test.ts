@@ -64,6 +64,12 @@ describe("transition", () => {
     expect(step.effects).toContainEqual({ kind: "forget-update", key });
   });
 
+  it("knows from a later plan that its sum is committed, and from nothing earlier", () => {
+    const committed = { kind: "committed", key } as const;
+    expect(transition({ kind: "unmasking", key }, committed).state.kind).toBe("done");
+    expect(transition({ kind: "uploading", key }, committed).state.kind).toBe("uploading");
+  });
+
   it("fails the attempt when the coordinator answers with another stage's outcome", () => {
     const step = transition({ kind: "ready", key }, outcome({ kind: "survivors", sites: [] }));
     expect(step.state).toMatchObject({ kind: "failed", code: "plan-invalid" });
@@ -90,7 +96,6 @@ describe("transition", () => {
 
   it("does not change for events about another attempt", () => {
     const states: ParticipantState[] = [
-      { kind: "idle" },
       { kind: "training", key, stepsDone: 1 },
       { kind: "done", key },
       { kind: "failed", key, code: "internal" },
@@ -105,7 +110,7 @@ describe("transition", () => {
       { ...accepted, key: other },
       { kind: "plan-refused", key: other, clause: "federation" },
     ];
-    for (const state of states.slice(1)) {
+    for (const state of states) {
       for (const event of events) expect(transition(state, event)).toEqual({ state, effects: [] });
     }
   });

@@ -86,6 +86,8 @@ function onActive(state: Active, event: Inner): Step {
       return state.kind === "training" ? onProgress(key, event.stepsDone) : unchanged(state);
     case "trained":
       return state.kind === "training" ? toReady(key) : unchanged(state);
+    case "committed":
+      return state.kind === "unmasking" ? toDone(key) : unchanged(state);
     case "outcome":
       return onOutcome(state, event.outcome);
   }

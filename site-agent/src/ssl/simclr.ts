@@ -2,7 +2,7 @@ import type { MethodConfig, ModelConfig } from "@consilium/shared/config/run-con
 import { linear, parameterOf } from "../model/layers.js";
 import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor2D, tf } from "../model/tf.js";
-import { classTokens, encode } from "../model/vit.js";
+import { encode, pooled } from "../model/vit.js";
 import type { SslMethod } from "./method.js";
 import { ntXent, unitRows } from "./nt-xent.js";
 
@@ -10,7 +10,7 @@ type SimclrConfig = Extract<MethodConfig, { name: "simclr" }>;
 
 const views = ["view1", "view2"] as const;
 
-/** Class tokens [rows, width] → what the loss compares [rows, projectionDim]. */
+/** Image features [rows, width] → what the loss compares [rows, projectionDim]. */
 function project(features: Tensor2D, parameters: NamedTensors): Tensor2D {
   const hidden = tf.relu(linear(features, { parameters, name: "head.fc1" }));
   return linear(hidden, { parameters, name: "head.fc2" }) as Tensor2D;
@@ -38,7 +38,7 @@ export function simclr(model: ModelConfig, config: SimclrConfig): SslMethod {
         views.map((view) => parameterOf(batch, view)),
         0,
       );
-      const features = classTokens(encode({ model, parameters, images }));
+      const features = pooled(encode({ model, parameters, images }), config.pooling);
       const loss = ntXent(project(features, parameters), config.temperature);
       return { loss, terms: { featureSpread: featureSpread(features) } };
     },

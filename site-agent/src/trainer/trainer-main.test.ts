@@ -48,7 +48,7 @@ function job(runId: string): TrainJob {
       model: { architecture: "vit-nano", imageSize: 32, patchSize: 8 },
       method: { name: "simclr" },
       optimizer: { learningRate: 0.001, warmupShare: 0 },
-      training: { batchSize: 8, stepsPerRound: 4 },
+      training: { batchSize: 8, stepsPerRound: 24 },
       rounds: 1,
     },
     checkpointPath: join(root, "checkpoint.safetensors"),
@@ -89,7 +89,7 @@ describe("trainer process", () => {
     });
     await expect(killed).rejects.toMatchObject({ code: "training-failed" });
     const trained = await trainer.trainRound(job("killed"));
-    expect(trained).toMatchObject({ steps: 4, sampleCount: 24, skipped: { "unsupported-format": 1 } });
+    expect(trained).toMatchObject({ steps: 24, sampleCount: 24, skipped: { "unsupported-format": 1 } });
     expect(trained.deltaDigest).toBe(await trainedHere());
   });
 

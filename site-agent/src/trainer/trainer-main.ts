@@ -49,5 +49,6 @@ function sendFailure(thrown: unknown): void {
 }
 
 function send(message: FromTrainer): void {
-  if (process.connected) process.send?.(message);
+  // A parent that has just ended cannot be told; "disconnect" follows.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
