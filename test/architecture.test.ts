@@ -155,7 +155,7 @@ describe("how files are kept", () => {
   });
 
   it("names files in kebab-case and exports only by name", () => {
-    expect(files.map((file) => file.path).filter((path) => !/^[a-z0-9/-]+(\.test)?\.ts$/.test(path))).toEqual([]);
+    expect(files.map((file) => file.path).filter((path) => !/^[a-z0-9/-]+(\.[a-z]+)?(\.test)?\.ts$/.test(path))).toEqual([]);
     expect(files.filter((file) => /^export default/m.test(file.text)).map((file) => file.path)).toEqual([]);
   });
 });

@@ -74,7 +74,7 @@ function runStatements(database: StoreDatabase) {
     ),
     findRun: database.prepare<[string], RunRow>(`SELECT ${runColumns} FROM runs WHERE run_id = ?`),
     findRunByRequest: database.prepare<[string], RunRow>(`SELECT ${runColumns} FROM runs WHERE request_id = ?`),
-    listRuns: database.prepare<[], RunRow>(`SELECT ${runColumns} FROM runs ORDER BY created_at_ms, run_id`),
+    listRuns: database.prepare<[], RunRow>(`SELECT ${runColumns} FROM runs ORDER BY rowid`),
     setRunStatus: database.prepare<[{ runId: string; status: RunStatus; reason: string; nowMs: number }]>(
       "UPDATE runs SET status = :status, reason = :reason, updated_at_ms = :nowMs WHERE run_id = :runId",
     ),

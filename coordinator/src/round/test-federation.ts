@@ -1,0 +1,244 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ManualClock } from "@consilium/shared/clock.js";
+import { systemEntropy } from "@consilium/shared/entropy.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { silentLogger } from "@consilium/shared/log.js";
+import {
+  planContext,
+  type Reveal,
+  type RoundKey,
+  type RoundPlan,
+  type SealedShare,
+} from "@consilium/shared/protocol.js";
+import { signAdvert } from "@consilium/shared/secagg/adverts.js";
+import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
+import { CheckpointStore } from "../checkpoint/store.js";
+import { type Attachment, SiteRegistry } from "../sites/registry.js";
+import { openDatabase, type StoreDatabase } from "../store/database.js";
+import { createRunStore } from "../store/sqlite-run-store.js";
+import { createSiteStore } from "../store/sqlite-site-store.js";
+import { UploadSpool } from "../store/upload-spool.js";
+import type { Outcome } from "./outcomes.js";
+import type { MessageCodec } from "./ports.js";
+import { RunQueue } from "./run-queue.js";
+import { Submissions } from "./submissions.js";
+
+/** For tests: the whole round machinery with fake sites, real store, spool and checkpoints, and a clock that stands still. */
+
+export const runFile = (rounds: number) => `
+name: tiny
+modality: dermatology
+model: { architecture: vit-nano, imageSize: 16, patchSize: 8 }
+method: { name: simclr, projectionDim: 8 }
+optimizer: { learningRate: 0.001 }
+training: { batchSize: 2, stepsPerRound: 2 }
+rounds: ${rounds}
+cohort: { minSites: 2 }
+deadlines: { trainingSeconds: 100, stageSeconds: 10 }
+`;
+
+export const sites = ["a", "b", "c"];
+export const stageNames = ["advertise", "share", "upload", "unmask"] as const;
+type StageName = (typeof stageNames)[number];
+
+const signal = new AbortController().signal;
+const identities = new Map(sites.map((site) => [site, IdentityKey.generate()]));
+
+const json = (value: unknown) => Buffer.from(JSON.stringify(value, (_, part: unknown) => packed(part)));
+const packed = (part: unknown) => (part instanceof Uint8Array ? { hex: Buffer.from(part).toString("hex") } : part);
+const parsed = <T>(bytes: Uint8Array): T =>
+  JSON.parse(Buffer.from(bytes).toString(), (_, part: { hex?: string; type?: string; data?: number[] }) => {
+    if (part?.type === "Buffer") return new Uint8Array(part.data!);
+    return typeof part?.hex === "string" ? new Uint8Array(Buffer.from(part.hex, "hex")) : part;
+  });
+
+const codec: MessageCodec = {
+  encodePlan: (plan) => json(plan),
+  decodePlan: (body) => parsed<RoundPlan>(body),
+  decodeAdvert: (bytes) => parsed(bytes),
+  decodeShares: (bytes) => parsed(bytes),
+  decodeReveals: (bytes) => parsed(bytes),
+};
+
+interface Heard {
+  readonly offered: { siteId: string; body: Uint8Array }[];
+  readonly withdrawn: { siteId: string; reason: string }[];
+  readonly jobs: FinishJob[];
+  readonly dropped: string[];
+}
+
+function openParts(home: string, clock: ManualClock) {
+  const database = openDatabase(join(home, "c.db"), clock.now());
+  enrolSites(database);
+  const store = createRunStore(database);
+  const spool = new UploadSpool(join(home, "spool"));
+  const checkpoints = new CheckpointStore(join(home, "checkpoints"));
+  const registry = new SiteRegistry(createSiteStore(database), clock);
+  const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [] };
+  const observer = {
+    roundEnded() {},
+    roundCommitted() {},
+    cohortSelected() {},
+    stageClosed() {},
+    siteDropped: (reason: string) => void heard.dropped.push(reason),
+    uploadStored() {},
+  };
+  const queue = new RunQueue({
+    ...{ store, spool, checkpoints, registry, codec, observer, clock },
+    federation: "demo",
+    entropy: systemEntropy,
+    transport: {
+      offer: (siteId, { body }) => void heard.offered.push({ siteId, body }),
+      withdraw: (siteId, { reason }) => void heard.withdrawn.push({ siteId, reason }),
+    },
+    sign: () => new Uint8Array(64),
+    finish: async (job) => {
+      heard.jobs.push(job);
+      return finished(job, checkpoints);
+    },
+    log: silentLogger,
+    times: { graceMs: 1_000, recoveryGraceMs: 2_000, settleMs: 500 },
+    keepCheckpoints: "all",
+  });
+  const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
+  return { ...heard, store, registry, queue, submissions, closeStore: () => void database.close() };
+}
+
+/** A checkpoint of zeros under the name of its round: what the sum is does not matter here. */
+async function finished({ layout, key }: FinishJob, checkpoints: CheckpointStore): Promise<FinishedRound> {
+  const parameters = layout.parameters.map((parameter) => ({ ...parameter }));
+  const stored = await checkpoints.writeInitial(
+    { ...layout, parameters, digest: new Uint8Array(32) },
+    new Float32Array(layout.dimension),
+    { round: String(key.round), attempt: String(key.attempt) },
+  );
+  return { ...stored, lanes: { weight: 30, loss: 1.5, steps: 6, clipped: 0 }, deltaNorm: 1, blamed: [] };
+}
+
+function enrolSites(database: StoreDatabase): void {
+  const add = database.prepare("INSERT OR IGNORE INTO sites (site_id, identity_key, enrolled_at_ms) VALUES (?, ?, 0)");
+  for (const site of sites) add.run(site, identities.get(site)!.publicKey);
+}
+
+export const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+export const keyOf = (plan: { body: Uint8Array }): RoundKey => parsed<RoundPlan>(plan.body).key;
+
+/** Deterministic in site and plan, so that a repeated call has the same bytes. */
+export function advertOf(siteId: string, body: Uint8Array) {
+  const filled = (label: number) => new Uint8Array(32).fill(siteId.charCodeAt(0) * 3 + label);
+  const fields = { siteId, maskPublicKey: filled(0), sealPublicKey: filled(1), selfCommitment: filled(2) };
+  return signAdvert(planContext(body), { ...fields, nonce: filled(0) }, identities.get(siteId)!);
+}
+
+const sharesOf = (siteId: string): SealedShare[] =>
+  sites
+    .filter((site) => site !== siteId)
+    .map((toSite) => ({ fromSite: siteId, toSite, ciphertext: new Uint8Array(60) }));
+
+const revealsOf = (survivors: readonly string[]): Reveal[] =>
+  sites.map((aboutSite) => ({
+    aboutSite,
+    share: { $case: survivors.includes(aboutSite) ? "selfShare" : "pairwiseShare", value: new Uint8Array(32).fill(1) },
+  }));
+
+/** A coordinator's inside that can be killed and started again. */
+export class TestFederation {
+  readonly home = mkdtempSync(join(tmpdir(), "rounds-"));
+  readonly clock = new ManualClock(1_000_000);
+  readonly attachments = new Map<string, Attachment>();
+  parts = openParts(this.home, this.clock);
+
+  /** What is not on disk is gone, as after kill -9. */
+  kill(): void {
+    this.parts.queue.close();
+    this.parts.closeStore();
+  }
+
+  async start(): Promise<void> {
+    this.parts = openParts(this.home, this.clock);
+    await this.parts.queue.start();
+  }
+
+  async restart(): Promise<void> {
+    this.kill();
+    await this.start();
+  }
+
+  remove(): void {
+    this.kill();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  attach(...ids: string[]): void {
+    for (const id of ids)
+      this.attachments.set(
+        id,
+        this.parts.registry.attach(id, "1", () => {}),
+      );
+  }
+
+  async launch(rounds = 1): Promise<string> {
+    const request = { requestId: `request-${rounds}`, configYaml: runFile(rounds) };
+    return (await this.parts.queue.launch(request)).runId;
+  }
+
+  detail(runId: string) {
+    return this.parts.queue.detail(runId);
+  }
+
+  get plan(): { readonly body: Uint8Array } {
+    return this.parts.offered.at(-1)!;
+  }
+
+  send(siteId: string, stage: Exclude<StageName, "upload">, { key, value }: { key: RoundKey; value: unknown }) {
+    return this.parts.submissions.submit({ key, siteId, stage, bytes: json(value) }, signal);
+  }
+
+  /** The site's part in a stage of the plan. */
+  act(siteId: string, stage: StageName, { plan = this.plan, survivors = sites } = {}): Promise<Outcome> {
+    const key = keyOf(plan);
+    switch (stage) {
+      case "advertise":
+        return this.send(siteId, stage, { key, value: advertOf(siteId, plan.body) });
+      case "share":
+        return this.send(siteId, stage, { key, value: sharesOf(siteId) });
+      case "upload":
+        return this.#upload(siteId, plan);
+      case "unmask":
+        return this.send(siteId, stage, { key, value: revealsOf(survivors) });
+    }
+  }
+
+  /** Some sites' parts in a stage, at once. */
+  all(
+    stage: StageName,
+    of: readonly string[] = sites,
+    how: { plan?: { body: Uint8Array }; survivors?: string[] } = {},
+  ) {
+    return Promise.all(of.map((site) => this.act(site, stage, how)));
+  }
+
+  async playRound(): Promise<Outcome[]> {
+    let outcomes: Outcome[] = [];
+    for (const stage of stageNames) outcomes = await this.all(stage);
+    await settle();
+    return outcomes;
+  }
+
+  async uploadsStored(count: number): Promise<void> {
+    while (this.parts.store.listUploads(keyOf(this.plan)).length < count) await settle();
+  }
+
+  async #upload(siteId: string, plan: { readonly body: Uint8Array }): Promise<Outcome> {
+    const { submissions } = this.parts;
+    const { key, dimension, lanes } = parsed<RoundPlan>(plan.body);
+    const start = await submissions.beginUpload(key, siteId, dimension + lanes.length);
+    if (start.kind === "answered") return start.outcome;
+    if (start.kind === "compare") return submissions.repeatUpload(key, siteId, start.stored.sha256, signal);
+    await start.writer.write(Buffer.alloc(start.expectedBytes, siteId));
+    return submissions.finishUpload(key, siteId, start.writer, signal);
+  }
+}

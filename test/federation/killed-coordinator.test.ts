@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lineageHolds, SmallFederation } from "../support/small-federation.js";
+
+/** Places in a round where the coordinator is killed, as if by `kill -9`; see coordinator/src/failpoint.ts. */
+const failpoints = [
+  "advertise/before-persist",
+  "advertise/after-persist:2",
+  "advertise/closed",
+  "share/after-persist",
+  "share/closed",
+  "upload/middle",
+  "upload/file-durable:2",
+  "upload/after-persist",
+  "upload/closed",
+  "unmask/before-persist:2",
+  "unmask/after-persist",
+  "aggregate/started",
+  "checkpoint/durable",
+  "commit/before",
+  "commit/after",
+  "plan/after-persist",
+];
+
+describe("a coordinator that is killed in every stage of a run", () => {
+  let federation: SmallFederation;
+
+  beforeAll(async () => {
+    federation = await SmallFederation.create({ sites: ["north", "south", "west"] });
+    await federation.start();
+  }, 120_000);
+
+  afterAll(() => federation.remove(), 60_000);
+
+  it("goes on from where it was, and the model's lineage has no gap", async () => {
+    const rounds = failpoints.length;
+    const runId = await federation.launch({ rounds, training: { batchSize: 8, stepsPerRound: 1 } });
+    for (const failpoint of failpoints) {
+      await federation.killCoordinator();
+      await federation.startCoordinator({ CONSILIUM_FAILPOINT: failpoint });
+      // Ends by the failpoint; a code instead of a signal would mean that it stopped by itself.
+      expect([failpoint, await federation.coordinatorEnded()]).toEqual([failpoint, null]);
+    }
+    await federation.startCoordinator();
+    const run = await federation.finished(runId);
+    expect(run.history.map((record) => record.round)).toEqual(Array.from({ length: rounds }, (_, index) => index));
+    expect(run.history.every((record) => record.cohort.length >= 2)).toBe(true);
+    expect(lineageHolds(run)).toBe(true);
+    expect(run.summary.checkpointDigest).toBe(run.history.at(-1)!.checkpointDigest);
+  }, 420_000);
+});

@@ -1,0 +1,90 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { commands, runCommand, until } from "../../deploy/demo/processes.js";
+import { SmallFederation, tinyRun } from "../support/small-federation.js";
+
+const promtool = spawnSync("promtool", ["--version"]).status === 0;
+
+describe("what a federation refuses, and what it shows", () => {
+  let federation: SmallFederation;
+
+  beforeAll(async () => {
+    federation = await SmallFederation.create({ sites: ["north", "south", "west"] });
+    await federation.start();
+  }, 120_000);
+
+  afterAll(() => federation.remove(), 60_000);
+
+  it("refuses at the site a run that asks for more than the policy allows, and tells the researcher which clause", async () => {
+    const runId = await federation.launch({ name: "greedy", rounds: 2000 });
+    const run = await federation.runUntil(runId, "refused by all", ({ current }) =>
+      (current?.sites ?? []).filter((site) => site.phase === "refused").length === 3,
+    );
+    expect(run.current!.sites[0]!.reason).toContain("jobs.maxRounds");
+    expect(run.current!.waitingFor).not.toBe("");
+    expect(run.summary.roundsDone).toBe(0);
+    await federation.consilium("run", "stop", runId);
+  }, 120_000);
+
+  it("names the line of an unknown key in a run file and exits with 2", async () => {
+    const path = join(federation.directory, "typo.yaml");
+    writeFileSync(path, JSON.stringify({ ...tinyRun, roundz: 3 }, null, 1));
+    const { code, stderr } = await runCommand(commands.consilium, ["run", "launch", path, "--profile", federation.profile]);
+    const line = readFileSync(path, "utf8").split("\n").findIndex((text) => text.includes("roundz")) + 1;
+    expect(stderr).toContain(`typo.yaml:${line}: unknown key 'roundz'`);
+    expect(code).toBe(2);
+  });
+
+  it("accepts an invitation once", async () => {
+    const invitation = JSON.parse(await federation.consilium("site", "invite", "late", "--json")) as { token: string };
+    const join1 = await runCommand(commands.agent, ["join", invitation.token, "--home", federation.agentHome("late")]);
+    expect(join1.code).toBe(0);
+    const thief = await runCommand(commands.agent, ["join", invitation.token, "--home", federation.agentHome("thief")]);
+    expect(thief.code).not.toBe(0);
+    expect(thief.stderr).toMatch(/^error: /);
+  }, 60_000);
+
+  it("shuts a revoked site out within seconds, and the agent says why", async () => {
+    await federation.consilium("site", "revoke", "west");
+    const log = () => readFileSync(join(federation.directory, "logs", "west.log"), "utf8");
+    await until("agent says that it was revoked", 20_000, async () => (/revoked/.test(log()) ? true : undefined));
+    const { sites } = JSON.parse(await federation.consilium("site", "list", "--json")) as {
+      sites: { siteId: string; status: string; attached: boolean }[];
+    };
+    expect(sites.find((site) => site.siteId === "west")).toMatchObject({ status: "revoked", attached: false });
+  }, 60_000);
+
+  const pages = async () => {
+    const ports = [federation.coordinatorMetricsPort, federation.agentMetricsPorts.get("north")!];
+    return Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
+  };
+
+  it("publishes metrics of rounds, bytes and refusals, never by site name", async () => {
+    const [coordinator, agent] = await pages();
+    expect(coordinator).toMatch(/consilium_coordinator_\w*attached\w* \d/);
+    expect(agent).toMatch(/consilium_agent_\w+/);
+    expect(coordinator).not.toMatch(/north|south|west/);
+  });
+
+  it.skipIf(!promtool)("passes promtool check metrics (skipped where Debian's package `prometheus` is absent)", async () => {
+    for (const page of await pages()) {
+      expect(() => execFileSync("promtool", ["check", "metrics"], { input: page, stdio: ["pipe", "pipe", "pipe"] })).not.toThrow();
+    }
+  });
+
+  it("waits and says so when the coordinator is gone, and comes back by itself", async () => {
+    const log = () => readFileSync(join(federation.directory, "logs", "north.log"), "utf8");
+    await federation.killCoordinator();
+    await until("agent says that it waits", 20_000, async () => (/unreachable/.test(log()) ? true : undefined));
+    expect(federation.agent("north")!.running).toBe(true);
+    await federation.startCoordinator();
+    await until("agent is back", 30_000, async () => {
+      const { sites } = JSON.parse(await federation.consilium("site", "list", "--json")) as {
+        sites: { siteId: string; attached: boolean }[];
+      };
+      return sites.some((site) => site.siteId === "north" && site.attached) ? true : undefined;
+    });
+  }, 90_000);
+});
