@@ -5,9 +5,9 @@ import type { RoundObserver } from "./round/ports.js";
 export interface CoordinatorMetrics {
   /** What the rounds report. */
   readonly observer: RoundObserver;
-  rejected(method: string, code: ErrorCode): void;
-  answered(method: string, code: ErrorCode | "ok" | "cancelled", durationMs: number): void;
-  attachedSites(count: number): void;
+  readonly rejected: (method: string, code: ErrorCode) => void;
+  readonly answered: (method: string, code: ErrorCode | "ok" | "cancelled", durationMs: number) => void;
+  readonly attachedSites: (count: number) => void;
 }
 
 /** From a stage among test sites to a night of training. */

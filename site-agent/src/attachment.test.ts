@@ -44,7 +44,12 @@ const settle = async () => {
 describe("stayAttached", () => {
   it("connects again after growing pauses until the coordinator answers", async () => {
     const refused = { says: [], ends: new ConsiliumError("unreachable", "nothing listens") };
-    const { clock, log, done, stopping } = surroundings([refused, refused, refused, { says: [heartbeat], ends: "stays" }]);
+    const { clock, log, done, stopping } = surroundings([
+      refused,
+      refused,
+      refused,
+      { says: [heartbeat], ends: "stays" },
+    ]);
     for (const pauseMs of [1000, 2000, 4000]) {
       await settle();
       const before = log.length;

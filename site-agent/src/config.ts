@@ -4,7 +4,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
 import { type DataSettings, dataSettingsSchema } from "./data/data-settings.js";
 import type { SiteHome } from "./home.js";
-import { type Hours, parseHours } from "./round/hours.js";
+import { type Hours, parseHours } from "./hours.js";
 
 /** `site.yaml`: how this agent works on this machine. What may run and leave is in the policy file instead. */
 

@@ -17,6 +17,20 @@ export const enrolmentSchema = z.strictObject({
 
 export type Enrolment = z.output<typeof enrolmentSchema>;
 
+/** What a site asks for, beside what its invitation says. */
+export interface EnrolmentAsk {
+  /** PKCS #10, PEM. */
+  readonly csrPem: string;
+  readonly identityPublicKey: Uint8Array;
+}
+
+export interface Enrolled {
+  readonly certificatePem: string;
+  readonly caPem: string;
+  readonly federation: string;
+  readonly planPublicKey: Uint8Array;
+}
+
 /** @throws ConsiliumError "config-missing" when the site has not joined. */
 export function loadEnrolment(home: SiteHome): Enrolment {
   if (existsSync(home.identity.enrolment)) return loadYaml(home.identity.enrolment, enrolmentSchema);

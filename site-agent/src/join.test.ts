@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { createAuthority, type CertificateAuthority } from "@consilium/shared/identity/certificate-authority.js";
+import { type CertificateAuthority, createAuthority } from "@consilium/shared/identity/certificate-authority.js";
 import { publicKeyOfRequest } from "@consilium/shared/identity/certificate-request.js";
 import { encodeInvitation, type Invitation } from "@consilium/shared/identity/invitation.js";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { siteConfigSchema } from "./config.js";
-import { loadEnrolment } from "./enrolment.js";
-import { siteHome, type SiteHome } from "./home.js";
-import { type EnrolmentAsk, type Enrolled, join } from "./join.js";
+import { type Enrolled, type EnrolmentAsk, loadEnrolment } from "./enrolment.js";
+import { type SiteHome, siteHome } from "./home.js";
+import { join } from "./join.js";
 import { loadPolicy } from "./policy.js";
 
 let authority: CertificateAuthority;

@@ -9,23 +9,9 @@ import { decodeInvitation, hashToken, type Invitation } from "@consilium/shared/
 import { readText, saveTlsBundle, writePrivateFile, writePublicFile } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { z } from "zod";
-import { type Enrolment, enrolmentSchema } from "./enrolment.js";
+import { type Enrolled, type Enrolment, type EnrolmentAsk, enrolmentSchema } from "./enrolment.js";
 import type { SiteHome } from "./home.js";
 import { policyTemplate, siteTemplate } from "./templates.js";
-
-/** What a site asks for, beside what its invitation says. */
-export interface EnrolmentAsk {
-  /** PKCS #10, PEM. */
-  readonly csrPem: string;
-  readonly identityPublicKey: Uint8Array;
-}
-
-export interface Enrolled {
-  readonly certificatePem: string;
-  readonly caPem: string;
-  readonly federation: string;
-  readonly planPublicKey: Uint8Array;
-}
 
 export interface JoinOptions {
   readonly home: SiteHome;

@@ -1,4 +1,4 @@
-import { type ConsiliumError, describeError } from "@consilium/shared/errors.js";
+import type { ConsiliumError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 
 /** Whether the coordinator answers, and what is said about it: once when it changes, not at every try. */
@@ -45,7 +45,7 @@ export class Reachability {
   /** Says so when the reason is a new one; a try that fails as the last one did is not worth a line. */
   failed(error: ConsiliumError): void {
     this.#reachable = false;
-    if (error.code !== "unreachable") this.#tell(describeError(error));
+    if (error.code !== "unreachable") this.#tell([error.message, error.remedy].filter(Boolean).join(" "));
     else if (!this.#explaining) this.#find(error);
   }
 

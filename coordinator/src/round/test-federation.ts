@@ -193,6 +193,12 @@ export class TestFederation {
     return this.parts.offered.at(-1)!;
   }
 
+  /** Length of a masked vector of the plan. */
+  get uploadBytes(): number {
+    const { dimension, lanes } = parsed<RoundPlan>(this.plan.body);
+    return 4 * (dimension + lanes.length);
+  }
+
   send(siteId: string, stage: Exclude<StageName, "upload">, { key, value }: { key: RoundKey; value: unknown }) {
     return this.parts.submissions.submit({ key, siteId, stage, bytes: json(value) }, signal);
   }

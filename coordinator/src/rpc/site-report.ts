@@ -33,5 +33,7 @@ function nameOr(text: string, otherwise: string): string {
 }
 
 function dropReason(code: string): DropReason {
-  return code === "not-finite" || code === "withdrawn" ? code : "training-failed";
+  // An agent that lost an attempt's keys, as by a restart, leaves the attempt and joins the next.
+  if (code === "attempt-aborted") return "withdrawn";
+  return code === "not-finite" ? code : "training-failed";
 }

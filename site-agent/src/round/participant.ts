@@ -1,11 +1,11 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { type Hours, withinHours } from "../hours.js";
 import { checkPolicy, type Policy } from "../policy.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
-import { type Hours, withinHours } from "./hours.js";
 import { type CheckedPlan, checkPlan } from "./plan-check.js";
 import type { ParticipantEffect, ParticipantEvent, ParticipantState, Work } from "./state.js";
 import { isNews, transition } from "./transition.js";

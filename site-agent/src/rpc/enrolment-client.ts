@@ -2,7 +2,7 @@ import type { Invitation } from "@consilium/shared/identity/invitation.js";
 import { callUnary } from "@consilium/shared/rpc/calls.js";
 import { EnrolmentServiceClient } from "@consilium/shared/rpc/gen/federation.js";
 import { openPinnedChannel } from "@consilium/shared/rpc/pinned-channel.js";
-import type { Enrolled, EnrolmentAsk } from "../join.js";
+import type { Enrolled, EnrolmentAsk } from "../enrolment.js";
 import { toBuffer } from "./messages.js";
 
 const enrolTimeoutMs = 30_000;

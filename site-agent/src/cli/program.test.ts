@@ -1,0 +1,140 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ManualClock } from "@consilium/shared/clock.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { silentLogger } from "@consilium/shared/log.js";
+import { describe, expect, it } from "vitest";
+import { lockHome } from "../agent-lock.js";
+import type { DataReport } from "../data/data-report.js";
+import { siteHome } from "../home.js";
+import { type AgentStatus, writeStatus } from "../status-file.js";
+import { createProgram, runCommandLine } from "./program.js";
+import type { Surroundings } from "./surroundings.js";
+
+const status: AgentStatus = {
+  ...{ version: 1, pid: process.pid, startedAtMs: 0, updatedAtMs: 0, agentVersion: "1", federation: "demo" },
+  ...{ siteId: "site-a", coordinator: "fl.example.org:7700", connected: true, state: "training", roundsDone: 2 },
+  ...{ runId: "run-1", round: 3, attempt: 1, stepsDone: 2, steps: 5 },
+};
+
+const report: DataReport = {
+  ...{ path: "/srv/images", images: 8, bytes: 1000, formats: { jpeg: 8 }, shortSides: { "64 to 223": 8 } },
+  ...{ labels: {}, splits: {}, unreadable: [], unreadableByReason: {}, duplicates: [] },
+  ...{ imagesNotChosen: 0, otherFiles: 1, batchSize: 64, stepsPerEpoch: 1 },
+};
+
+function surroundings(changes: Partial<Surroundings> = {}) {
+  const home = mkdtempSync(join(tmpdir(), "agent-cli-"));
+  writeFileSync(join(home, "site.yaml"), "data: { source: folder, path: images }\n");
+  const written = { stdout: "", stderr: "" };
+  const streamTo = (name: "stdout" | "stderr") => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const unexpected = () => Promise.reject(new Error("not called in this test"));
+  const around: Surroundings = {
+    ...{ stdout: streamTo("stdout"), stderr: streamTo("stderr"), env: {}, userFolder: "/nonexistent" },
+    ...{ clock: new ManualClock(60_000), signal: AbortSignal.abort(), version: "1.2.3" },
+    ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
+    createLogger: () => silentLogger,
+    ...changes,
+  };
+  return { home, written, run: (...parameters: string[]) => runCommandLine(parameters, around), around };
+}
+
+const commands = createProgram(surroundings().around).commands.map((command) => command.name());
+
+describe("consilium-agent", () => {
+  it("has these commands", () => expect(commands).toEqual(["join", "run", "status", "check-data", "export"]));
+
+  it.each(commands)("%s --help explains itself with an example", async (name) => {
+    const { run, written } = surroundings();
+    expect(await run(name, "--help")).toBe(0);
+    expect(written.stdout).toMatch(/Examples?:\n {2}\$ consilium-agent /);
+    expect(written.stdout).toContain("--json");
+  });
+
+  it.each(commands)("%s ends with 2 for an option that it does not know", async (name) => {
+    const { run, written } = surroundings();
+    expect(await run(name, "--no-such-option")).toBe(2);
+    expect(written.stdout).toBe("");
+  });
+
+  it("joins, and says what comes next", async () => {
+    const facts = { federation: "demo", siteId: "site-a", coordinator: "fl.example.org:7700", certificateExpiresMs: 0 };
+    const join = async () => ({ ...facts, identityFingerprint: "0123456789abcdef".repeat(4), written: [] });
+    const { run, written, home } = surroundings({ join });
+    expect(await run("join", "token", "--home", home)).toBe(0);
+    expect(written.stdout).toContain("01234567 89abcdef");
+    expect(written.stdout).toContain(`consilium-agent run --home ${home}`);
+  });
+
+  it("ends with 3 for an invitation that is refused", async () => {
+    const join = () =>
+      Promise.reject(new ConsiliumError("token-refused", "the token was used", { remedy: "ask again" }));
+    const { run, written } = surroundings({ join });
+    expect(await run("join", "token")).toBe(3);
+    expect(written.stderr).toContain("error: the token was used\n  → ask again\n");
+  });
+
+  it("runs until it is asked to stop", async () => {
+    let stopped = 0;
+    const { run, written, home } = surroundings({
+      startAgent: async ({ onStatus }) => {
+        onStatus?.(status);
+        onStatus?.({ ...status, stepsDone: 4 });
+        return { status, stop: async () => void stopped++ };
+      },
+    });
+    expect(await run("run", "--home", home)).toBe(0);
+    expect(stopped).toBe(1);
+    expect(written.stdout).toBe("site-a of demo, connected to fl.example.org:7700\nrun run-1, round 3: training\n");
+  });
+
+  it("names the line of a configuration that it cannot follow", async () => {
+    const { run, written, home } = surroundings();
+    writeFileSync(join(home, "site.yaml"), "data: { source: folder, path: images }\ncolour: red\n");
+    expect(await run("run", "--home", home)).toBe(2);
+    expect(written.stderr).toContain("site.yaml:2: unknown key 'colour'");
+  });
+
+  it("tells the status, and whether the agent runs", async () => {
+    const { run, written, home } = surroundings();
+    expect(await run("status", "--home", home)).toBe(4);
+    writeStatus(siteHome(home).statusJson, status);
+    expect(await run("status", "--home", home)).toBe(5);
+    written.stdout = "";
+    const unlock = lockHome(siteHome(home).lock);
+    expect(await run("status", "--home", home)).toBe(0);
+    expect(written.stdout).toContain("run run-1, round 3: training 2 of 5 steps");
+    written.stdout = "";
+    expect(await run("status", "--home", home, "--json")).toBe(0);
+    expect(JSON.parse(written.stdout)).toEqual({ running: true, ...status });
+    unlock();
+  });
+
+  it("checks data: 0 when it can be used, 6 with the files' names when not", async () => {
+    const good = surroundings({ checkData: async () => report });
+    expect(await good.run("check-data", "--home", good.home)).toBe(0);
+    const unreadable = ["a.jpg", "b.jpg", "c.jpg"].map((id) => ({ id, reason: "truncated" as const, message: "" }));
+    const bad = surroundings({ checkData: async () => ({ ...report, unreadable }) });
+    expect(await bad.run("check-data", "--home", bad.home)).toBe(6);
+    expect(bad.written.stdout).toMatch(/b\.jpg +truncated/);
+    expect(bad.written.stderr).toContain("3 of 11 images cannot be read");
+    const none = surroundings({
+      checkData: () => Promise.reject(new ConsiliumError("not-enough-data", "image folder x: holds no image")),
+    });
+    expect(await none.run("check-data", "--data", "x")).toBe(6);
+  });
+
+  it("exports an encoder", async () => {
+    const exportCheckpoint = async () => ({
+      ...{ safetensors: "w/encoder.safetensors", onnx: "w/encoder.onnx", architecture: "vit-nano", method: "mae" },
+    });
+    const { run, written } = surroundings({ exportCheckpoint });
+    expect(await run("export", "--checkpoint", "c", "--out", "w", "--json")).toBe(0);
+    expect(JSON.parse(written.stdout)).toMatchObject({ onnx: "w/encoder.onnx" });
+  });
+});

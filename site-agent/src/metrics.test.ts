@@ -1,0 +1,41 @@
+import { createTelemetry } from "@consilium/shared/telemetry.js";
+import { describe, expect, it } from "vitest";
+import { agentMetrics } from "./metrics.js";
+
+const key = { runId: "run-1", round: 1, attempt: 1 };
+
+describe("the agent's metrics", () => {
+  it("count what happens", async () => {
+    const telemetry = createTelemetry({ processMetrics: false });
+    const metrics = agentMetrics(telemetry);
+    metrics.connected(true);
+    metrics.sent(100);
+    metrics.received(200);
+    metrics.state({ kind: "training", key, stepsDone: 0 });
+    metrics.progress({ phase: "training", step: 3, steps: 5, loss: 2.5, imagesPerSecond: 40 });
+    metrics.trained({
+      ...{ deltaPath: "d", deltaDigest: "0".repeat(64), sampleCount: 90, meanLoss: 2, steps: 5, imagesPerSecond: 50 },
+      skipped: { truncated: 2 },
+    });
+    metrics.state({ kind: "done", key });
+    metrics.refused("jobs.maxRounds");
+    metrics.worked("train", 1500);
+    const text = await telemetry.text();
+    for (const line of [
+      "consilium_agent_connected 1",
+      "consilium_agent_sent_bytes_total 100",
+      "consilium_agent_received_bytes_total 200",
+      'consilium_agent_rounds_total{outcome="done"} 1',
+      'consilium_agent_rounds_total{outcome="failed"} 0',
+      'consilium_agent_refusals_total{clause="jobs.maxRounds"} 1',
+      "consilium_agent_training_images_per_second 50",
+      "consilium_agent_training_loss 2.5",
+      "consilium_agent_training_steps 3",
+      "consilium_agent_usable_images 90",
+      'consilium_agent_quarantined_images{reason="truncated"} 2',
+      'consilium_agent_stage_duration_seconds_sum{stage="train"} 1.5',
+    ]) {
+      expect(text.split("\n")).toContain(line);
+    }
+  });
+});
