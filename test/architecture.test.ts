@@ -24,7 +24,8 @@ function walk(directory: string): string[] {
 
 /** Import and export-from statements, with those erased by the compiler marked. */
 function importsOf(text: string, path: string): SourceFile["imports"] {
-  const pattern = /^(?:import|export)\s+(type\s+)?([^;"']*?)\s*from\s*["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/gms;
+  const pattern =
+    /^(?:import|export)\s+(type\s+)?([^;"']*?)\s*from\s*["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/gms;
   return [...text.matchAll(pattern)].map((match) => {
     const clause = match[2] ?? "";
     const named = /^\{([^}]*)\}$/s.exec(clause.trim());
@@ -53,7 +54,9 @@ const sources = files.filter((file) => !file.path.endsWith(".test.ts"));
 /** Every import, as "file -> target", that a rule forbids. */
 function violations(forbids: (file: string, target: string, typeOnly: boolean) => boolean): string[] {
   return sources.flatMap((file) =>
-    file.imports.filter(({ target, typeOnly }) => forbids(file.path, target, typeOnly)).map(({ target }) => `${file.path} -> ${target}`),
+    file.imports
+      .filter(({ target, typeOnly }) => forbids(file.path, target, typeOnly))
+      .map(({ target }) => `${file.path} -> ${target}`),
   );
 }
 
@@ -75,11 +78,26 @@ describe("who may import whom", () => {
 
   it("keeps each framework behind its door", () => {
     const agent = "site-agent/src";
-    expect(confined(/^@tensorflow\//, ["model", "ssl", "engine", "eval"].map((part) => `${agent}/${part}/`))).toEqual([]);
+    expect(
+      confined(
+        /^@tensorflow\//,
+        ["model", "ssl", "engine", "eval"].map((part) => `${agent}/${part}/`),
+      ),
+    ).toEqual([]);
     expect(confined(/^onnxruntime-/, [`${agent}/engine/`])).toEqual([]);
     expect(confined(/^sharp$/, [`${agent}/data/`])).toEqual([]);
-    expect(confined(/^@grpc\//, packages.map((name) => `${name}/src/rpc/`))).toEqual([]);
-    expect(confined(/rpc\/gen\//, packages.map((name) => `${name}/src/rpc/`))).toEqual([]);
+    expect(
+      confined(
+        /^@grpc\//,
+        packages.map((name) => `${name}/src/rpc/`),
+      ),
+    ).toEqual([]);
+    expect(
+      confined(
+        /rpc\/gen\//,
+        packages.map((name) => `${name}/src/rpc/`),
+      ),
+    ).toEqual([]);
     expect(confined(/^node-forge$/, ["shared/src/identity/"])).toEqual([]);
     expect(confined(/^better-sqlite3$|^kysely$/, ["coordinator/src/store/"])).toEqual([]);
     expect(
@@ -128,7 +146,8 @@ describe("who may import whom", () => {
   it("reads the environment and ends the process only where a process begins", () => {
     const homes = /(^|\/)(main|failpoint|[a-z-]+-main)\.ts$/;
     const found = sources.filter(
-      (file) => !homes.test(file.path) && /process\.(env|exit|on)\b/.test(file.text.replace(/\/\*.*?\*\/|\/\/.*$/gms, "")),
+      (file) =>
+        !homes.test(file.path) && /process\.(env|exit|on)\b/.test(file.text.replace(/\/\*.*?\*\/|\/\/.*$/gms, "")),
     );
     expect(found.map((file) => file.path)).toEqual([]);
   });
@@ -155,7 +174,9 @@ describe("how files are kept", () => {
   });
 
   it("names files in kebab-case and exports only by name", () => {
-    expect(files.map((file) => file.path).filter((path) => !/^[a-z0-9/-]+(\.[a-z]+)?(\.test)?\.ts$/.test(path))).toEqual([]);
+    expect(
+      files.map((file) => file.path).filter((path) => !/^[a-z0-9/-]+(\.[a-z]+)?(\.test)?\.ts$/.test(path)),
+    ).toEqual([]);
     expect(files.filter((file) => /^export default/m.test(file.text)).map((file) => file.path)).toEqual([]);
   });
 });

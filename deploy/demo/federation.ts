@@ -86,16 +86,21 @@ export class LocalFederation {
   }
 
   async startCoordinator(environment: Readonly<Record<string, string>> = {}): Promise<void> {
-    this.#coordinator = new Daemon(commands.consilium, ["coordinator", "serve", "--home", this.coordinatorHome], {
-      logPath: join(this.#setup.directory, "logs", "coordinator.log"),
-      environment,
-    });
-    const daemon = this.#coordinator;
+    const daemon = this.spawnCoordinator(environment);
     await until("coordinator ready", 30_000, async () => {
       if (!daemon.running) throw new Error("the coordinator ended");
       const reply = await fetch(`http://127.0.0.1:${this.#ports.metrics}/healthz`);
       return reply.ok ? true : undefined;
     });
+  }
+
+  /** Starts the process and does not wait until it serves. */
+  spawnCoordinator(environment: Readonly<Record<string, string>>): Daemon {
+    this.#coordinator = new Daemon(commands.consilium, ["coordinator", "serve", "--home", this.coordinatorHome], {
+      logPath: join(this.#setup.directory, "logs", "coordinator.log"),
+      environment,
+    });
+    return this.#coordinator;
   }
 
   /** Invites a hospital, lets its agent join, and writes its configuration and policy. */

@@ -6,8 +6,6 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
-import { FederationServiceClient } from "@consilium/shared/rpc/gen/federation.js";
-import { SecAggServiceClient } from "@consilium/shared/rpc/gen/secagg.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { lockHome } from "./agent-lock.js";
@@ -26,7 +24,7 @@ import { Participant, type RoundObserver } from "./round/participant.js";
 import type { Patience } from "./round/patience.js";
 import { Reporter } from "./round/reporter.js";
 import { UpdateStore } from "./round/update-store.js";
-import { coordinatorClient } from "./rpc/coordinator-client.js";
+import { clientOver } from "./rpc/coordinator-client.js";
 import { SiteSession } from "./secagg/site-session.js";
 import { StatusBoard } from "./status-board.js";
 import { type AgentStatus, writeStatus } from "./status-file.js";
@@ -213,9 +211,7 @@ function clientOf(
   { enrolment }: Setup,
   { metrics, logger, agentVersion }: { metrics: AgentMetrics; logger: Logger; agentVersion: string },
 ): CoordinatorClient {
-  return coordinatorClient({
-    federation: channel.client(FederationServiceClient),
-    secagg: channel.client(SecAggServiceClient),
+  return clientOver(channel, {
     siteId: enrolment.siteId,
     agentVersion,
     planPublicKey: new Uint8Array(Buffer.from(enrolment.planPublicKey, "hex")),

@@ -20,7 +20,7 @@ describe("a hospital that is killed in the middle of a round", () => {
       runId,
       "east trains in round 2",
       ({ current }) =>
-        current?.round === 1 && current.sites.some((site) => site.siteId === "east" && site.phase === "training"),
+        current?.round === 2 && current.sites.some((site) => site.siteId === "east" && site.phase === "training"),
     );
     await federation.agent("east")!.kill();
     const without = await federation.runUntil(runId, "round closed", (run) => run.summary.roundsDone >= 2);

@@ -19,11 +19,11 @@ describe("what a federation refuses, and what it shows", () => {
 
   it("refuses at the site a run that asks for more than the policy allows, and tells the researcher which clause", async () => {
     const runId = await federation.launch({ name: "greedy", rounds: 2000 });
-    const run = await federation.runUntil(runId, "refused by all", ({ current }) =>
-      (current?.sites ?? []).filter((site) => site.phase === "refused").length === 3,
+    const run = await federation.runUntil(runId, "refused", ({ current }) =>
+      (current?.sites ?? []).some((site) => site.phase === "refused"),
     );
-    expect(run.current!.sites[0]!.reason).toContain("jobs.maxRounds");
-    expect(run.current!.waitingFor).not.toBe("");
+    expect(run.current!.sites[0]!.reason).toBe("jobs.maxRounds");
+    expect(run.current!.waitingFor).toMatch(/refused \(jobs\.maxRounds\)/);
     expect(run.summary.roundsDone).toBe(0);
     await federation.consilium("run", "stop", runId);
   }, 120_000);
@@ -31,8 +31,17 @@ describe("what a federation refuses, and what it shows", () => {
   it("names the line of an unknown key in a run file and exits with 2", async () => {
     const path = join(federation.directory, "typo.yaml");
     writeFileSync(path, JSON.stringify({ ...tinyRun, roundz: 3 }, null, 1));
-    const { code, stderr } = await runCommand(commands.consilium, ["run", "launch", path, "--profile", federation.profile]);
-    const line = readFileSync(path, "utf8").split("\n").findIndex((text) => text.includes("roundz")) + 1;
+    const { code, stderr } = await runCommand(commands.consilium, [
+      "run",
+      "launch",
+      path,
+      "--profile",
+      federation.profile,
+    ]);
+    const line =
+      readFileSync(path, "utf8")
+        .split("\n")
+        .findIndex((text) => text.includes("roundz")) + 1;
     expect(stderr).toContain(`typo.yaml:${line}: unknown key 'roundz'`);
     expect(code).toBe(2);
   });
@@ -43,7 +52,7 @@ describe("what a federation refuses, and what it shows", () => {
     expect(join1.code).toBe(0);
     const thief = await runCommand(commands.agent, ["join", invitation.token, "--home", federation.agentHome("thief")]);
     expect(thief.code).not.toBe(0);
-    expect(thief.stderr).toMatch(/^error: /);
+    expect(thief.stderr).toContain('error: site "late": the invitation was already used');
   }, 60_000);
 
   it("shuts a revoked site out within seconds, and the agent says why", async () => {
@@ -65,14 +74,19 @@ describe("what a federation refuses, and what it shows", () => {
     const [coordinator, agent] = await pages();
     expect(coordinator).toMatch(/consilium_coordinator_\w*attached\w* \d/);
     expect(agent).toMatch(/consilium_agent_\w+/);
-    expect(coordinator).not.toMatch(/north|south|west/);
+    expect(coordinator).not.toMatch(/\b(north|south|west)\b/);
   });
 
-  it.skipIf(!promtool)("passes promtool check metrics (skipped where Debian's package `prometheus` is absent)", async () => {
-    for (const page of await pages()) {
-      expect(() => execFileSync("promtool", ["check", "metrics"], { input: page, stdio: ["pipe", "pipe", "pipe"] })).not.toThrow();
-    }
-  });
+  it.skipIf(!promtool)(
+    "passes promtool check metrics (skipped where Debian's package `prometheus` is absent)",
+    async () => {
+      for (const page of await pages()) {
+        expect(() =>
+          execFileSync("promtool", ["check", "metrics"], { input: page, stdio: ["pipe", "pipe", "pipe"] }),
+        ).not.toThrow();
+      }
+    },
+  );
 
   it("waits and says so when the coordinator is gone, and comes back by itself", async () => {
     const log = () => readFileSync(join(federation.directory, "logs", "north.log"), "utf8");

@@ -3,7 +3,7 @@ import type { MethodConfig, ModelConfig } from "../config/run-config.js";
 import { architectureOf, patchCount, patchValues } from "./architecture.js";
 import { encoderTensorNames, fixedTensors, parameterLayout } from "./parameters.js";
 
-const simclr: MethodConfig = { name: "simclr", temperature: 0.5, projectionDim: 128 };
+const simclr: MethodConfig = { name: "simclr", temperature: 0.5, projectionDim: 128, pooling: "mean" };
 const mae: Extract<MethodConfig, { name: "mae" }> = {
   name: "mae",
   maskRatio: 0.75,

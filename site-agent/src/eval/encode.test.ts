@@ -7,7 +7,10 @@ import { eagerEngine } from "../engine/eager-engine.js";
 import { encodeProgram, extractFeatures } from "./encode.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
-const layout = parameterLayout({ model, method: { name: "simclr", temperature: 0.5, projectionDim: 8 } });
+const layout = parameterLayout({
+  model,
+  method: { name: "simclr", temperature: 0.5, projectionDim: 8, pooling: "mean" },
+});
 const vector = initialVector(layout, 1);
 const images = [1, 2, 3, 4, 5].map((seed) => {
   const random = randomFor("image", seed);

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { poolingOf } from "@consilium/shared/config/run-config.js";
 import { ModelProto } from "@consilium/shared/onnx/gen/onnx.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
@@ -15,7 +16,7 @@ import { extractFeatures } from "./encode.js";
 import { exportEncoderOnnx, exportEncoderSafetensors } from "./export-encoder.js";
 
 const model = { architecture: "vit-nano", imageSize: 8, patchSize: 4 } as const;
-const simclr = { name: "simclr", temperature: 0.5, projectionDim: 8 } as const;
+const simclr = { name: "simclr", temperature: 0.5, projectionDim: 8, pooling: "mean" } as const;
 const mae = {
   name: "mae",
   maskRatio: 0.5,
@@ -86,7 +87,15 @@ describe("exportEncoderOnnx", () => {
     await session.release();
     const layout = parameterLayout(request.config);
     const engine = eagerEngine();
-    const expected = await extractFeatures({ engine, model, layout, vector: request.vector, images, batchSize: 2 });
+    const encoder = { ...model, pooling: poolingOf(method) };
+    const expected = await extractFeatures({
+      engine,
+      model: encoder,
+      layout,
+      vector: request.vector,
+      images,
+      batchSize: 2,
+    });
     expectClose((await features!.getData()) as Float32Array, expected.values, 1e-5);
   });
 });

@@ -4,12 +4,13 @@ import { verifyIdentity } from "@consilium/shared/identity/identity-key.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { planSignatureLabel, type ReceivedPlan } from "@consilium/shared/protocol.js";
 import { callClientStream, callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
-import type {
-  Directive as DirectiveMessage,
+import type { RpcChannel } from "@consilium/shared/rpc/channel.js";
+import {
+  type Directive as DirectiveMessage,
   FederationServiceClient,
-  SignedPlan,
+  type SignedPlan,
 } from "@consilium/shared/rpc/gen/federation.js";
-import type { SecAggServiceClient, UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import { SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import type {
   CheckpointChunk,
@@ -41,6 +42,15 @@ export interface CoordinatorClientOptions {
   readonly planPublicKey: Uint8Array;
   readonly traffic: Traffic;
   readonly logger: Logger;
+}
+
+/** Calls over an open channel. */
+export function clientOver(
+  channel: RpcChannel,
+  options: Omit<CoordinatorClientOptions, "federation" | "secagg">,
+): CoordinatorClient {
+  const federation = channel.client(FederationServiceClient);
+  return coordinatorClient({ ...options, federation, secagg: channel.client(SecAggServiceClient) });
 }
 
 export function coordinatorClient(options: CoordinatorClientOptions): CoordinatorClient {

@@ -13,7 +13,7 @@ import { createMethod } from "./methods.js";
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 16, patchSize: 4 };
 const batchSize = 3;
 const methods: readonly MethodConfig[] = [
-  { name: "simclr", temperature: 0.5, projectionDim: 16 },
+  { name: "simclr", temperature: 0.5, projectionDim: 16, pooling: "mean" },
   { name: "mae", maskRatio: 0.75, decoderWidth: 32, decoderBlocks: 1, decoderHeads: 2, normalizePixels: true },
 ];
 

@@ -8,7 +8,7 @@ import { tf } from "../model/tf.js";
 import { simclr } from "./simclr.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
-const config = { name: "simclr", temperature: 0.5, projectionDim: 16 } as const;
+const config = { name: "simclr", temperature: 0.5, projectionDim: 16, pooling: "mean" } as const;
 const parameters = initialTensors(parameterLayout({ model, method: config }), 1);
 const method = simclr(model, config);
 const batch = { view1: noise([4, 8, 8, 3], 1), view2: noise([4, 8, 8, 3], 2) };
