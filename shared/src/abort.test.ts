@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { backoffDelayMs, sleep } from "./abort.js";
+import { backoffDelayMs, orAborted, sleep } from "./abort.js";
 import { AbortedError } from "./errors.js";
 
 describe("sleep()", () => {
@@ -23,5 +23,18 @@ describe("backoffDelayMs()", () => {
     expect([0, 1, 2, 3].map((attempt) => delay(attempt, 0))).toEqual([500, 1000, 2000, 4000]);
     expect(delay(0, 0.999)).toBeLessThan(1000);
     expect(delay(1000, 0.5)).toBe(45_000);
+  });
+});
+
+describe("orAborted()", () => {
+  it("gives the value, the failure, or AbortedError, whichever is first, and leaves no listener", async () => {
+    const { signal } = new AbortController();
+    await expect(orAborted(Promise.resolve(1), signal)).resolves.toBe(1);
+    await expect(orAborted(Promise.reject(new Error("no")), signal)).rejects.toThrow("no");
+    await expect(orAborted(Promise.resolve(1), undefined)).resolves.toBe(1);
+    const controller = new AbortController();
+    const waiting = orAborted(new Promise(() => {}), controller.signal);
+    controller.abort();
+    await expect(waiting).rejects.toBeInstanceOf(AbortedError);
   });
 });

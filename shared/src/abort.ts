@@ -16,6 +16,20 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
   });
 }
 
+/**
+ * The promise's value, or AbortedError when the signal fires first. Unlike a race with one long-lived promise, nothing
+ * holds on to the value afterwards: a stream would otherwise keep all that it ever sent.
+ */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new AbortedError());
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
 export interface Backoff {
   readonly initialMs: number;
   readonly maxMs: number;

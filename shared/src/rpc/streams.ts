@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { orAborted } from "../abort.js";
 import { AbortedError } from "../errors.js";
 
 /** Resolves once the stream wants more; rejects with AbortedError when the signal fires first. */
@@ -32,23 +33,15 @@ export function drained(
  */
 export async function* interruptible<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new AbortedError());
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
-  aborted.catch(() => {});
   let exhausted = false;
   try {
     for (;;) {
-      const step = await Promise.race([iterator.next(), aborted]);
+      const step = await orAborted(iterator.next(), signal);
       exhausted = step.done === true;
       if (step.done === true) return;
       yield step.value;
     }
   } finally {
-    signal.removeEventListener("abort", onAbort);
     if (!exhausted) void close(iterator);
   }
 }

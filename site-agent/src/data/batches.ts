@@ -1,4 +1,4 @@
-import { deferred } from "@consilium/shared/abort.js";
+import { orAborted } from "@consilium/shared/abort.js";
 import { AbortedError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
 import { EpochOrder, type Slot } from "./epoch-order.js";
@@ -30,14 +30,10 @@ export interface BatchOptions {
 export async function* batches(options: BatchOptions): AsyncGenerator<HostTensors, never, void> {
   const factory = new BatchFactory(options);
   const prepared: Promise<HostTensors>[] = [];
-  const interruption = interruptionBy(options.signal);
-  try {
-    for (let next = options.firstBatch; ; ) {
-      while (prepared.length <= options.ahead) prepared.push(quietly(factory.make(next++)));
-      yield await Promise.race([prepared.shift()!, interruption.promise]);
-    }
-  } finally {
-    interruption.release();
+  for (let next = options.firstBatch; ; ) {
+    while (prepared.length <= options.ahead) prepared.push(quietly(factory.make(next++)));
+    // Interruptible, because storage may be slow.
+    yield await orAborted(prepared.shift()!, options.signal);
   }
 }
 
@@ -45,15 +41,6 @@ export async function* batches(options: BatchOptions): AsyncGenerator<HostTensor
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
-}
-
-/** A promise that only ever rejects, so that waiting for slow storage can be interrupted. */
-function interruptionBy(signal: AbortSignal | undefined): { promise: Promise<never>; release(): void } {
-  const interrupted = deferred<never>();
-  const interrupt = (): void => interrupted.reject(new AbortedError());
-  if (signal?.aborted) interrupt();
-  signal?.addEventListener("abort", interrupt, { once: true });
-  return { promise: quietly(interrupted.promise), release: () => signal?.removeEventListener("abort", interrupt) };
 }
 
 class BatchFactory {
