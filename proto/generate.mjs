@@ -11,7 +11,10 @@ const require = createRequire(import.meta.url);
 const bin = (name) => {
   const manifest = require.resolve(`${name}/package.json`);
   const entry = require(manifest).bin;
-  return join(dirname(manifest), typeof entry === "string" ? entry : entry[name === "protoc" ? "protoc" : "protoc-gen-ts_proto"]);
+  return join(
+    dirname(manifest),
+    typeof entry === "string" ? entry : entry[name === "protoc" ? "protoc" : "protoc-gen-ts_proto"],
+  );
 };
 
 const targets = [
@@ -20,7 +23,11 @@ const targets = [
     to: join(root, "shared/src/rpc/gen"),
     options: "outputServices=grpc-js,oneof=unions-value,forceLong=number",
   },
-  { from: join(root, "proto/onnx"), to: join(root, "shared/src/onnx/gen"), options: "outputServices=none,forceLong=number" },
+  {
+    from: join(root, "proto/onnx"),
+    to: join(root, "shared/src/onnx/gen"),
+    options: "outputServices=none,forceLong=number",
+  },
 ];
 
 const newest = (dir) => Math.max(...readdirSync(dir).map((name) => statSync(join(dir, name)).mtimeMs));

@@ -46,7 +46,8 @@ describe("parseYaml()", () => {
     expect(problemsOf("name: [a\n")).toMatch(/^run\.yaml:\d+: /);
     expect(problemsOf("name: a\nname: b\nnested: { size: 1 }\n")).toMatch(/run\.yaml:2: .*unique/);
     const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]"];
-    for (const [from, to] of ["ab", "bc", "cd", "de"]) bomb.push(`${to}: &${to} [${Array(9).fill(`*${from}`).join(", ")}]`);
+    for (const [from, to] of ["ab", "bc", "cd", "de"])
+      bomb.push(`${to}: &${to} [${Array(9).fill(`*${from}`).join(", ")}]`);
     expect(problemsOf(bomb.join("\n"))).toMatch(/alias/i);
   });
 });

@@ -30,6 +30,8 @@ describe("runConfigSchema", () => {
   });
 
   it("refuses an option of another method", () => {
-    expect(() => parse(minimal.replace("name: simclr", "name: simclr, maskRatio: 0.5"))).toThrow(/unknown key 'method\.maskRatio'/);
+    expect(() => parse(minimal.replace("name: simclr", "name: simclr, maskRatio: 0.5"))).toThrow(
+      /unknown key 'method\.maskRatio'/,
+    );
   });
 });

@@ -92,7 +92,10 @@ const cohort = z.strictObject({
 });
 
 const deadlines = z.strictObject({
-  trainingSeconds: z.number().positive().default(4 * 3600),
+  trainingSeconds: z
+    .number()
+    .positive()
+    .default(4 * 3600),
   /** For each masking stage after training. */
   stageSeconds: z.number().positive().default(300),
 });
@@ -108,7 +111,12 @@ const aggregation = z.strictObject({
 export const runConfigSchema = z
   .strictObject({
     name: identifier,
-    seed: z.number().int().min(0).max(2 ** 31 - 1).default(1),
+    seed: z
+      .number()
+      .int()
+      .min(0)
+      .max(2 ** 31 - 1)
+      .default(1),
     /** Decides which flips and turns keep an image plausible. */
     modality: z.enum(["dermatology", "radiograph", "pathology"]),
     model,

@@ -11,7 +11,10 @@ import { type Tensor4D, tf } from "./tf.js";
 import { classTokens, encode, meanPatchTokens } from "./vit.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
-const layout = parameterLayout({ model, method: { name: "simclr", temperature: 0.5, projectionDim: 8, pooling: "mean" } });
+const layout = parameterLayout({
+  model,
+  method: { name: "simclr", temperature: 0.5, projectionDim: 8, pooling: "mean" },
+});
 const vector = initialVector(layout, 1);
 const parameters: NamedTensors = Object.fromEntries(
   layout.parameters.map(({ name, shape, offset, size }) => [
