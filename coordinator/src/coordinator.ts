@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "@consilium/shared/clock.js";
 import { type Entropy, systemEntropy } from "@consilium/shared/entropy.js";
+import { asConsiliumError } from "@consilium/shared/errors.js";
 import { type CertificateAuthority, loadAuthority } from "@consilium/shared/identity/certificate-authority.js";
 import { checkBundle } from "@consilium/shared/identity/certificate-check.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
@@ -162,6 +163,13 @@ function createRounds({ config, credentials, stores, metrics, clock, entropy, lo
     log: logger,
     times: { ...defaultRuleTimes, ...times },
     keepCheckpoints: config.retention.checkpoints,
+    halt: (thrown) => {
+      logger.error("store-failed", { reason: asConsiliumError(thrown).message });
+      // Thrown where nobody catches it: what runs now may catch it and go on as if nothing had happened.
+      setImmediate(() => {
+        throw thrown;
+      });
+    },
   });
   const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
   return { registry, streams, queue, submissions };

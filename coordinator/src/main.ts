@@ -34,6 +34,8 @@ process.stderr.on("error", (error: NodeJS.ErrnoException) => {
 
 async function serveCoordinator({ home, logLevel }: ServeOptions): Promise<RunningCoordinator> {
   serving = true;
+  // What the process writes is for its own account alone.
+  process.umask(0o077);
   return startCoordinator({ home, logger: createLogger({ level: logLevel, name: "coordinator" }) });
 }
 

@@ -43,6 +43,8 @@ const surroundings: Surroundings = {
   join: (options) => join({ ...options, enrol }),
   startAgent(options) {
     daemon = true;
+    // What the process writes is for its own account alone.
+    process.umask(0o077);
     return startAgent(options);
   },
   createLogger: (level) => createLogger({ level, name: "site-agent" }),

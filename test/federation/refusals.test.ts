@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { commands, runCommand, until } from "../../deploy/demo/processes.js";
+import { commands, mustRun, runCommand, until } from "../../deploy/demo/processes.js";
 import { SmallFederation, tinyRun } from "../support/small-federation.js";
 
 const promtool = spawnSync("promtool", ["--version"]).status === 0;
@@ -64,6 +64,33 @@ describe("what a federation refuses, and what it shows", () => {
     };
     expect(sites.find((site) => site.siteId === "west")).toMatchObject({ status: "revoked", attached: false });
   }, 60_000);
+
+  it("says in the agent's log that a coordinator of another federation is not the one that it joined", async () => {
+    const other = await SmallFederation.create({ sites: [] });
+    try {
+      await other.initialise();
+      await other.startCoordinator();
+      const invitation = JSON.parse(await federation.consilium("site", "invite", "astray", "--json")) as {
+        token: string;
+      };
+      const home = federation.agentHome("astray");
+      await mustRun(commands.agent, ["join", invitation.token, "--home", home]);
+      const path = join(home, "identity", "enrolment.json");
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), port: other.mainPort }));
+      cpSync(join(federation.agentHome("north"), "policy.yaml"), join(home, "policy.yaml"));
+      const site = JSON.parse(readFileSync(join(federation.agentHome("north"), "site.yaml"), "utf8"));
+      writeFileSync(join(home, "site.yaml"), JSON.stringify({ ...site, metrics: { port: 0 } }));
+      federation.startAgent("astray");
+      const log = () => readFileSync(join(federation.directory, "logs", "astray.log"), "utf8");
+      await until("agent names the reason", 20_000, async () => (/authority/.test(log()) ? true : undefined));
+      expect(log()).not.toMatch(/at .*\.js:\d+/);
+      const metrics = await (await fetch(`http://127.0.0.1:${other.coordinatorMetricsPort}/metrics`)).text();
+      expect(metrics).toMatch(/attached_sites 0/);
+    } finally {
+      await federation.agent("astray")?.stop();
+      await other.remove();
+    }
+  }, 90_000);
 
   const pages = async () => {
     const ports = [federation.coordinatorMetricsPort, federation.agentMetricsPorts.get("north")!];

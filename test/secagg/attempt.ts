@@ -157,7 +157,7 @@ export async function runAttempt(options: AttemptOptions): Promise<FinishedAttem
   const directory = mkdtempSync(join(tmpdir(), "consilium-attempt-"));
   const store = new CheckpointStore(join(directory, "checkpoints"));
   const vector = options.previous ?? new Float32Array(layout.dimension);
-  const initial = await store.writeInitial(layout, vector, { run: "run" });
+  const initial = await store.writeInitial(layout, [vector], { run: "run" });
   const { adverts, sharers, uploads, living, siteSeconds, uploadBytes } = await uploadsOf(options, directory);
   const survivors = living.map((site) => site.siteId);
   const reveals: SiteReveals[] = living.map(({ siteId, session }) => ({

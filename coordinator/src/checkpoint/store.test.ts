@@ -22,10 +22,19 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+describe("CheckpointWriter", () => {
+  it("leaves nothing behind when it cannot begin", async () => {
+    const sizeless = { name: "a", shape: [Symbol("wide") as never] };
+    const beginning = CheckpointWriter.begin(directory, { tensors: [sizeless], metadata: {} });
+    await expect(beginning).rejects.toEqual(coded("storage"));
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
 describe("CheckpointStore", () => {
   it("stores a file named after the digest of its bytes", async () => {
     const store = new CheckpointStore(directory);
-    const { digest, path, bytes } = await store.writeInitial(layout, vector, { run: "r" });
+    const { digest, path, bytes } = await store.writeInitial(layout, [vector], { run: "r" });
     const file = readFileSync(path);
     expect(createHash("sha256").update(file).digest("hex")).toBe(digest);
     expect(path).toBe(store.pathOf(digest));
@@ -34,13 +43,13 @@ describe("CheckpointStore", () => {
     expect(metadata).toEqual({ run: "r" });
     expect([...(tensors.get("b")?.data ?? [])]).toEqual([4.5, 5.5, 6.5]);
     expect(await store.open(digest)).toEqual({ digest, path, bytes });
-    expect((await store.writeInitial(layout, vector, { run: "r" })).digest).toBe(digest);
+    expect((await store.writeInitial(layout, [vector], { run: "r" })).digest).toBe(digest);
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
   it("refuses a file whose bytes changed, and one that is not there", async () => {
     const store = new CheckpointStore(directory);
-    const { digest, path } = await store.writeInitial(layout, vector, {});
+    const { digest, path } = await store.writeInitial(layout, [vector], {});
     const file = readFileSync(path);
     file[file.length - 1] = file[file.length - 1]! ^ 1;
     writeFileSync(path, file);
@@ -53,7 +62,7 @@ describe("CheckpointStore", () => {
 
   it("removes what was left unfinished when it opens", async () => {
     const store = new CheckpointStore(directory);
-    const { digest } = await store.writeInitial(layout, vector, {});
+    const { digest } = await store.writeInitial(layout, [vector], {});
     const writer = await CheckpointWriter.begin(directory, { tensors: layout.parameters, metadata: {} });
     await writer.write(vector.subarray(0, 3));
     expect(readdirSync(directory)).toHaveLength(2);
@@ -75,7 +84,7 @@ describe("CheckpointWriter", () => {
 
 describe("CheckpointReader", () => {
   it("reads values in order and ends with the file's digest", async () => {
-    const { digest, path } = await new CheckpointStore(directory).writeInitial(layout, vector, {});
+    const { digest, path } = await new CheckpointStore(directory).writeInitial(layout, [vector], {});
     const reader = await CheckpointReader.open(path, layout);
     const [first, rest] = [new Float32Array(5), new Float32Array(2)];
     await reader.read(first);
@@ -86,7 +95,7 @@ describe("CheckpointReader", () => {
   });
 
   it("refuses another layout, a damaged file and none", async () => {
-    const { path } = await new CheckpointStore(directory).writeInitial(layout, vector, {});
+    const { path } = await new CheckpointStore(directory).writeInitial(layout, [vector], {});
     const other = placeParameters([{ name: "a", shape: [7], initializer: { kind: "zeros" } }]);
     await expect(CheckpointReader.open(path, other)).rejects.toThrow(coded("input-unsupported"));
     appendFileSync(path, "x");

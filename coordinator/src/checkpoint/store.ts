@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -8,7 +8,6 @@ import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { CheckpointWriter, checkpointName, type StoredCheckpoint, unfinishedPrefix } from "./writer.js";
 
 const digestPattern = /^[0-9a-f]{64}$/;
-const writeValues = 2 ** 20;
 
 /** A directory of checkpoints, each a safetensors file named after the SHA-256 of its bytes. One process owns it. */
 export class CheckpointStore {
@@ -29,6 +28,13 @@ export class CheckpointStore {
       throw new ConsiliumError("not-found", `${JSON.stringify(digest)} is no checkpoint digest`);
     }
     return join(this.directory, checkpointName(digest));
+  }
+
+  /** In bytes. @throws ConsiliumError "not-found" */
+  requireSize(digest: string): number {
+    const facts = statSync(this.pathOf(digest), { throwIfNoEntry: false });
+    if (facts === undefined) throw new ConsiliumError("not-found", `there is no checkpoint ${digest}`);
+    return facts.size;
   }
 
   async has(digest: string): Promise<boolean> {
@@ -53,19 +59,21 @@ export class CheckpointStore {
     return { digest, path, bytes };
   }
 
-  /** Stores the vector that a run begins with. The same arguments give the same digest. */
+  /** Stores the values that a run begins with, given in parts. The same arguments give the same digest. */
   async writeInitial(
     layout: ParameterLayout,
-    vector: Float32Array,
+    parts: Iterable<Float32Array>,
     metadata: Readonly<Record<string, string>>,
   ): Promise<StoredCheckpoint> {
-    if (vector.length !== layout.dimension) {
-      throw new ConsiliumError("internal", `${vector.length} values for a layout of ${layout.dimension}`);
-    }
     const writer = await CheckpointWriter.begin(this.directory, { tensors: layout.parameters, metadata });
     try {
-      for (let first = 0; first < vector.length; first += writeValues) {
-        await writer.write(vector.subarray(first, first + writeValues));
+      let values = 0;
+      for (const part of parts) {
+        await writer.write(part);
+        values += part.length;
+      }
+      if (values !== layout.dimension) {
+        throw new ConsiliumError("internal", `${values} values for a layout of ${layout.dimension}`);
       }
       return await writer.commit();
     } finally {

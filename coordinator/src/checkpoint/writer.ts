@@ -61,11 +61,13 @@ export class CheckpointWriter {
   /** @throws ConsiliumError "storage" */
   static async begin(directory: string, header: CheckpointHeader): Promise<CheckpointWriter> {
     const path = join(directory, `${unfinishedPrefix}${process.pid}-${Date.now()}-${unfinishedCount++}`);
+    let writer: CheckpointWriter | undefined;
     try {
-      const writer = new CheckpointWriter(await open(path, "wx", 0o600), path);
+      writer = new CheckpointWriter(await open(path, "wx", 0o600), path);
       await writer.#append(encodeHeader(header.tensors, header.metadata));
       return writer;
     } catch (thrown) {
+      await writer?.discard();
       throw storageError(thrown, `cannot begin a checkpoint in ${directory}`);
     }
   }

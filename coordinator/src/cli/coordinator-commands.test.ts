@@ -1,3 +1,4 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { describe, expect, it } from "vitest";
 import type { InitOptions } from "../init.js";
 import { runCommandLine } from "./program.js";
@@ -37,6 +38,14 @@ describe("consilium coordinator init", () => {
 });
 
 describe("consilium coordinator serve", () => {
+  it("says how to make a federation where there is none", async () => {
+    const serveCoordinator = () =>
+      Promise.reject(new ConsiliumError("config-missing", "/h/coordinator.yaml: cannot be read"));
+    const test = testSurroundings({ serveCoordinator });
+    expect(await runCommandLine(["coordinator", "serve", "--home", "/h"], test.surroundings, "0")).toBe(2);
+    expect(test.stderr()).toContain("make a federation with 'consilium coordinator init'");
+  });
+
   function serving() {
     const stopping = new AbortController();
     const events: string[] = [];

@@ -44,6 +44,16 @@ const notInstalled = (): ExportEncoder => {
 };
 
 describe("consilium run export", () => {
+  it("names a folder that it cannot write into", async () => {
+    const file = join(temporaryFolder(), "file");
+    writeFileSync(file, "");
+    const { exitCode, stderr } = await exportRun(writing, "--out", file);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe(
+      `error: ${file}: cannot be written (EEXIST)\n  → name a folder that you may write into with --out\n`,
+    );
+  });
+
   it("writes the checkpoint and the encoder and says where they are", async () => {
     const { out, exitCode, stdout } = await exportRun(writing);
     expect(exitCode).toBe(0);

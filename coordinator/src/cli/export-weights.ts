@@ -25,11 +25,12 @@ export interface DownloadedCheckpoint {
 
 /**
  * Writes a run's checkpoint as `checkpoint.safetensors`: whole and with the digest that the run names, or not at all.
- * @throws ConsiliumError "not-found" without such a checkpoint, "digest-mismatch", "storage".
+ * @throws ConsiliumError "not-found" without such a checkpoint, "config-invalid" for a folder that cannot be written,
+ * "digest-mismatch".
  */
 export async function downloadCheckpoint(options: DownloadOptions): Promise<DownloadedCheckpoint> {
   const { round, digest } = chooseCheckpoint(options.detail, options.round);
-  await mkdir(options.outDirectory, { recursive: true });
+  await makeFolder(options.outDirectory);
   const path = join(options.outDirectory, "checkpoint.safetensors");
   const partial = `${path}.${randomUUID()}.tmp`;
   try {
@@ -68,7 +69,7 @@ async function writeChunks(
   { signal, onBytes }: Pick<DownloadOptions, "signal" | "onBytes">,
 ): Promise<Received> {
   const hash = createHash("sha256");
-  const file = await open(path, "wx");
+  const file = await open(path, "wx").catch((cause: unknown) => cannotWrite(path, cause));
   let bytes = 0;
   try {
     for await (const chunk of chunks) {
@@ -100,6 +101,18 @@ function mismatch(expected: string, { digest, bytes }: Received): ConsiliumError
   const message = `the checkpoint of ${bytes} bytes has digest ${digest}, the run names ${expected}`;
   return new ConsiliumError("digest-mismatch", message, {
     remedy: "run the export again; if it repeats, the coordinator's checkpoint folder is damaged",
+  });
+}
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((cause: unknown) => cannotWrite(path, cause));
+}
+
+function cannotWrite(path: string, cause: unknown): never {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  throw new ConsiliumError("config-invalid", `${path}: cannot be written (${code})`, {
+    remedy: "name a folder that you may write into with --out",
+    cause,
   });
 }
 

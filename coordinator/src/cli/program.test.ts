@@ -66,8 +66,11 @@ describe("consilium", () => {
     [["run", "list", "extra"]],
     [["site", "invite", "Hospital A"]],
     [["site", "invite", "a", "--valid-hours", "0"]],
+    [["site", "invite", "a", "--valid-hours", "721"]],
     [["coordinator", "init"]],
     [["coordinator", "init", "--federation", "skin", "--port", "70000"]],
+    [["coordinator", "init", "--federation", "skin", "--host", "fl.example.org:7700"]],
+    [["coordinator", "init", "--federation", "Big Skin"]],
     [["run", "export", "r"]],
     [["coordinator", "serve", "--log-level", "loud"]],
   ])("%j is wrong usage", async (parameters) => {

@@ -59,7 +59,7 @@ async function launchFile(
   await withCoordinator(command, surroundings, async (session) => {
     const run = await launchOnce(session.admin, { requestId: surroundings.newRequestId(), configYaml }, surroundings);
     session.output.result(run, () => [
-      `launched run ${run.runId} (${run.name}): ${run.method} on ${run.model}, ${run.roundsTotal} rounds`,
+      `launched run ${run.runId} (${run.name}): ${run.method} on ${run.model}, ${run.roundsTotal} ${run.roundsTotal === 1 ? "round" : "rounds"}`,
       ...(watch ? [] : [`follow it with: consilium run watch ${run.runId}`]),
     ]);
     if (watch) await watchToEnd(session, surroundings, run.runId);

@@ -8,6 +8,11 @@ export class Changes {
     for (const wake of watching ?? []) wake();
   }
 
+  /** Runs that somebody watches. */
+  get size(): number {
+    return this.#watching.size;
+  }
+
   /** Resolves at the run's next change, or when the signal fires. */
   next(runId: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
@@ -16,6 +21,7 @@ export class Changes {
       this.#watching.set(runId, watching);
       const wake = () => {
         watching.delete(wake);
+        if (watching.size === 0 && this.#watching.get(runId) === watching) this.#watching.delete(runId);
         signal.removeEventListener("abort", wake);
         resolve();
       };

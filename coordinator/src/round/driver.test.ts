@@ -42,6 +42,15 @@ describe("a run", () => {
     expect(federation.detail(first).summary).toMatchObject({ status: "stopped", statusReason: "stopped by me" });
   });
 
+  it("that has lost its checkpoint fails, and those behind it go on", async () => {
+    const [first, broken, last] = [await federation.launch(1), await federation.launch(2), await federation.launch(3)];
+    const { checkpointDigest } = federation.detail(broken).summary;
+    rmSync(join(federation.home, "checkpoints", `${checkpointDigest}.safetensors`));
+    federation.parts.queue.stop(first, "me");
+    expect(federation.detail(broken).summary).toMatchObject({ status: "failed" });
+    expect(federation.detail(last).summary.status).toBe("running");
+  });
+
   it("stops in the middle, tells the sites, and goes on when resumed", async () => {
     const runId = await federation.launch(1);
     federation.attach(...sites);
@@ -53,6 +62,26 @@ describe("a run", () => {
     expect(keyOf(federation.plan)).toMatchObject({ round: 1, attempt: 2 });
     await federation.playRound();
     expect(federation.detail(runId).summary.status).toBe("completed");
+  });
+
+  it("halts the process when the store fails after a commit, and goes on from the disk", async () => {
+    const runId = await federation.launch(2);
+    federation.attach(...sites);
+    for (const stage of ["advertise", "share", "upload"] as const) await federation.all(stage);
+    const { store, halted } = federation.parts;
+    const full = new Error("database or disk is full");
+    const addAttempt = () => {
+      throw full;
+    };
+    Object.assign(store, { addAttempt });
+    await federation.all("unmask");
+    await settle();
+    expect(halted[0]).toBe(full);
+    expect(federation.detail(runId).summary).toMatchObject({ status: "running", roundsDone: 1 });
+    await federation.restart();
+    federation.attach(...sites);
+    await federation.playRound();
+    expect(federation.detail(runId).summary).toMatchObject({ status: "completed", roundsDone: 2 });
   });
 
   it("closes the round without a site that is lost after sharing", async () => {

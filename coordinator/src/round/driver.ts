@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import type { Clock } from "@consilium/shared/clock.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, asConsiliumError, unreachable } from "@consilium/shared/errors.js";
@@ -41,6 +40,8 @@ export interface DriverOptions {
   readonly times: RuleTimes;
   /** Rounds whose checkpoints are kept, besides the run's first. */
   readonly keepCheckpoints: number | "all";
+  /** Ends the process, which continues from the disk when it is started again. Called before the error is thrown on. */
+  readonly halt: (thrown: unknown) => void;
 }
 
 /** What the queue of runs hears from the driver of the one that is active. */
@@ -135,8 +136,18 @@ export class RunDriver {
       if (state.kind === "committed") failpoint("commit/after");
       this.#attempt = { ...attempt, state };
     }
-    for (const effect of effects) this.#perform(effect);
+    this.#performAll(effects);
     if (state !== attempt.state) this.#listener.changed();
+  }
+
+  /** An effect fails only when the store does. The state on disk is then ahead of what was done about it. */
+  #performAll(effects: readonly Effect[]): void {
+    try {
+      for (const effect of effects) this.#perform(effect);
+    } catch (thrown) {
+      this.#options.halt(thrown);
+      throw thrown;
+    }
   }
 
   /** Waits until the stage has an outcome for the site. */
@@ -254,27 +265,32 @@ export class RunDriver {
     if (state.kind !== "aggregating") return;
     this.#cancelTimer();
     failpoint("aggregate/started");
-    // Rejects only when the store fails, which ends the process: nothing may go on that cannot be written down.
-    void this.#aggregate(state.key, () =>
+    const job = () =>
       finishJob({ ...this.#options, layout: this.#layout, config: this.config }, state, {
         planBody: plan.body,
         parentDigest,
-      }),
-    );
+      });
+    // Rejects only when the store fails: nothing may go on that cannot be written down.
+    this.#aggregate(state.key, job).catch((thrown: unknown) => this.#options.halt(thrown));
   }
 
   async #aggregate(key: RoundKey, job: () => FinishJob): Promise<void> {
+    const event = await this.#finish(key, job);
+    // What the store throws here is not the sum's failure, so it must not be taken for one.
+    if (event !== undefined && this.#isCurrent(key)) this.apply(event);
+  }
+
+  async #finish(key: RoundKey, job: () => FinishJob): Promise<RoundEvent | undefined> {
     try {
       const finished = await this.#options.finish(job(), this.#closed.signal);
       failpoint("checkpoint/durable");
-      if (!this.#isCurrent(key)) return;
-      this.apply({ kind: "aggregated", aggregate: aggregateOf(finished), blamed: finished.blamed });
+      return { kind: "aggregated", aggregate: aggregateOf(finished), blamed: finished.blamed };
     } catch (thrown) {
-      if (thrown instanceof AbortedError || !this.#isCurrent(key)) return;
+      if (thrown instanceof AbortedError) return undefined;
       const { code, message } = asConsiliumError(thrown);
       this.#options.log.error("aggregation-failed", { runId: key.runId, round: key.round, code, reason: message });
       const blamed = thrown instanceof UnmaskFailedError ? thrown.suspects : [];
-      this.apply({ kind: "aggregation-failed", code, blamed });
+      return { kind: "aggregation-failed", code, blamed };
     }
   }
 
@@ -314,7 +330,7 @@ export class RunDriver {
     const begun = { notBeforeMs: 0, settleAtMs: 0, ...facts, key, nowMs, present, awaited };
     const state = beginSelecting(begun, this.config, times);
     const parentDigest = store.findRun(this.run.runId)!.checkpointDigest;
-    const parent = { digest: parentDigest, bytes: statSync(checkpoints.pathOf(parentDigest)).size };
+    const parent = { digest: parentDigest, bytes: checkpoints.requireSize(parentDigest) };
     const plan = signPlan({ ...this.#options, config: this.config, layout: this.#layout }, key, parent);
     failpoint("plan/before-persist");
     store.addAttempt(attemptRow(state, plan, parentDigest));
@@ -326,8 +342,14 @@ export class RunDriver {
 
   /** What the sites sent is of no use once an attempt is over. */
   #clean(key: RoundKey): void {
-    this.#options.store.eraseMessages(key);
-    this.#options.spool.erase(key);
+    const { store, spool, log } = this.#options;
+    store.eraseMessages(key);
+    try {
+      spool.erase(key);
+    } catch (thrown) {
+      // A stream that is just beginning may put a file back; the next start sweeps it up.
+      log.warn("uploads-not-erased", { runId: key.runId, reason: asConsiliumError(thrown).message });
+    }
   }
 
   #prune(round: number): void {

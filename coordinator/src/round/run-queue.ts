@@ -3,7 +3,7 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import { initialVector } from "@consilium/shared/params/initialize.js";
+import { initialBlocks } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { RunRow } from "../store/run-store.js";
@@ -158,8 +158,8 @@ export class RunQueue {
       });
     }
     const layout = parameterLayout(config);
-    const vector = initialVector(layout, config.seed);
-    const initial = await this.#options.checkpoints.writeInitial(layout, vector, checkpointMetadata(config));
+    const first = initialBlocks(layout, config.seed);
+    const initial = await this.#options.checkpoints.writeInitial(layout, first, checkpointMetadata(config));
     const nowMs = this.#options.clock.now();
     return {
       runId: `${config.name.slice(0, 50)}-${Buffer.from(this.#entropy.bytes(4)).toString("hex")}`,
@@ -184,16 +184,27 @@ export class RunQueue {
   }
 
   #activate(run: RunRow, how: { recovered: boolean }): void {
+    const driver = this.#driverFor(run);
+    if (driver === undefined) {
+      this.#pump();
+    } else {
+      this.#active = driver;
+      driver.start(how);
+    }
+  }
+
+  /** Undefined when the run cannot go on: it has failed, and must not keep those behind it waiting. */
+  #driverFor(run: RunRow): RunDriver | undefined {
     try {
-      this.#active = new RunDriver(run, this.#options, {
+      this.#options.checkpoints.requireSize(run.checkpointDigest);
+      return new RunDriver(run, this.#options, {
         changed: () => this.#changes.notify(run.runId),
         ended: () => this.#ended(run.runId),
       });
     } catch (thrown) {
       this.#fail(run.runId, thrown);
-      return;
+      return undefined;
     }
-    this.#active.start(how);
   }
 
   #ended(runId: string): void {

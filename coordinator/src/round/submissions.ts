@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ConsiliumError } from "@consilium/shared/errors.js";
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { type DropReason, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { RunStore, StageName, UploadRow } from "../store/run-store.js";
@@ -146,6 +146,7 @@ export class Submissions {
       this.#checkMessage(driver, { key, siteId, stage, bytes });
     } catch (thrown) {
       if (thrown instanceof MessageFault) this.#drop(key, siteId, thrown.reason);
+      else if (asConsiliumError(thrown).code === "update-invalid") this.#drop(key, siteId, "bad-message");
       throw thrown;
     }
   }

@@ -67,6 +67,7 @@ interface Heard {
   readonly withdrawn: { siteId: string; reason: string }[];
   readonly jobs: FinishJob[];
   readonly dropped: string[];
+  readonly halted: unknown[];
 }
 
 function openParts(home: string, clock: ManualClock) {
@@ -76,7 +77,7 @@ function openParts(home: string, clock: ManualClock) {
   const spool = new UploadSpool(join(home, "spool"));
   const checkpoints = new CheckpointStore(join(home, "checkpoints"));
   const registry = new SiteRegistry(createSiteStore(database), clock);
-  const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [] };
+  const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [], halted: [] };
   const observer = {
     roundEnded() {},
     roundCommitted() {},
@@ -101,6 +102,7 @@ function openParts(home: string, clock: ManualClock) {
     log: silentLogger,
     times: { graceMs: 1_000, recoveryGraceMs: 2_000, settleMs: 500 },
     keepCheckpoints: "all",
+    halt: (thrown) => void heard.halted.push(thrown),
   });
   const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
   return { ...heard, store, registry, queue, submissions, closeStore: () => void database.close() };
@@ -111,7 +113,7 @@ async function finished({ layout, key }: FinishJob, checkpoints: CheckpointStore
   const parameters = layout.parameters.map((parameter) => ({ ...parameter }));
   const stored = await checkpoints.writeInitial(
     { ...layout, parameters, digest: new Uint8Array(32) },
-    new Float32Array(layout.dimension),
+    [new Float32Array(layout.dimension)],
     { round: String(key.round), attempt: String(key.attempt) },
   );
   return { ...stored, lanes: { weight: 30, loss: 1.5, steps: 6, clipped: 0 }, deltaNorm: 1, blamed: [] };

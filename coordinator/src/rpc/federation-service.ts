@@ -70,10 +70,12 @@ async function* attach(
   try {
     const current = queue.planFor(siteId);
     if (channel.isEmpty && current !== undefined) channel.push(planDirective(current));
+    // A site counts itself attached from the first directive on, so that it should not wait for it.
+    if (channel.isEmpty) yield heartbeat(clock);
     for (;;) {
       const directive = await channel.next(clock, heartbeatMs);
       if (directive === undefined) return;
-      yield directive === "idle" ? { kind: { $case: "heartbeat", value: { sentAtMs: clock.now() } } } : directive;
+      yield directive === "idle" ? heartbeat(clock) : directive;
       attachment.seen();
     }
   } finally {
@@ -81,6 +83,10 @@ async function* attach(
     streams.close(siteId, channel);
     attachment.detach();
   }
+}
+
+function heartbeat(clock: Clock): Directive {
+  return { kind: { $case: "heartbeat", value: { sentAtMs: clock.now() } } };
 }
 
 /** A site may read what its own rounds began from or ended with, nothing else. */

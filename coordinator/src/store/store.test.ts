@@ -154,6 +154,19 @@ describe("UploadSpool", () => {
     expect(kept[0]!.path).not.toBe(kept[1]!.path);
   });
 
+  it("takes only so many streams of one site at once, and others' all the same", async () => {
+    const spool = new UploadSpool(join(directory, "spool"));
+    const { key } = attempt;
+    const writers = await Promise.all([1, 2, 3, 4].map(() => spool.begin(key, "a")));
+    await expect(spool.begin(key, "a")).rejects.toMatchObject({ code: "overloaded" });
+    const other = await spool.begin(key, "b");
+    await writers[0]!.write(Buffer.from("masked"));
+    await writers[0]!.keep();
+    const next = await spool.begin(key, "a");
+    for (const writer of [...writers, other, next]) await writer.discard();
+    expect(readdirSync(join(directory, "spool", "run-1", "1", "1"))).toHaveLength(1);
+  });
+
   it("sweeps what an earlier process left, but not the attempt that goes on", async () => {
     const spool = new UploadSpool(join(directory, "spool"));
     const live = await spool.begin(key, "a");

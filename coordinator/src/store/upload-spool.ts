@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
 import { failpoint } from "../failpoint.js";
 
@@ -24,13 +25,17 @@ export interface SpoolWriter {
   discard(): Promise<void>;
 }
 
+/** More streams of one site than its reconnects explain could fill the disk for everyone. */
+const mostOpenForSite = 4;
+
 /** Masked vectors on their way to the sum: `<root>/<run>/<round>/<attempt>/<site>-<digest>.masked`. */
 export class UploadSpool {
   readonly #root: string;
+  readonly #open = new Map<string, number>();
   #sequence = 0;
 
   constructor(root: string) {
-    this.#root = root;
+    this.#root = resolve(root);
     mkdirSync(root, { recursive: true, mode: 0o700 });
   }
 
@@ -41,14 +46,45 @@ export class UploadSpool {
   /**
    * A site that reconnects may overlap its own earlier stream, so every writer has its own unfinished file, and the
    * final name carries the digest: no stream can replace what another one stored.
+   * @throws ConsiliumError "overloaded" when the site has too many streams open
    */
   async begin(key: RoundKey, siteId: string): Promise<SpoolWriter> {
+    const release = this.#occupy(siteId);
+    try {
+      return await this.#create(key, siteId, release);
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
+  }
+
+  async #create(key: RoundKey, siteId: string, onClosed: () => void): Promise<SpoolWriter> {
     const directory = this.#directoryOf(key);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const unfinished = join(directory, `${siteId}-${process.pid}-${this.#sequence++}.tmp`);
     const nameOf = (sha256: Uint8Array) =>
       join(roundKeyText(key), `${siteId}-${Buffer.from(sha256).toString("hex").slice(0, 16)}.masked`);
-    return createWriter(await open(unfinished, "wx", 0o600), { root: this.#root, unfinished, nameOf });
+    return createWriter(await open(unfinished, "wx", 0o600), {
+      root: this.#root,
+      unfinished,
+      nameOf,
+      onClosed,
+    });
+  }
+
+  #occupy(siteId: string): () => void {
+    const open = this.#open.get(siteId) ?? 0;
+    if (open >= mostOpenForSite) {
+      throw new ConsiliumError("overloaded", `site ${siteId} has ${open} uploads under way at once`, {
+        remedy: "wait until one of them has ended",
+      });
+    }
+    this.#open.set(siteId, open + 1);
+    return () => {
+      const left = this.#open.get(siteId)! - 1;
+      if (left === 0) this.#open.delete(siteId);
+      else this.#open.set(siteId, left);
+    };
   }
 
   /** Removes an attempt's files; they are of no use once it is over. */
@@ -75,9 +111,10 @@ interface Place {
   readonly root: string;
   readonly unfinished: string;
   readonly nameOf: (sha256: Uint8Array) => string;
+  readonly onClosed: () => void;
 }
 
-function createWriter(file: FileHandle, { root, unfinished, nameOf }: Place): SpoolWriter {
+function createWriter(file: FileHandle, { root, unfinished, nameOf, onClosed }: Place): SpoolWriter {
   const hash = createHash("sha256");
   let bytes = 0;
   let sha256: Uint8Array | undefined;
@@ -87,8 +124,10 @@ function createWriter(file: FileHandle, { root, unfinished, nameOf }: Place): Sp
     return sha256;
   };
   const close = async () => {
-    if (!closed) await file.close();
+    if (closed) return;
     closed = true;
+    onClosed();
+    await file.close();
   };
   return {
     get bytes() {
@@ -109,7 +148,7 @@ function createWriter(file: FileHandle, { root, unfinished, nameOf }: Place): Sp
       failpoint("upload/before-rename");
       const path = nameOf(digest());
       await rename(unfinished, join(root, path));
-      await syncDirectory(dirname(join(root, path)));
+      await syncDirectories(dirname(join(root, path)), root);
       failpoint("upload/file-durable");
       return { path, bytes, sha256: digest() };
     },
@@ -118,6 +157,12 @@ function createWriter(file: FileHandle, { root, unfinished, nameOf }: Place): Sp
       await rm(unfinished, { force: true });
     },
   };
+}
+
+/** From `path` up to the root: an attempt's folder and those above it may be as new as the file. */
+async function syncDirectories(path: string, root: string): Promise<void> {
+  await syncDirectory(path);
+  if (path !== root) await syncDirectories(dirname(path), root);
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -36,16 +36,30 @@ function drawOf(initializer: Initializer, parameter: PlacedParameter, random: Ra
   }
 }
 
+/** Values of a block: some ten milliseconds of drawing. */
+const blockValues = 2 ** 18;
+
 /**
- * First values of every tensor, in layout order. Each tensor has its own stream, so that a tensor starts alike
- * whatever stands around it.
+ * First values of every tensor, in layout order, a block at a time, so that a large model neither fills the memory nor
+ * holds up what else the process does. Each tensor has its own stream, so that a tensor starts alike whatever stands
+ * around it.
  */
-export function initialVector(layout: ParameterLayout, seed: number): Float32Array {
-  const vector = new Float32Array(layout.dimension);
+export function* initialBlocks(layout: ParameterLayout, seed: number): Generator<Float32Array> {
   for (const parameter of layout.parameters) {
     const draw = drawOf(parameter.initializer, parameter, randomFor("init", seed, parameter.name));
-    const end = parameter.offset + parameter.size;
-    for (let index = parameter.offset; index < end; index++) vector[index] = draw();
+    for (let done = 0; done < parameter.size; done += blockValues) {
+      yield Float32Array.from({ length: Math.min(blockValues, parameter.size - done) }, draw);
+    }
+  }
+}
+
+/** All of them as one vector. */
+export function initialVector(layout: ParameterLayout, seed: number): Float32Array {
+  const vector = new Float32Array(layout.dimension);
+  let offset = 0;
+  for (const block of initialBlocks(layout, seed)) {
+    vector.set(block, offset);
+    offset += block.length;
   }
   return vector;
 }

@@ -330,11 +330,12 @@ describe("wrapClientStream", () => {
       })(),
     );
     await expect(uploading).rejects.toMatchObject({ code: "deadline" });
+    expect(rig?.recorder.rejected).toEqual([{ method: "/consilium.v1.SecAggService/Upload", code: "deadline" }]);
   });
 });
 
 describe("bytes that are no message", () => {
-  it("are answered, and the server lives on", async () => {
+  it("are refused and counted, and the server lives on", async () => {
     const calls = await connect({});
     const raw = calls.channel.client(Client);
     const identity = (bytes: Buffer) => bytes;
@@ -351,7 +352,10 @@ describe("bytes that are no message", () => {
         ),
       Buffer.from("ffffffffffffffff", "hex"),
     );
-    await expect(call).rejects.toMatchObject({ code: "internal" });
+    await expect(call).rejects.toMatchObject({ code: "input-unreadable" });
+    expect(rig?.recorder.rejected).toEqual([
+      { method: "/consilium.v1.FederationService/Report", code: "input-unreadable" },
+    ]);
     await calls.report();
   });
 });

@@ -14,6 +14,7 @@ import type { Logger } from "../log.js";
 import { callerOf } from "./caller.js";
 import { isDisclosable, newCorrelationId, type RpcStatus, toStatus } from "./status.js";
 import { drained, interruptible } from "./streams.js";
+import { requireReadable } from "./unreadable.js";
 
 /** What a handler knows about its call, besides the request. */
 export interface CallContext {
@@ -50,7 +51,7 @@ export function wrapUnary<Req, Res>(
   hooks: CallHooks,
 ): handleUnaryCall<Req, Res> {
   return (call, respond) => {
-    void serve(call, hooks, async (context) => handle(call.request, context)).then((outcome) =>
+    void serve(call, hooks, async (context) => handle(requireReadable(call.request), context)).then((outcome) =>
       outcome.ok ? respond(null, outcome.value) : respond(outcome.status),
     );
   };
@@ -74,9 +75,9 @@ export function wrapServerStream<Req, Res>(
   hooks: CallHooks,
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
-    void serve(call, hooks, async (context) => send(call, handle(call.request, context), context.signal)).then(
-      (outcome) => (outcome.ok ? call.end() : call.emit("error", outcome.status)),
-    );
+    void serve(call, hooks, async (context) =>
+      send(call, handle(requireReadable(call.request), context), context.signal),
+    ).then((outcome) => (outcome.ok ? call.end() : call.emit("error", outcome.status)));
   };
 }
 
@@ -151,7 +152,7 @@ function contextOf(call: SurfaceCall, signal: AbortSignal): CallContext {
  */
 async function* receive<Req, Res>(call: ServerReadableStream<Req, Res>, signal: AbortSignal): AsyncGenerator<Req> {
   try {
-    for await (const part of call) yield part;
+    for await (const part of call) yield requireReadable(part);
   } catch (thrown) {
     throw signal.aborted ? new AbortedError() : thrown;
   }

@@ -7,6 +7,7 @@ import type { Caller } from "./caller.js";
 import type { CallHooks } from "./serve-call.js";
 import { connectionWindowBytes, mostConcurrentStreams, type TlsServerCredentials } from "./server-credentials.js";
 import { stallInterceptor } from "./stall-watch.js";
+import { deliveringUnreadable } from "./unreadable.js";
 
 export interface RpcService {
   readonly definition: ServiceDefinition;
@@ -62,13 +63,15 @@ export function createServer(options: RpcServerOptions): RpcServer {
   const limits = { ...defaults, ...options.limits };
   const live = new LiveCalls();
   const sessions = new Set<ServerHttp2Session>();
-  const interceptors = [stallInterceptor(limits.stallMs)];
+  const interceptors = [stallInterceptor(limits.stallMs, hooks)];
   if (authorisation !== "open") {
     assertComplete(authorisation.table, services.flatMap(methodPaths));
     interceptors.unshift(authorisationInterceptor(authorisation, live, hooks));
   }
   const server = new Server({ ...serverOptions(limits), interceptors });
-  for (const { definition, implementation } of services) server.addService(definition, implementation);
+  for (const { definition, implementation } of services) {
+    server.addService(deliveringUnreadable(definition), implementation);
+  }
   return {
     start: () => bind(server, options, sessions),
     stop: () => stop(server, sessions, drainMs),

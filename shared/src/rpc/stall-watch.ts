@@ -1,14 +1,16 @@
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
+import type { CallHooks } from "./serve-call.js";
 import { toStatus } from "./status.js";
 
 /** Ends a call whose sender owes the rest of a message for too long; without it a half-sent message lives for ever. */
 class WatchedCall extends ServerInterceptingCall {
   readonly #call: ServerInterceptingCallInterface;
   readonly #stallMs: number;
+  readonly #onStalled: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(call: ServerInterceptingCallInterface, stallMs: number) {
+  constructor(call: ServerInterceptingCallInterface, stallMs: number, onStalled: () => void) {
     super(call, {
       start: (next) =>
         next({
@@ -25,6 +27,7 @@ class WatchedCall extends ServerInterceptingCall {
     });
     this.#call = call;
     this.#stallMs = stallMs;
+    this.#onStalled = onStalled;
   }
 
   /** Called when the server wants the next message, so time that the server itself needs is not counted. */
@@ -35,6 +38,7 @@ class WatchedCall extends ServerInterceptingCall {
   }
 
   #stalled(): void {
+    this.#onStalled();
     const reason = `No complete message arrived within ${this.#stallMs} ms.`;
     this.#call.sendStatus(toStatus(new ConsiliumError("deadline", reason)));
   }
@@ -45,6 +49,6 @@ class WatchedCall extends ServerInterceptingCall {
   }
 }
 
-export function stallInterceptor(stallMs: number): ServerInterceptor {
-  return (_method, call) => new WatchedCall(call, stallMs);
+export function stallInterceptor(stallMs: number, hooks: CallHooks): ServerInterceptor {
+  return ({ path }, call) => new WatchedCall(call, stallMs, () => hooks.onRejected?.(path, "deadline"));
 }

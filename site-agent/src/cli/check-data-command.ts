@@ -4,10 +4,11 @@ import { LiveBlock } from "@consilium/shared/terminal/live.js";
 import { exitCodes, type TextStream } from "@consilium/shared/terminal/output.js";
 import { fieldLines, tableLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
-import { dataSettings, folderSettings, loadSiteConfig } from "../config.js";
+import { dataSettings, folderSettings } from "../config.js";
 import type { Counts, DataReport } from "../data/data-report.js";
 import type { DataSettings } from "../data/data-settings.js";
 import { CommandFailed } from "./command-failed.js";
+import { joinedConfig } from "./site-config.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 export function addCheckData(program: Command, surroundings: Surroundings): void {
@@ -30,7 +31,7 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
 
 function settingsOf(options: { home?: string; data?: string }, surroundings: Surroundings): DataSettings {
   const home = homeOf(options.home, surroundings);
-  if (options.data === undefined) return dataSettings(home, loadSiteConfig(home));
+  if (options.data === undefined) return dataSettings(home, joinedConfig(home));
   return folderSettings(options.data);
 }
 

@@ -1,3 +1,4 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
 import { example, outputOf, type Surroundings } from "./surroundings.js";
@@ -11,7 +12,9 @@ export function addExport(program: Command, surroundings: Surroundings): void {
     .option("--batch-size <n>", "images per call of the ONNX model", positiveNumber, 1)
     .action(async (options: { checkpoint: string; out: string; batchSize: number }) => {
       const { checkpoint, out: outDirectory, batchSize } = options;
-      const report = await surroundings.exportCheckpoint({ checkpoint, outDirectory, batchSize });
+      const report = await surroundings
+        .exportCheckpoint({ checkpoint, outDirectory, batchSize })
+        .catch((thrown: unknown) => cannotWrite(outDirectory, thrown));
       outputOf(command, surroundings).result(report, () =>
         fieldLines([
           ["encoder", `${report.architecture}, pretrained with ${report.method}`],
@@ -21,6 +24,15 @@ export function addExport(program: Command, surroundings: Surroundings): void {
       );
     });
   example(command, "consilium-agent export --checkpoint checkpoint.safetensors --out weights");
+}
+
+/** What the file system refuses is about the folder: reading the checkpoint has errors of its own. */
+function cannotWrite(path: string, thrown: unknown): never {
+  if (!(thrown instanceof Error) || !("syscall" in thrown)) throw thrown;
+  throw new ConsiliumError("config-invalid", `${path}: cannot be written (${thrown.message})`, {
+    remedy: "name a folder that you may write into with --out",
+    cause: thrown,
+  });
 }
 
 function positiveNumber(text: string): number {

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { formatInstant } from "@consilium/shared/terminal/format.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
+import { lockHolder } from "../agent-lock.js";
 import type { SiteHome } from "../home.js";
 import type { JoinReport } from "../join.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
@@ -40,8 +41,15 @@ function joinLines(report: JoinReport, home: SiteHome, homeOption: string): stri
     "  1. Read the identity to the coordinator's operator by telephone; 'consilium site list' must show the same.",
     `  2. Look through ${home.siteYaml} (where the images are) and ${home.policyYaml} (what may run).`,
     `  3. consilium-agent check-data${homeOption}`,
-    `  4. consilium-agent run${homeOption}`,
+    `  4. ${startLine(home, homeOption)}`,
   ];
+}
+
+/** An agent reads its certificate when it starts. */
+function startLine(home: SiteHome, homeOption: string): string {
+  const pid = lockHolder(home.lock);
+  const command = `consilium-agent run${homeOption}`;
+  return pid === undefined ? command : `Stop the agent that runs (process ${pid}) and start it again: ${command}`;
 }
 
 /** Groups of eight are easier to read aloud. */

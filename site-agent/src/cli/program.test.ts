@@ -100,6 +100,13 @@ describe("consilium-agent", () => {
     expect(written.stderr).toContain("site.yaml:2: unknown key 'colour'");
   });
 
+  it.each(["run", "check-data"])("%s says how to join where no site has joined", async (command) => {
+    const { run, written } = surroundings();
+    expect(await run(command, "--home", "/nonexistent")).toBe(2);
+    expect(written.stderr).toContain("no site has joined in this home");
+    expect(written.stderr).toContain("consilium-agent join");
+  });
+
   it("tells the status, and whether the agent runs", async () => {
     const { run, written, home } = surroundings();
     expect(await run("status", "--home", home)).toBe(4);

@@ -2,9 +2,9 @@ import type { LogFields, Logger } from "@consilium/shared/log.js";
 import { LiveBlock } from "@consilium/shared/terminal/live.js";
 import type { Output } from "@consilium/shared/terminal/output.js";
 import type { Command } from "commander";
-import { loadSiteConfig } from "../config.js";
 import type { AgentStatus } from "../status-file.js";
 import { runFrame } from "./run-view.js";
+import { joinedConfig } from "./site-config.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 export function addRun(program: Command, surroundings: Surroundings): void {
@@ -14,7 +14,7 @@ export function addRun(program: Command, surroundings: Surroundings): void {
     .option("--home <dir>", homeHelp)
     .action(async (options: { home?: string }) => {
       const home = homeOf(options.home, surroundings);
-      const { logLevel } = loadSiteConfig(home);
+      const { logLevel } = joinedConfig(home);
       const output = outputOf(command, surroundings);
       const view = viewOf(output, surroundings, logLevel);
       const agent = await surroundings.startAgent({

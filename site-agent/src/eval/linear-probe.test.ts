@@ -4,6 +4,7 @@ import { type FeatureSet, selectRows } from "./feature-set.js";
 import { sampleLabels } from "./few-shot.js";
 import { fewShotProbe, linearProbe } from "./linear-probe.js";
 import { predictLogistic, trainLogistic } from "./logistic.js";
+import { standardisedBy } from "./span.js";
 
 /** Three clouds on the axes of five dimensions, with scales that only standardising evens out. */
 function clouds(perClass: number, seed: number): { features: FeatureSet; labels: Int32Array } {
@@ -28,14 +29,15 @@ const job = {
 
 describe("trainLogistic", () => {
   it("reaches the point where penalty and data balance", () => {
-    const model = trainLogistic(train.features, train.labels, { classes: 3, inverseRegularisation: 0.5 });
-    const probabilities = predictLogistic(model, train.features);
-    // Setting the derivative to zero: C Σ (p − y) x + w = 0 for every class and column, with standardised x.
+    const features = standardisedBy(train.features, train.features);
+    const model = trainLogistic(features, train.labels, { classes: 3, inverseRegularisation: 0.5 });
+    const probabilities = predictLogistic(model, features);
+    // Setting the derivative to zero: C Σ (p − y) x + w = 0 for every class and column.
     for (let label = 0; label < 3; label++) {
       for (let column = 0; column < 5; column++) {
         let balance = model.weights[label * 6 + column]!;
         for (let row = 0; row < 120; row++) {
-          const x = (train.features.values[row * 5 + column]! - model.mean[column]!) / model.deviation[column]!;
+          const x = features.values[row * 5 + column]!;
           balance += 0.5 * (probabilities[row * 3 + label]! - (train.labels[row] === label ? 1 : 0)) * x;
         }
         expect(Math.abs(balance)).toBeLessThan(2e-3);

@@ -3,6 +3,7 @@ import { type FeatureSet, selectRows } from "./feature-set.js";
 import { sampleLabels } from "./few-shot.js";
 import { predictLogistic, trainLogistic } from "./logistic.js";
 import { type Labels, type Scores, scoreAll } from "./metrics.js";
+import { inSpanOf, standardisedBy } from "./span.js";
 
 /** Frozen features with labels, and features to be judged on. Labels are 0 … classes - 1. */
 export interface ProbeJob {
@@ -17,8 +18,10 @@ export interface ProbeJob {
 
 /** A linear classifier on standardised frozen features, judged on the test features. */
 export function linearProbe({ train, trainLabels, test, testLabels, ...options }: ProbeJob): Scores {
-  const model = trainLogistic(train, trainLabels, options);
-  return scoreAll(testLabels, predictLogistic(model, test));
+  const standard = standardisedBy(train, train);
+  const spanned = inSpanOf(standard, standardisedBy(train, test));
+  const model = trainLogistic(spanned.train, trainLabels, options);
+  return scoreAll(testLabels, predictLogistic(model, spanned.queries));
 }
 
 export interface FewShotJob extends ProbeJob {

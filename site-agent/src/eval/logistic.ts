@@ -9,29 +9,11 @@ export interface LogisticOptions {
   readonly maxIterations?: number;
 }
 
-/** Linear classifier on standardised features. */
+/** Linear classifier. */
 export interface LogisticModel {
   readonly classes: number;
-  /** [width] of the training features. */
-  readonly mean: Float64Array;
-  readonly deviation: Float64Array;
   /** [classes, width + 1], each row's last value being the bias. */
   readonly weights: Float64Array;
-}
-
-type Standard = Pick<LogisticModel, "mean" | "deviation">;
-
-/** Mean and deviation per column; a constant column has deviation one. */
-function standardOf({ count, width, values }: FeatureSet): Standard {
-  const mean = new Float64Array(width);
-  const deviation = new Float64Array(width);
-  for (let at = 0; at < values.length; at++) mean[at % width]! += values[at]! / count;
-  for (let at = 0; at < values.length; at++) deviation[at % width]! += (values[at]! - mean[at % width]!) ** 2 / count;
-  return { mean, deviation: deviation.map((variance) => (variance > 1e-12 ? Math.sqrt(variance) : 1)) };
-}
-
-function standardise({ width, values }: FeatureSet, { mean, deviation }: Standard): Float64Array {
-  return Float64Array.from(values, (value, at) => (value - mean[at % width]!) / deviation[at % width]!);
 }
 
 /** Logits of one row into `out` [classes]. */
@@ -57,7 +39,7 @@ function softmax(values: Float64Array): number {
 }
 
 interface Problem {
-  /** [count, width], standardised. */
+  /** [count, width] */
   readonly rows: Float64Array;
   readonly width: number;
   readonly labels: Labels;
@@ -95,12 +77,11 @@ function objectiveOf({ rows, width, labels, classes, penalty }: Problem): Object
   };
 }
 
-/** Multinomial logistic regression with L2 penalty. */
+/** Multinomial logistic regression with L2 penalty, on features as they are. */
 export function trainLogistic(train: FeatureSet, labels: Labels, options: LogisticOptions): LogisticModel {
   const { classes, inverseRegularisation = 1, maxIterations = 200 } = options;
-  const standard = standardOf(train);
   const objective = objectiveOf({
-    rows: standardise(train, standard),
+    rows: Float64Array.from(train.values),
     width: train.width,
     labels,
     classes,
@@ -108,12 +89,12 @@ export function trainLogistic(train: FeatureSet, labels: Labels, options: Logist
   });
   const start = new Float64Array(classes * (train.width + 1));
   const { point } = minimise(objective, start, { maxIterations, gradientTolerance: 1e-5 });
-  return { classes, ...standard, weights: point };
+  return { classes, weights: point };
 }
 
 /** Probabilities [count, classes]. */
 export function predictLogistic(model: LogisticModel, features: FeatureSet): Float64Array {
-  const rows = standardise(features, model);
+  const rows = Float64Array.from(features.values);
   const { width, count } = features;
   const scores = new Float64Array(count * model.classes);
   for (let row = 0; row < count; row++) {

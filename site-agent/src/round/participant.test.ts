@@ -177,6 +177,18 @@ describe("a participant's own no", () => {
     expect((await site.plan(key(0, 1))).kind).toBe("done");
   });
 
+  it.each([0, 1, 2, 3])("takes up a new plan while an old one is reconsidered, %i turns later", async (turns) => {
+    const site = testSite(directory);
+    site.policy = new ConsiliumError("config-invalid", "policy.yaml:3: unknown key 'joobs'");
+    expect(await site.plan()).toMatchObject({ kind: "refused", clause: "policy.yaml" });
+    site.policy = examplePolicy;
+    const arriving = { kind: "plan", received: received(examplePlan(key(0, 1))) } as const;
+    const accepted = site.participant.receive(arriving);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await Promise.all([site.participant.reconsider(), accepted]);
+    expect((await site.rest()).kind).toBe("done");
+  });
+
   it("holds outside the hours of the site", async () => {
     const site = testSite(directory, { hours: { startMinute: 13 * 60, endMinute: 14 * 60 } });
     expect(await site.plan()).toMatchObject({ kind: "refused", clause: "schedule.hours" });

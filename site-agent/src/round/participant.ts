@@ -69,7 +69,17 @@ export class Participant {
    * Whether a plan that policy or schedule refused would be followed by now. The coordinator goes on without a site
    * that refused until it attaches anew.
    */
-  async reconsider(): Promise<boolean> {
+  reconsider(): Promise<boolean> {
+    // Between directives: what is judged here would otherwise take the place of a plan that was just accepted.
+    const reconsidered = this.#directives.then(() => this.#reconsider());
+    this.#directives = reconsidered.then(
+      () => {},
+      () => {},
+    );
+    return reconsidered;
+  }
+
+  async #reconsider(): Promise<boolean> {
     if (this.#state.kind !== "refused" || this.#refused === undefined || this.#stopped) return false;
     const event = await this.#judge(this.#refused);
     this.#proposed = undefined;

@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "@consilium/shared/clock.js";
+import { runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { systemEntropy } from "@consilium/shared/entropy.js";
+import { silentLogger } from "@consilium/shared/log.js";
+import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
+import type { Policy } from "@consilium/site-agent/policy.js";
+import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
+import { Participant } from "@consilium/site-agent/round/participant.js";
+import { Reporter } from "@consilium/site-agent/round/reporter.js";
+import { UpdateStore } from "@consilium/site-agent/round/update-store.js";
+import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
+import type { Trainer } from "@consilium/site-agent/trainer/protocol.js";
+import type { HostileSite } from "./hostile-site.js";
+
+const policy: Policy = {
+  version: 1,
+  federation: "demo",
+  secagg: { minCohort: 2, maxColluders: 0 },
+  jobs: {
+    methods: ["simclr"],
+    architectures: ["vit-nano"],
+    modalities: ["dermatology"],
+    maxRounds: 10,
+    maxStepsPerRound: 10,
+    maxBatchSize: 64,
+    maxParameters: 10_000_000,
+    minLocalSamples: 1,
+  },
+  egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+};
+
+/** A trainer whose update has this value in one coordinate. */
+export function brokenTrainer(value: number): Trainer {
+  return {
+    async trainRound({ config, stateDirectory }) {
+      const delta = new Float32Array(parameterLayout(runConfigSchema.parse(config)).dimension);
+      delta[17] = value;
+      const bytes = new Uint8Array(delta.buffer);
+      mkdirSync(stateDirectory, { recursive: true });
+      const deltaPath = join(stateDirectory, "delta.f32");
+      writeFileSync(deltaPath, bytes);
+      const deltaDigest = createHash("sha256").update(bytes).digest("hex");
+      return { deltaPath, deltaDigest, sampleCount: 10, meanLoss: 1, steps: 2, imagesPerSecond: 0, skipped: {} };
+    },
+    stop: async () => {},
+  };
+}
+
+/** The agent's own participant over the site's connection, with a trainer that the test gives. */
+export function realParticipant(site: HostileSite, options: { directory: string; trainer: Trainer }): Participant {
+  const { directory, trainer } = options;
+  const { siteId, identity } = site.credentials;
+  const backoff = { initialMs: 50, maxMs: 500, random: Math.random };
+  const patience = { clock: systemClock, backoff, onUnreachable() {}, onReached() {} };
+  return new Participant({
+    attempt: {
+      ...{ siteId, trainer, patience, coordinator: site.client },
+      checkpoints: new CheckpointCache(join(directory, "checkpoints")),
+      updates: new UpdateStore(join(directory, "updates")),
+      openSession: (received, floors) =>
+        new SiteSession({ ...{ received, floors, siteId, identity }, entropy: systemEntropy }),
+      training: {
+        stateDirectory: join(directory, "runs"),
+        data: dataSettingsSchema.parse({ path: directory }),
+        threads: undefined,
+      },
+    },
+    federation: "demo",
+    loadPolicy: () => policy,
+    hours: "always",
+    countSamples: async () => 10,
+    reporter: new Reporter({ coordinator: site.client, patience, logger: silentLogger }),
+    observer: { state() {}, progress() {}, trained() {}, refused() {}, worked() {} },
+    logger: silentLogger,
+  });
+}

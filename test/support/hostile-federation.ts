@@ -1,0 +1,120 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { homePaths } from "@consilium/coordinator/config.js";
+import { type Coordinator, startCoordinator } from "@consilium/coordinator/coordinator.js";
+import { initCoordinator } from "@consilium/coordinator/init.js";
+import type { RoundRecord } from "@consilium/coordinator/round/progress.js";
+import { connectAdmin } from "@consilium/coordinator/rpc/admin-client.js";
+import type { Admin } from "@consilium/coordinator/rpc/admin-types.js";
+import { createCertificateRequest } from "@consilium/shared/identity/certificate-request.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { decodeInvitation, type Invitation } from "@consilium/shared/identity/invitation.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-key.js";
+import { type LogFields, type Logger, silentLogger } from "@consilium/shared/log.js";
+import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
+import { until } from "../../deploy/demo/processes.js";
+import { HostileSite } from "./hostile-site.js";
+import { tinyRun } from "./small-federation.js";
+
+export const federationName = "demo";
+
+/** A coordinator in this process, and sites with real certificates that do whatever a test makes them do. */
+export class HostileFederation {
+  readonly sites: HostileSite[] = [];
+  readonly logged: { event: string; fields: LogFields }[] = [];
+  readonly #home = join(mkdtempSync(join(tmpdir(), "hostile-")), "home");
+  readonly #admins: Admin[] = [];
+  #coordinator: Coordinator | undefined;
+  #runs = 0;
+
+  static async start(siteIds: readonly string[]): Promise<HostileFederation> {
+    const federation = new HostileFederation();
+    await federation.#start();
+    // Making a key takes a second, and nothing depends on the sites' TLS keys being different.
+    const key = await generateTlsKey();
+    for (const siteId of siteIds) federation.sites.push(await federation.#join(siteId, key));
+    return federation;
+  }
+
+  async #start(): Promise<void> {
+    const home = this.#home;
+    await initCoordinator({ home, federation: federationName, port: 0, enrolPort: 0, metricsPort: 0 });
+    const note = (event: string, fields: LogFields = {}) => void this.logged.push({ event, fields });
+    const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
+    this.#coordinator = await startCoordinator({ home, logger, times: { settleMs: 100 } });
+  }
+
+  async #join(siteId: string, key: TlsKeyPair): Promise<HostileSite> {
+    const invitation = await this.invite(siteId);
+    const identity = IdentityKey.generate();
+    const csrPem = createCertificateRequest(key, siteId);
+    const { caPem, certificatePem, planPublicKey } = await enrol(invitation, {
+      csrPem,
+      identityPublicKey: identity.publicKey,
+    });
+    const bundle: TlsBundle = { caPem, certPem: certificatePem, keyPem: key.privateKeyPem };
+    return new HostileSite({ siteId, identity, planPublicKey, bundle, port: this.ports.main });
+  }
+
+  async invite(siteId: string): Promise<Invitation> {
+    return decodeInvitation((await this.admin("operator").inviteSite({ siteId, validHours: 1 })).token);
+  }
+
+  get ports(): Coordinator["ports"] {
+    return this.#coordinator!.ports;
+  }
+
+  credentials(role: "operator" | "researcher"): TlsBundle {
+    const read = (name: string) => readFileSync(join(homePaths(this.#home)[role], name), "utf8");
+    return { caPem: read("ca.pem"), certPem: read("cert.pem"), keyPem: read("key.pem") };
+  }
+
+  admin(role: "operator" | "researcher"): Admin {
+    const tls = this.credentials(role);
+    const admin = connectAdmin({ host: "localhost", port: this.ports.main, federation: federationName, tls });
+    this.#admins.push(admin);
+    return admin;
+  }
+
+  /** Launches a run of one round; resolves once every site has its plan. */
+  async launch(): Promise<string> {
+    const config = { ...tinyRun, name: "hostile", rounds: 1 };
+    const request = { requestId: `request-${this.#runs++}`, configYaml: JSON.stringify(config) };
+    const { runId } = await this.admin("researcher").launchRun(request);
+    await Promise.all(this.sites.map((site) => site.planOf(runId)));
+    return runId;
+  }
+
+  /** The record of the run's only round, once it is committed. */
+  async committed(runId: string): Promise<RoundRecord> {
+    for await (const { summary, history } of this.admin("researcher").watchRun(runId, AbortSignal.timeout(20_000))) {
+      if (summary.status === "completed") return history[0]!;
+    }
+    throw new Error("the run was not completed");
+  }
+
+  /** Resolves once the coordinator has the site where it should be in the run's current round. */
+  async siteReaches(runId: string, { siteId, phase }: { siteId: string; phase: string }): Promise<void> {
+    const researcher = this.admin("researcher");
+    await until(`${siteId} ${phase}`, 20_000, async () => {
+      const { current } = await researcher.getRun(runId);
+      return current?.sites.some((site) => site.siteId === siteId && site.phase === phase) ? true : undefined;
+    });
+  }
+
+  /** The samples of a metric by their label text, as in `{method="…",code="…"}`. */
+  async metric(name: string): Promise<Map<string, number>> {
+    const page = await (await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`)).text();
+    const samples = [...page.matchAll(new RegExp(`^${name}(\\{.*\\})? (\\S+)$`, "gm"))];
+    return new Map(samples.map(([, labels = "", value]) => [labels, Number(value)]));
+  }
+
+  async stop(): Promise<void> {
+    for (const site of this.sites) await site.close();
+    for (const admin of this.#admins) admin.close();
+    await this.#coordinator?.stop();
+    rmSync(join(this.#home, ".."), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,182 @@
+import { createHash } from "node:crypto";
+import { systemEntropy } from "@consilium/shared/entropy.js";
+import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import { silentLogger } from "@consilium/shared/log.js";
+import type { Delivered, ReceivedPlan, RoundKey } from "@consilium/shared/protocol.js";
+import { callClientStream, callUnary } from "@consilium/shared/rpc/calls.js";
+import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
+import { type Reveal, SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import type { CoordinatorClient, StageMessage, StageOutcome } from "@consilium/site-agent/round/coordinator.js";
+import { checkPlan } from "@consilium/site-agent/round/plan-check.js";
+import { clientOver } from "@consilium/site-agent/rpc/coordinator-client.js";
+import { stageOutcome } from "@consilium/site-agent/rpc/messages.js";
+import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
+import { contributionOf } from "@consilium/site-agent/update/delta.js";
+
+export interface SiteCredentials {
+  readonly siteId: string;
+  readonly identity: IdentityKey;
+  readonly planPublicKey: Uint8Array;
+  readonly bundle: TlsBundle;
+  readonly port: number;
+}
+
+/** How a vector on the wire differs from the one that the plan asks for. */
+export interface Tampering {
+  readonly words?: (right: number) => number;
+  readonly chunks?: (right: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+}
+
+type Kind = StageOutcome["kind"];
+const neverFires = new AbortController().signal;
+const timeoutMs = 30_000;
+
+/** A site's half of the protocol over a real connection, stage by stage, honest unless it is told otherwise. */
+export class HostileSite {
+  readonly siteId: string;
+  readonly credentials: SiteCredentials;
+  readonly channel: RpcChannel;
+  readonly client: CoordinatorClient;
+  readonly #plans = new Map<string, ReceivedPlan>();
+  readonly #attached = new AbortController();
+  readonly #listening: Promise<void>;
+  #heard: () => void = () => {};
+
+  constructor(credentials: SiteCredentials) {
+    const { siteId, bundle, port } = credentials;
+    this.siteId = siteId;
+    this.credentials = credentials;
+    this.channel = openChannel({ host: "localhost", port, federation: "demo", bundle });
+    this.client = this.clientAs(siteId);
+    this.#listening = this.#listen();
+  }
+
+  /** A client that says to be this site, whatever the connection's certificate says. */
+  clientAs(siteId: string): CoordinatorClient {
+    const { planPublicKey } = this.credentials;
+    const traffic = { sent() {}, received() {} };
+    return clientOver(this.channel, { siteId, agentVersion: "1", planPublicKey, traffic, logger: silentLogger });
+  }
+
+  async close(): Promise<void> {
+    this.#attached.abort();
+    await this.#listening;
+    this.channel.close();
+  }
+
+  /** The plan of the run's first attempt. */
+  async planOf(runId: string): Promise<ReceivedPlan> {
+    while (!this.#plans.has(runId)) {
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+    }
+    return this.#plans.get(runId)!;
+  }
+
+  async begin(runId: string): Promise<SitePart> {
+    return new SitePart(this, await this.planOf(runId));
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for await (const directive of this.client.attach(this.#attached.signal)) {
+        if (directive.kind !== "plan") continue;
+        this.#plans.set(directive.received.plan.key.runId, directive.received);
+        this.#heard();
+      }
+    } catch (thrown) {
+      if (!this.#attached.signal.aborted) throw thrown;
+    }
+  }
+}
+
+/** One site's part in one attempt. */
+export class SitePart {
+  readonly site: HostileSite;
+  readonly key: RoundKey;
+  readonly session: SiteSession;
+  readonly #received: ReceivedPlan;
+
+  constructor(site: HostileSite, received: ReceivedPlan) {
+    this.site = site;
+    this.key = received.plan.key;
+    this.#received = received;
+    this.session = this.newSession();
+  }
+
+  newSession(): SiteSession {
+    const { siteId, identity } = this.site.credentials;
+    const floors = { minCohort: 2, maxColluders: 0 };
+    return new SiteSession({ received: this.#received, siteId, identity, entropy: systemEntropy, floors });
+  }
+
+  send(message: StageMessage, key: RoundKey = this.key): Promise<StageOutcome> {
+    return this.site.client.exchange(message, { key, timeoutMs, signal: neverFires });
+  }
+
+  async advertise() {
+    return requireKind(await this.send({ stage: "advertise", advert: this.session.advertise() }), "advertised");
+  }
+
+  async share({ adverts }: Extract<StageOutcome, { kind: "advertised" }>) {
+    return requireKind(await this.send({ stage: "share", shares: this.session.share(adverts) }), "delivered");
+  }
+
+  /** Every coordinate of the update has this value. */
+  masked(delivered: Delivered, value = 1e-4): MaskedUpload {
+    const { plan } = this.#received;
+    const { layout } = checkPlan(plan);
+    const update = { sampleCount: 10, meanLoss: 1, steps: 2 };
+    const delta = new Float32Array(plan.dimension).fill(value);
+    return this.session.mask(delivered, contributionOf({ delta, update, plan, layout }));
+  }
+
+  upload(masked: MaskedUpload): Promise<StageOutcome> {
+    return this.site.client.upload(masked, { key: this.key, timeoutMs, signal: neverFires });
+  }
+
+  async unmask(survivors: Extract<StageOutcome, { kind: "survivors" }>) {
+    return this.send({ stage: "unmask", reveals: this.session.reveal(survivors.sites) });
+  }
+
+  /** Reveals that may lack their share. */
+  async sendReveals(reveals: Reveal[]): Promise<StageOutcome> {
+    const secagg = this.site.channel.client(SecAggServiceClient);
+    const stage = { $case: "unmask" as const, value: { reveals } };
+    const message = { key: { ...this.key }, siteId: this.site.siteId, stage };
+    return stageOutcome(await callUnary(secagg.exchange.bind(secagg), message), this.key);
+  }
+
+  /** An upload put together by hand. */
+  async uploadTampered(masked: MaskedUpload, { words, chunks, siteId }: Tampering & { siteId?: string }) {
+    const secagg = this.site.channel.client(SecAggServiceClient);
+    const header = {
+      key: { ...this.key },
+      siteId: siteId ?? this.site.siteId,
+      words: words?.(masked.words) ?? masked.words,
+    };
+    const parts = tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks());
+    return stageOutcome(await callClientStream(secagg.upload.bind(secagg), parts, { timeoutMs }), this.key);
+  }
+}
+
+type Header = Extract<UploadPart["part"], { $case: "header" }>["value"];
+
+async function* tamperedParts(header: Header, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<UploadPart> {
+  yield { part: { $case: "header", value: header } };
+  const hash = createHash("sha256");
+  let index = 0;
+  for await (const bytes of chunks) {
+    hash.update(bytes);
+    yield { part: { $case: "chunk", value: { index: index++, words: Buffer.from(bytes) } } };
+  }
+  yield { part: { $case: "seal", value: { sha256: hash.digest() } } };
+}
+
+export function requireKind<K extends Kind>(outcome: StageOutcome, kind: K): Extract<StageOutcome, { kind: K }> {
+  if (outcome.kind === kind) return outcome as Extract<StageOutcome, { kind: K }>;
+  throw new Error(`${outcome.kind} instead of ${kind}${"reason" in outcome ? ` (${outcome.reason})` : ""}`);
+}
