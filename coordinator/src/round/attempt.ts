@@ -17,6 +17,7 @@ export interface AttemptStart {
   readonly settleAtMs: number;
   readonly failures: number;
   readonly excluded: Readonly<Record<string, Exclusion>>;
+  readonly lost: Readonly<Record<string, Exclusion>>;
   readonly present: readonly string[];
   readonly awaited: readonly string[];
 }
@@ -24,6 +25,17 @@ export interface AttemptStart {
 export function beginSelecting(start: AttemptStart, config: RunConfig, times: RuleTimes): Selecting {
   const { nowMs, ...facts } = start;
   return { kind: "selecting", rules: rulesOf(config, times), stageStartedAtMs: nowMs, ...facts };
+}
+
+/** Sites that an attempt lost, and why. */
+export function lostIn(state: RoundState): Record<string, Exclusion> {
+  const members = state.kind === "selecting" ? {} : state.members;
+  return Object.fromEntries(
+    Object.entries(members).flatMap(([site, { status }]): [string, Exclusion][] => {
+      if (status.kind === "failed") return [[site, { reason: status.reason, detail: status.code }]];
+      return status.kind === "dropped" ? [[site, { reason: status.reason, detail: status.reason }]] : [];
+    }),
+  );
 }
 
 export interface PlanSource {

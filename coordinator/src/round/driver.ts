@@ -13,7 +13,7 @@ import type { SiteRegistry } from "../sites/registry.js";
 import type { AttemptRow, RunRow, RunStore, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
 import { aggregateOf, finishJob } from "./aggregation.js";
-import { attemptRow, beginSelecting, signPlan, storedState } from "./attempt.js";
+import { attemptRow, beginSelecting, lostIn, signPlan, storedState } from "./attempt.js";
 import type { Outcome } from "./outcomes.js";
 import type { MessageCodec, RoundObserver, SignedPlan, SiteTransport } from "./ports.js";
 import { committedRounds } from "./progress.js";
@@ -317,9 +317,10 @@ export class RunDriver {
     this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, settleAtMs });
   }
 
-  #beginNext({ key, ...lost }: RoundState, notBeforeMs: number): void {
-    const { roundStartedAtMs, failures, excluded } = lost;
-    this.#begin({ ...key, attempt: key.attempt + 1 }, { roundStartedAtMs, failures, excluded, notBeforeMs });
+  #beginNext(ended: RoundState, notBeforeMs: number): void {
+    const { key, roundStartedAtMs, failures, excluded } = ended;
+    const facts = { roundStartedAtMs, failures, excluded, notBeforeMs, lost: lostIn(ended) };
+    this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
   }
 
   #begin(key: RoundKey, facts: AttemptFacts): void {
@@ -327,7 +328,7 @@ export class RunDriver {
     const present = registry.attachedSites();
     const awaited = registry.enrolledSites().filter((site) => !present.includes(site));
     const nowMs = clock.now();
-    const begun = { notBeforeMs: 0, settleAtMs: 0, ...facts, key, nowMs, present, awaited };
+    const begun = { notBeforeMs: 0, settleAtMs: 0, lost: {}, ...facts, key, nowMs, present, awaited };
     const state = beginSelecting(begun, this.config, times);
     const parentDigest = store.findRun(this.run.runId)!.checkpointDigest;
     const parent = { digest: parentDigest, bytes: checkpoints.requireSize(parentDigest) };
@@ -375,6 +376,7 @@ interface AttemptFacts {
   readonly roundStartedAtMs: number;
   readonly failures: number;
   readonly excluded: Readonly<Record<string, Exclusion>>;
+  readonly lost?: Readonly<Record<string, Exclusion>>;
   readonly notBeforeMs?: number;
   readonly settleAtMs?: number;
 }

@@ -115,11 +115,12 @@ export function committedRounds(store: RunStore, runId: string): RoundRecord[] {
 
 function sitesOf(state: RoundState): SiteProgress[] {
   const members = state.kind === "selecting" ? {} : state.members;
-  const excluded = Object.entries(state.excluded)
+  const away = state.kind === "selecting" ? { ...state.lost, ...state.excluded } : state.excluded;
+  const excluded = Object.entries(away)
     .filter(([site]) => members[site] === undefined)
     .map(([siteId, { reason, detail }]) => {
-      const phase = reason === "refused" ? "refused" : "dropped";
-      return { siteId, phase, reason: reason === "refused" ? detail : reason, stepsDone: 0, uploadedBytes: 0 };
+      const phase = reason === "refused" ? "refused" : state.excluded[siteId] === undefined ? "failed" : "dropped";
+      return { siteId, phase, reason: phase === "dropped" ? reason : detail, stepsDone: 0, uploadedBytes: 0 };
     });
   const taking = Object.entries(members).map(([site, member]) => siteProgress(site, member));
   return [...taking, ...excluded].sort((a, b) => (a.siteId < b.siteId ? -1 : 1));
@@ -156,8 +157,12 @@ function missingSites(state: Selecting): string {
     reason === "refused" ? `${site} refused (${detail})` : `${site} is left out (${reason})`,
   );
   const missing = floor - here;
-  const text = missing > 0 ? `${missing} more ${missing === 1 ? "site" : "sites"} (${here} of ${floor} here)` : "";
-  return [text, ...(text === "" ? [] : excluded)].filter((part) => part !== "").join("; ");
+  if (missing > 0) {
+    const text = `${missing} more ${missing === 1 ? "site" : "sites"} (${here} of ${floor} here)`;
+    return [text, ...excluded].join("; ");
+  }
+  const lost = Object.entries(state.lost).map(([site, { detail }]) => `${site} failed (${detail})`);
+  return lost.length === 0 ? "" : ["another attempt", ...lost].join("; ");
 }
 
 /** Only lost sites are worth naming: the others are at work, and the list of sites shows it. */

@@ -60,6 +60,12 @@ export class RunQueue {
     return same ? this.#active : undefined;
   }
 
+  /** The driver of that round, whichever attempt it is at. */
+  driverOfRound({ runId, round }: RoundKey): RunDriver | undefined {
+    const current = this.#active?.state?.key;
+    return current?.runId === runId && current.round === round ? this.#active : undefined;
+  }
+
   planFor(siteId: string): SignedPlan | undefined {
     return this.#active?.planFor(siteId);
   }

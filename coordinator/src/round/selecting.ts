@@ -24,6 +24,12 @@ export function onSelecting(state: Selecting, event: RoundEvent, nowMs: number):
         present: without(state.present, event.siteId),
         awaited: [...without(state.awaited, event.siteId), event.siteId].sort(),
       };
+    // A site may say no just after another one's refusal has ended the attempt.
+    case "refused":
+      return {
+        ...state,
+        excluded: { ...state.excluded, [event.siteId]: { reason: "refused", detail: event.clause } },
+      };
     case "site-dropped":
       return {
         ...state,

@@ -83,6 +83,8 @@ export interface Selecting extends AttemptBase {
   readonly awaited: readonly string[];
   /** Until then, sites in `awaited` are worth waiting for. */
   readonly settleAtMs: number;
+  /** What kept sites from the attempt before, for the researcher; they are asked again. */
+  readonly lost: Readonly<Record<string, Exclusion>>;
   /** A new attempt leaves the sites a moment after the lost one. */
   readonly notBeforeMs: number;
 }

@@ -127,7 +127,10 @@ export class Submissions {
 
   /** What a site says about itself. Reports about attempts that are over change nothing. */
   report(key: RoundKey, event: Extract<RoundEvent, { kind: "phase-reported" | "refused" | "site-failed" }>): void {
-    this.#options.queue.driverOf(key)?.apply(event);
+    const { queue } = this.#options;
+    // A refusal is about the plan, which the attempts of a round share.
+    const driver = event.kind === "refused" ? queue.driverOfRound(key) : queue.driverOf(key);
+    driver?.apply(event);
   }
 
   #drop(key: RoundKey, siteId: string, reason: DropReason): void {

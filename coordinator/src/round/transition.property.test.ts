@@ -51,6 +51,7 @@ function begin({
 }): Selecting {
   return {
     kind: "selecting",
+    lost: {},
     key: { runId: "run", round: 1, attempt: 1 },
     rules: {
       minSites: Math.max(minSites, colluders + 2),

@@ -17,6 +17,7 @@ const rules: AttemptRules = {
 function selecting(change: Partial<Selecting> = {}): Selecting {
   return {
     kind: "selecting",
+    lost: {},
     key: { runId: "run", round: 1, attempt: 1 },
     rules,
     roundStartedAtMs: 0,
