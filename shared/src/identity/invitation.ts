@@ -53,7 +53,7 @@ export function encodeInvitation(invitation: Invitation): string {
 /** Forgives surrounding white space and line breaks, as mail programs add them. Throws token-refused. */
 export function decodeInvitation(text: string): Invitation {
   const joined = text.replaceAll(/\s/g, "");
-  if (joined.length > 4096 || !joined.startsWith(prefix)) throw refused(`it does not begin with ${prefix}`);
+  if (joined.length > 4096 || !joined.startsWith(prefix)) throw refused(`it does not begin with '${prefix}'`);
   const fields = schema.safeParse(parseJson(joined.slice(prefix.length)));
   if (!fields.success) throw refused("it is incomplete or damaged");
   const { federation, site, host, enrol, port, secret, pin } = fields.data;

@@ -59,15 +59,15 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   ],
   "own-expired": [
     (address, detail) =>
-      `${address} refuses this site's certificate: it expired${detail === "" ? "" : ` on ${detail}`}.`,
-    "Ask the coordinator's operator for a new invitation and join again.",
+      `${address} refuses the certificate used here: it expired${detail === "" ? "" : ` on ${detail}`}.`,
+    "Ask the coordinator's operator: a site joins again with a new invitation, a person gets a new folder of credentials.",
   ],
   "own-not-yet-valid": [
-    (address, detail) => `This site's certificate is not valid before ${detail}: ${address} refuses it.`,
+    (address, detail) => `The certificate used here is not valid before ${detail}: ${address} refuses it.`,
     "Set this machine's clock, for instance with NTP.",
   ],
   "own-refused": [
-    (address, detail) => `${address} refuses this site's certificate. ${detail}`,
+    (address, detail) => `${address} refuses the certificate used here. ${detail}`,
     "It may have been revoked, or the coordinator's clock may differ: ask its operator.",
   ],
 };

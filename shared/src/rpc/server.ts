@@ -128,6 +128,8 @@ function attach(http2Server: Http2SecureServer, hooks: CallHooks, sessions: Set<
     session.once("close", () => sessions.delete(session));
   });
   http2Server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    // Who hangs up before the handshake ends was not refused: a joining agent does so once it has checked the pin.
+    if (error.code === "ECONNRESET" && !socket.authorizationError) return;
     const reason = String(socket.authorizationError ?? error.code ?? "handshake failed");
     hooks.onRejected?.("tls", "certificate-refused");
     hooks.log.info("rpc.handshake-refused", { reason, from: socket.remoteAddress });
