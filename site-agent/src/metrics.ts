@@ -1,3 +1,4 @@
+import type { ErrorCode } from "@consilium/shared/errors.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import type { ParticipantState, Work } from "./round/state.js";
 import type { TrainedRound, TrainProgress } from "./trainer/protocol.js";
@@ -7,6 +8,8 @@ export interface AgentMetrics {
   connected(connected: boolean): void;
   sent(bytes: number): void;
   received(bytes: number): void;
+  /** A directive that could not be trusted or read. */
+  rejected(code: ErrorCode): void;
   /** A state that ends a round for this site is counted as its outcome. */
   state(state: ParticipantState): void;
   progress(progress: TrainProgress): void;
@@ -41,6 +44,11 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     help: "Plans that this site refused, by the clause of its policy or schedule.",
     labels: ["clause"],
   });
+  const rejected = telemetry.counter({
+    name: "consilium_agent_rejected_inputs_total",
+    help: "Directives that were ignored because they could not be trusted or read, by code.",
+    labels: ["code"],
+  });
   const work = telemetry.histogram({
     name: "consilium_agent_stage_duration_seconds",
     help: "Time from the beginning to the end of a stage at this site, waiting for the other sites included.",
@@ -74,6 +82,7 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     connected: (is) => connected.set(is ? 1 : 0),
     sent: (bytes) => sent.inc(bytes),
     received: (bytes) => received.inc(bytes),
+    rejected: (code) => rejected.inc({ code }),
     state({ kind }) {
       const outcome = outcomes.find((known) => known === kind);
       if (outcome !== undefined) rounds.inc({ outcome });

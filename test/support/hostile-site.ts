@@ -56,7 +56,7 @@ export class HostileSite {
   /** A client that says to be this site, whatever the connection's certificate says. */
   clientAs(siteId: string): CoordinatorClient {
     const { planPublicKey } = this.credentials;
-    const traffic = { sent() {}, received() {} };
+    const traffic = { sent() {}, received() {}, rejected() {} };
     return clientOver(this.channel, { siteId, agentVersion: "1", planPublicKey, traffic, logger: silentLogger });
   }
 

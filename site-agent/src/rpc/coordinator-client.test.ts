@@ -91,11 +91,11 @@ const secaggService: SecAggServiceServer = {
 let server: Server;
 let client: CoordinatorClient;
 let close: () => void;
-const traffic = { sent: 0, received: 0 };
+const traffic = { sent: 0, received: 0, rejected: [] as string[] };
 
 beforeEach(async () => {
   for (const list of [reports, exchanged, uploaded, ignored]) list.length = 0;
-  Object.assign(traffic, { sent: 0, received: 0 });
+  Object.assign(traffic, { sent: 0, received: 0, rejected: [] });
   server = new Server();
   server.addService(FederationServiceService, federationService);
   server.addService(SecAggServiceService, secaggService);
@@ -117,6 +117,7 @@ beforeEach(async () => {
       received: (bytes) => {
         traffic.received += bytes;
       },
+      rejected: (code) => traffic.rejected.push(code),
     },
   });
   close = () => {
@@ -143,6 +144,7 @@ describe("the coordinator's client", () => {
     expect(directives[0]).toMatchObject({ received: { plan: { key, federation: "demo", minCohort: 3 } } });
     expect(directives[1]).toMatchObject({ key, reason: "stopped" });
     expect(ignored).toEqual(["certificate-refused", "certificate-refused"]);
+    expect(traffic.rejected).toEqual(ignored);
   });
 
   it("hands over the plan's exact bytes, which masks are bound to", async () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ConsiliumError } from "@consilium/shared/errors.js";
+import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
 import { verifyIdentity } from "@consilium/shared/identity/identity-key.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { planSignatureLabel, type ReceivedPlan } from "@consilium/shared/protocol.js";
@@ -27,8 +27,10 @@ import { readPlan, reportMessage, stageMessage, stageOutcome, toBuffer, withdraw
 
 const reportTimeoutMs = 20_000;
 
-/** Told how much of checkpoints and updates goes over the line, for metrics. */
+/** Told what goes over the line, for metrics. */
 export interface Traffic {
+  /** A directive that could not be trusted or read. */
+  rejected(code: ErrorCode): void;
   sent(bytes: number): void;
   received(bytes: number): void;
 }
@@ -93,6 +95,7 @@ function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptio
   } catch (thrown) {
     if (!(thrown instanceof ConsiliumError)) throw thrown;
     const { code, message: reason, remedy } = thrown;
+    options.traffic.rejected(code);
     options.logger.error("directive-ignored", { code, reason, remedy });
     return undefined;
   }
