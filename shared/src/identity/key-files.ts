@@ -30,11 +30,10 @@ export async function saveTlsBundle(directory: string, bundle: TlsBundle): Promi
 
 /** Throws config-missing where a file is not there, input-unreadable where it cannot be read. */
 export async function loadTlsBundle(directory: string): Promise<TlsBundle> {
-  const [caPem, certPem, keyPem] = await Promise.all([
-    readText(join(directory, bundleFiles.caPem)),
-    readText(join(directory, bundleFiles.certPem)),
-    readText(join(directory, bundleFiles.keyPem)),
-  ]);
+  // One after the other, so that of several missing files always the same one is named.
+  const caPem = await readText(join(directory, bundleFiles.caPem));
+  const certPem = await readText(join(directory, bundleFiles.certPem));
+  const keyPem = await readText(join(directory, bundleFiles.keyPem));
   return { caPem, certPem, keyPem };
 }
 
