@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkData } from "./check-data.js";
 import { type DataSettings, dataSettingsSchema } from "./data-settings.js";
-import { pattern, put } from "./generated-images.js";
+import { pattern, put } from "./test-images.js";
 
 let folder: string;
 beforeEach(async () => {

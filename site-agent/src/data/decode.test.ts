@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeFile } from "./decode.js";
-import { flat, pattern, put } from "./generated-images.js";
+import { flat, pattern, put } from "./test-images.js";
 import type { RgbImage } from "./image.js";
 import type { UnreadableReason } from "./source.js";
 

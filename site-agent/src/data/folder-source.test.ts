@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type DataSettings, dataSettingsSchema } from "./data-settings.js";
 import { folderSource } from "./folder-source.js";
-import { flat, pattern, put } from "./generated-images.js";
+import { flat, pattern, put } from "./test-images.js";
 import type { ImageSource, SourceItem } from "./source.js";
 
 let folder: string;

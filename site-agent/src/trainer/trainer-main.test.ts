@@ -8,7 +8,7 @@ import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createAugmenter } from "../data/augment/augment.js";
-import { put, putPatterns } from "../data/generated-images.js";
+import { put, putPatterns } from "../data/test-images.js";
 import { openSource } from "../data/open-source.js";
 import { LocalViewMaker } from "../data/view-maker.js";
 import { compiledCpuEngine } from "../engine/compiled-engine.js";
