@@ -4,9 +4,9 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeFile } from "./decode.js";
-import { flat, pattern, put } from "./test-images.js";
 import type { RgbImage } from "./image.js";
 import type { UnreadableReason } from "./source.js";
+import { flat, pattern, put } from "./test-images.js";
 
 const limits = { maxPixels: 1_000_000, maxFileBytes: 1_000_000 };
 let folder: string;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type DataSettings, dataSettingsSchema } from "./data-settings.js";
 import { folderSource } from "./folder-source.js";
-import { flat, pattern, put } from "./test-images.js";
 import type { ImageSource, SourceItem } from "./source.js";
+import { flat, pattern, put } from "./test-images.js";
 
 let folder: string;
 beforeEach(async () => {
