@@ -23,10 +23,7 @@ function say(text: string): void {
   console.log(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${text}`);
 }
 
-/**
- * Between full strength, from which a small model on small images learns nothing in minutes, and too little colour
- * jitter, with which it tells images apart by their tint.
- */
+/** Half the strength of the SimCLR paper, from which a small model on small images learns within minutes; docs/results.md. */
 const halfStrength = {
   cropScale: [0.2, 1],
   jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, probability: 0.8 },

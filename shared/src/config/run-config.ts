@@ -24,7 +24,7 @@ const simclr = z.strictObject({
   temperature: z.number().positive().default(0.5),
   /** Width of the projection that the loss compares. */
   projectionDim: count.default(128),
-  /** What stands for the image: the class token, or the mean of the patch tokens, which learns sooner on small sets. */
+  /** What stands for the image: the class token, or the mean of the patch tokens. */
   pooling: z.enum(["class", "mean"]).default("mean"),
 });
 
