@@ -27,6 +27,7 @@ export type ErrorCode =
   | "training-failed"
   | "not-finite"
   | "kernel-missing"
+  | "out-of-memory"
   // surroundings
   | "unreachable"
   | "overloaded"

@@ -38,6 +38,7 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   "training-failed": status.INTERNAL,
   "not-finite": status.INVALID_ARGUMENT,
   "kernel-missing": status.UNIMPLEMENTED,
+  "out-of-memory": status.RESOURCE_EXHAUSTED,
   unreachable: status.UNAVAILABLE,
   overloaded: status.RESOURCE_EXHAUSTED,
   deadline: status.DEADLINE_EXCEEDED,

@@ -50,6 +50,7 @@ const exitCodeOf: Record<ErrorCode, number> = {
   "not-finite": exitCodes.refused,
   "digest-mismatch": exitCodes.internal,
   "kernel-missing": exitCodes.internal,
+  "out-of-memory": exitCodes.usage,
   storage: exitCodes.internal,
   internal: exitCodes.internal,
 };

@@ -14,7 +14,8 @@ export function checkTensors(program: string, specs: TensorSpecs, tensors: HostT
 }
 
 export function dtypeOf(tensor: HostTensor): HostDtype {
-  return tensor.data instanceof Float32Array ? "float32" : "int32";
+  if (tensor.data instanceof Float32Array) return "float32";
+  return tensor.data instanceof Int32Array ? "int32" : "uint8";
 }
 
 function faultOf(spec: TensorSpec, tensor: HostTensor | undefined): string | undefined {

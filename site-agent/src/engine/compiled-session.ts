@@ -3,8 +3,9 @@ import { type InferenceSession, Tensor } from "onnxruntime-node";
 import type { HostTensor, HostTensors, TensorSpec, TensorSpecs } from "../model/tensors.js";
 import { checkTensors, dtypeOf } from "./check-tensors.js";
 import type { Graph } from "./graph/graph.js";
+import { HostHeldState } from "./host-held-state.js";
 import { modelOutputs } from "./onnx/lower-graph.js";
-import type { CompiledProgram, Program } from "./program.js";
+import type { CompiledProgram, HeldState, Program } from "./program.js";
 
 interface Output extends TensorSpec {
   /** The program's name for it. */
@@ -35,6 +36,10 @@ export class CompiledSession implements CompiledProgram {
     return Object.fromEntries(
       this.#outputs.map(({ name, modelName }) => [name, into[name] ?? hostTensor(name, results[modelName])]),
     );
+  }
+
+  async hold(state: HostTensors): Promise<HeldState> {
+    return new HostHeldState(this, state);
   }
 
   release(): Promise<void> {

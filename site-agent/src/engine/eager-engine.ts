@@ -1,7 +1,8 @@
-import type { HostTensors, NamedTensors } from "../model/tensors.js";
+import type { HostTensor, HostTensors, NamedTensors } from "../model/tensors.js";
 import { type Tensor, tf } from "../model/tf.js";
 import { withBackend } from "./active-backend.js";
 import { checkTensors, dtypeOf } from "./check-tensors.js";
+import { HostHeldState } from "./host-held-state.js";
 import type { CompiledProgram, Engine, Program } from "./program.js";
 
 /** Runs programs op by op on TensorFlow.js's pure JavaScript backend: slow, and the reference for every other engine. */
@@ -10,7 +11,8 @@ export function eagerEngine(): Engine {
 }
 
 function eagerProgram(program: Program): CompiledProgram {
-  return {
+  const compiled: CompiledProgram = {
+    hold: async (state) => new HostHeldState(compiled, state),
     async run(inputs, into) {
       checkTensors(program.name, program.inputs, inputs);
       const outputs = withBackend("cpu", () => readOutputs(program.build(toTensors(program, inputs))));
@@ -19,15 +21,22 @@ function eagerProgram(program: Program): CompiledProgram {
     },
     release: async () => {},
   };
+  return compiled;
 }
 
 function toTensors(program: Program, inputs: HostTensors): NamedTensors {
   return Object.fromEntries(
     Object.keys(program.inputs).map((name) => {
       const tensor = inputs[name]!;
-      return [name, tf.tensor(tensor.data, [...tensor.shape], dtypeOf(tensor))];
+      return [name, toTensor(tensor)];
     }),
   );
+}
+
+/** Pixels arrive as the float32 numbers that a program works with. */
+function toTensor(tensor: HostTensor): Tensor {
+  const dtype = dtypeOf(tensor);
+  return tf.tensor(tensor.data, [...tensor.shape], dtype === "uint8" ? "float32" : dtype);
 }
 
 function readOutputs(outputs: NamedTensors): HostTensors {

@@ -8,6 +8,11 @@ export interface Program {
   /** For logs, caches and error messages, such as "simclr vit-nano step". */
   readonly name: string;
   readonly inputs: TensorSpecs;
+  /**
+   * Everything that decides what `build` records, as canonical JSON: configuration, shapes, options. Programs with equal
+   * descriptions are the same program. Absent: never cached.
+   */
+  readonly description?: string;
   /** Must not keep tensors, read values or draw randomness: an engine may call it once and never again. */
   build(inputs: NamedTensors): NamedTensors;
 }
@@ -16,9 +21,28 @@ export interface Program {
 export interface CompiledProgram {
   /**
    * @param into outputs to write in place and return, by name; must not overlap the inputs. The others are new.
-   * @throws ConsiliumError "internal" when an input is missing or has another shape or type than the program says.
+   * @throws ConsiliumError "internal" when an input is missing or has another shape or type than the program says,
+   *   "out-of-memory" when the device has not enough
    */
   run(inputs: HostTensors, into?: HostTensors): Promise<HostTensors>;
+  /**
+   * Puts state where the program runs, so that it does not travel with every run.
+   * @param state inputs of the program for which it has outputs of the same name and shape; copied
+   */
+  hold(state: HostTensors): Promise<HeldState>;
+  release(): Promise<void>;
+}
+
+/** State on a device, moved on by its program. One run at a time. */
+export interface HeldState {
+  /**
+   * One run with the held state and the other inputs.
+   * @param accepts sees the outputs that are not state; only when it says yes do the state's outputs replace the state
+   * @returns the outputs that are not state
+   */
+  advance(inputs: HostTensors, accepts: (outputs: HostTensors) => boolean): Promise<HostTensors>;
+  /** The state as it is now; a copy. */
+  read(): Promise<HostTensors>;
   release(): Promise<void>;
 }
 

@@ -22,7 +22,10 @@ const method = mae(model, config);
 
 function toTensors(values: HostTensors, specs: TensorSpecs): NamedTensors {
   return Object.fromEntries(
-    Object.entries(values).map(([name, { data, shape }]) => [name, tf.tensor(data, [...shape], specs[name]?.dtype)]),
+    Object.entries(values).map(([name, { data, shape }]) => [
+      name,
+      tf.tensor(data, [...shape], specs[name]?.dtype === "int32" ? "int32" : "float32"),
+    ]),
   );
 }
 const masks = toTensors(method.drawExtraInputs(2, randomFor("masks", 1)), method.extraInputs(2));

@@ -62,6 +62,7 @@ export const failureCode = z.enum([
   "not-finite",
   "training-failed",
   "kernel-missing",
+  "out-of-memory",
   "input-unreadable",
   "input-unsupported",
   "config-invalid",

@@ -71,6 +71,7 @@ export function typedArray(type: ElementType, numbers: ArrayLike<number>): Const
     case "int32":
       return Int32Array.from(numbers);
     case "bool":
+    case "uint8":
       return Uint8Array.from(numbers);
     case "int64":
       return BigInt64Array.from(Array.from(numbers), BigInt);

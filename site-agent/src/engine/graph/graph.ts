@@ -2,7 +2,7 @@
  * A program as a graph of ONNX operators (opset 18, plus "Input", "Constant" and the passes' own "Product").
  * Everything is immutable: passes make new graphs.
  */
-export type ElementType = "float32" | "int32" | "int64" | "bool";
+export type ElementType = "float32" | "int32" | "int64" | "bool" | "uint8";
 
 export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 

@@ -2,7 +2,13 @@ import type { TensorProto } from "@consilium/shared/onnx/gen/onnx.js";
 import type { ConstantData, ElementType, Shape } from "../graph/graph.js";
 
 /** TensorProto.DataType of the ONNX format. */
-export const elementTypeCode: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+export const elementTypeCode: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
 
 export interface InitializerSpec {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { HostDtype, NamedTensors } from "../../model/tensors.js";
+import type { NamedTensors } from "../../model/tensors.js";
 import { type Tensor, tf } from "../../model/tf.js";
 import { withBackend } from "../active-backend.js";
 import { cast } from "../graph/emit.js";
@@ -12,10 +12,12 @@ import { traceKernels } from "./trace-kernels.js";
 const backendName = "trace";
 const backend = new TraceBackend();
 
+type TracedDtype = "float32" | "int32" | "bool";
+
 interface TracedInfo {
   dataId: object;
   shape: number[];
-  dtype: HostDtype | "bool";
+  dtype: TracedDtype;
 }
 
 /**
@@ -38,7 +40,7 @@ function record(program: Program): Graph {
   const inputs = Object.entries(program.inputs).map(([name, { shape, dtype }]) => {
     return { name, value: backend.builder.input(shape, dtype) };
   });
-  const tensors = Object.fromEntries(inputs.map(({ name, value }) => [name, tensorOf(value)]));
+  const tensors = Object.fromEntries(inputs.map(({ name, value }) => [name, tensorOf(seenByProgram(value))]));
   const outputs = Object.entries(runBuild(program, tensors)).map(([name, tensor]) => {
     const value = backend.valueFor(tensor.dataId);
     tensor.dispose();
@@ -65,6 +67,11 @@ function runBuild(program: Program, tensors: NamedTensors): NamedTensors {
   }
 }
 
+/** TensorFlow.js has no uint8: a program sees pixels as float32. */
+function seenByProgram(value: Value): Value {
+  return value.type === "uint8" ? cast(backend.builder, value, "float32") : value;
+}
+
 function tensorOf(value: Value): Tensor {
   return tf.engine().makeTensorFromTensorInfo(infoOf(value));
 }
@@ -73,9 +80,10 @@ function infoOf(value: Value): TracedInfo {
   return { dataId: backend.hold(value), shape: [...value.shape], dtype: tensorDtype(value.type) };
 }
 
-function tensorDtype(type: ElementType): HostDtype | "bool" {
-  if (type === "int64")
-    throw new ConsiliumError("internal", "a kernel returned int64, which TensorFlow.js does not have");
+function tensorDtype(type: ElementType): TracedDtype {
+  if (type === "int64" || type === "uint8") {
+    throw new ConsiliumError("internal", `a kernel returned ${type}, which TensorFlow.js does not have`);
+  }
   return type;
 }
 
