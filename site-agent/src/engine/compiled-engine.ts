@@ -1,10 +1,8 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { InferenceSession } from "onnxruntime-node";
+import { compileModel } from "./compiled-model.js";
 import { CompiledSession } from "./compiled-session.js";
-import { serializeModel } from "./onnx/serialize-model.js";
-import { optimize } from "./passes/optimize.js";
 import type { Engine } from "./program.js";
-import { traceProgram } from "./trace/trace-program.js";
 
 export interface CompiledCpuOptions {
   /** Threads that share one operator's work; ONNX Runtime's default is one per core. */
@@ -16,9 +14,8 @@ export function compiledCpuEngine({ threads }: CompiledCpuOptions = {}): Engine 
   return {
     name: "onnx-cpu",
     async compile(program) {
-      const graph = optimize(traceProgram(program), "fused");
-      const model = serializeModel(graph, { producer: "consilium" });
-      return new CompiledSession(program, graph, await createSession(program.name, model, threads));
+      const { bytes, outputs } = compileModel(program, { products: "fused" });
+      return new CompiledSession(program, outputs, await createSession(program.name, bytes, threads));
     },
   };
 }

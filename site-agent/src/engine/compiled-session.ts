@@ -1,32 +1,18 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type InferenceSession, Tensor } from "onnxruntime-node";
-import type { HostTensor, HostTensors, TensorSpec, TensorSpecs } from "../model/tensors.js";
+import type { HostTensor, HostTensors, TensorSpecs } from "../model/tensors.js";
 import { checkTensors, dtypeOf } from "./check-tensors.js";
-import type { Graph } from "./graph/graph.js";
+import type { ModelOutput } from "./compiled-model.js";
 import { HostHeldState } from "./host-held-state.js";
-import { modelOutputs } from "./onnx/lower-graph.js";
 import type { CompiledProgram, HeldState, Program } from "./program.js";
-
-interface Output extends TensorSpec {
-  /** The program's name for it. */
-  readonly name: string;
-  readonly modelName: string;
-}
 
 /** A graph on ONNX Runtime, spoken to in the program's names. */
 export class CompiledSession implements CompiledProgram {
-  readonly #outputs: readonly Output[];
-
   constructor(
     private readonly program: Program,
-    graph: Graph,
+    private readonly outputs: readonly ModelOutput[],
     private readonly session: InferenceSession,
-  ) {
-    const modelNames = modelOutputs(graph);
-    this.#outputs = graph.outputs.map(({ name, value: { shape, type } }, index) => {
-      return { name, modelName: modelNames[index]!.name, shape, dtype: type === "float32" ? "float32" : "int32" };
-    });
-  }
+  ) {}
 
   async run(inputs: HostTensors, into: HostTensors = {}): Promise<HostTensors> {
     checkTensors(this.program.name, this.program.inputs, inputs);
@@ -34,7 +20,7 @@ export class CompiledSession implements CompiledProgram {
     const feeds = Object.fromEntries(Object.keys(this.program.inputs).map((name) => [name, ortTensor(inputs[name]!)]));
     const results = await this.#run(feeds, into);
     return Object.fromEntries(
-      this.#outputs.map(({ name, modelName }) => [name, into[name] ?? hostTensor(name, results[modelName])]),
+      this.outputs.map(({ name, modelName }) => [name, into[name] ?? hostTensor(name, results[modelName])]),
     );
   }
 
@@ -48,7 +34,7 @@ export class CompiledSession implements CompiledProgram {
 
   /** ONNX Runtime writes the outputs that have a destination there by itself. */
   async #run(feeds: Record<string, Tensor>, into: HostTensors): Promise<InferenceSession.ReturnType> {
-    const fetches = this.#outputs.map(({ name, modelName }) => {
+    const fetches = this.outputs.map(({ name, modelName }) => {
       const destination = into[name];
       return [modelName, destination === undefined ? null : ortTensor(destination)] as const;
     });
@@ -61,7 +47,7 @@ export class CompiledSession implements CompiledProgram {
   }
 
   #specsOf(into: HostTensors): TensorSpecs {
-    return Object.fromEntries(this.#outputs.filter(({ name }) => name in into).map((output) => [output.name, output]));
+    return Object.fromEntries(this.outputs.filter(({ name }) => name in into).map((output) => [output.name, output]));
   }
 }
 

@@ -19,7 +19,7 @@ export interface ExportRequest {
 export function exportOnnx({ program, constants, metadata }: ExportRequest): Uint8Array {
   const specs = Object.fromEntries(Object.entries(program.inputs).filter(([name]) => name in constants));
   checkTensors(program.name, specs, constants);
-  const graph = optimize(freeze(traceProgram(program), constants), "plain");
+  const graph = optimize(freeze(traceProgram(program), constants), { products: "plain" });
   return serializeModel(graph, { producer: "consilium", metadata });
 }
 

@@ -20,13 +20,17 @@ const simplify = firstOf([
 /** One rule's result can be another rule's chance; real programs settle after three or four rounds. */
 const maxRounds = 8;
 
+export interface OptimizeOptions {
+  readonly products: ProductStyle;
+}
+
 /** The graph that a device runs: the same function with fewer passes over memory. */
-export function optimize(traced: Graph, style: ProductStyle): Graph {
+export function optimize(traced: Graph, { products }: OptimizeOptions): Graph {
   let graph = shareEqual(rewrite(traced, simplify));
   for (let round = 1; round < maxRounds; round++) {
     const before = operationsInOrder(graph).length;
     graph = shareEqual(rewrite(graph, simplify));
     if (operationsInOrder(graph).length === before) break;
   }
-  return rewrite(rewrite(graph, lowerProducts(style)), foldBias);
+  return rewrite(rewrite(graph, lowerProducts(products)), foldBias);
 }

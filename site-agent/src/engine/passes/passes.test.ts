@@ -231,5 +231,5 @@ it("optimize needs no element-wise operator for the gradient of a mean", () => {
     const gradient = elementwise(builder, "Div", [spread, builder.uniform(32, [], "float32")]);
     return elementwise(builder, "Mul", [gradient, x]);
   });
-  expect(operators(optimize(graph, "fused"))).toEqual(["Mul"]);
+  expect(operators(optimize(graph, { products: "fused" }))).toEqual(["Mul"]);
 });

@@ -1,0 +1,32 @@
+import type { TensorSpec } from "../model/tensors.js";
+import type { Graph } from "./graph/graph.js";
+import { modelOutputs } from "./onnx/lower-graph.js";
+import { serializeModel } from "./onnx/serialize-model.js";
+import { type OptimizeOptions, optimize } from "./passes/optimize.js";
+import type { Program } from "./program.js";
+import { traceProgram } from "./trace/trace-program.js";
+
+export interface ModelOutput extends TensorSpec {
+  /** The program's name for it. */
+  readonly name: string;
+  /** The model's: ONNX knows a name once, so state that comes and goes has another name when it goes. */
+  readonly modelName: string;
+}
+
+/** A program traced, optimised and written as ONNX: all that a session needs. Plain data. */
+export interface CompiledModel {
+  readonly bytes: Uint8Array;
+  readonly outputs: readonly ModelOutput[];
+}
+
+export function compileModel(program: Program, options: OptimizeOptions): CompiledModel {
+  const graph = optimize(traceProgram(program), options);
+  return { bytes: serializeModel(graph, { producer: "consilium" }), outputs: outputsOf(graph) };
+}
+
+export function outputsOf(graph: Graph): ModelOutput[] {
+  const modelNames = modelOutputs(graph);
+  return graph.outputs.map(({ name, value: { shape, type } }, index) => {
+    return { name, modelName: modelNames[index]!.name, shape, dtype: type === "float32" ? "float32" : "int32" };
+  });
+}
