@@ -1,4 +1,4 @@
-import type { Attributes, ConstantData, ElementType, Operation, Shape, Value } from "./graph.js";
+import type { Attributes, ConstantData, ElementType, Graph, Operation, Shape, Value } from "./graph.js";
 
 export interface ValueType {
   readonly shape: Shape;
@@ -12,11 +12,17 @@ export interface OperationRequest {
   readonly attributes?: Attributes;
   readonly domain?: string;
   readonly constant?: ConstantData;
+  readonly body?: Graph;
 }
 
 /** Appends operations; each sees only values that exist already, so creation order is a valid running order. */
 export class GraphBuilder {
   #nextId = 0;
+
+  /** Operations made from here on have this id or a later one. */
+  get nextId(): number {
+    return this.#nextId;
+  }
 
   operation(request: OperationRequest): Operation {
     const outputs: Value[] = [];
@@ -28,6 +34,7 @@ export class GraphBuilder {
       attributes: request.attributes ?? {},
       outputs,
       ...(request.constant === undefined ? {} : { constant: request.constant }),
+      ...(request.body === undefined ? {} : { body: request.body }),
     };
     request.outputs.forEach(({ shape, type }, index) => {
       outputs.push({ operation, index, shape: [...shape], type });

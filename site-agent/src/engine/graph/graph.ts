@@ -1,5 +1,5 @@
 /**
- * A program as a graph of ONNX operators (opset 18, plus "Input", "Constant" and the passes' own "Product").
+ * A program as a graph of ONNX operators (opset 18, plus "Input", "Constant", "Repeat" and the passes' own "Product").
  * Everything is immutable: passes make new graphs.
  */
 export type ElementType = "float32" | "int32" | "int64" | "bool" | "uint8";
@@ -34,6 +34,8 @@ export interface Operation {
   readonly outputs: readonly Value[];
   /** Of a "Constant": row-major values, or a single one that fills the whole shape. */
   readonly constant?: ConstantData;
+  /** Of a "Repeat": see `trace/repeat.ts`. */
+  readonly body?: Graph;
 }
 
 export interface NamedValue {

@@ -1,13 +1,23 @@
 import {
   AttributeProto,
   AttributeProto_AttributeType as AttributeType,
+  GraphProto,
   NodeProto,
   type TensorProto,
+  type ValueInfoProto,
 } from "@consilium/shared/onnx/gen/onnx.js";
 import { sizeOf } from "@consilium/shared/params/layout.js";
-import type { Attribute, ConstantData, Graph, NamedValue, Operation, Value } from "../graph/graph.js";
+import {
+  type Attribute,
+  type ConstantData,
+  type Graph,
+  intAttribute,
+  type NamedValue,
+  type Operation,
+  type Value,
+} from "../graph/graph.js";
 import { operationsInOrder } from "../graph/order.js";
-import { initializer } from "./tensor-proto.js";
+import { elementTypeCode, initializer } from "./tensor-proto.js";
 
 export interface LoweredGraph {
   readonly node: NodeProto[];
@@ -18,21 +28,80 @@ export interface LoweredGraph {
 const largestRepeated = 256;
 
 export function lowerGraph(graph: Graph): LoweredGraph {
-  const names = valueNames(graph);
-  const nameOf = (value: Value): string => names.get(value) ?? `v${value.operation.id}.${value.index}`;
+  return lowerScope(graph, valueNames(graph), "");
+}
+
+/** @param scope prefix of every name that is made here, because ONNX knows a name once in all graphs of a model */
+function lowerScope(graph: Graph, names: ReadonlyMap<Value, string>, scope: string): LoweredGraph {
+  const nameOf = (value: Value): string => names.get(value) ?? `${scope}v${value.operation.id}.${value.index}`;
   const lowered: LoweredGraph = { node: [], initializer: [] };
   for (const operation of operationsInOrder(graph)) {
     if (operation.op === "Input") continue;
-    if (operation.constant === undefined) lowered.node.push(operationProto(operation, nameOf));
-    else
-      lowerConstant(operation.constant, { value: operation.outputs[0]!, name: nameOf(operation.outputs[0]!) }, lowered);
+    if (operation.constant !== undefined) {
+      const [value] = operation.outputs;
+      lowerConstant(operation.constant, { value: value!, name: nameOf(value!) }, lowered);
+    } else if (operation.body !== undefined) {
+      lowered.node.push(repeatProto(operation, operation.body, { nameOf, scope }, lowered));
+    } else lowered.node.push(operationProto(operation, nameOf));
   }
   // What has another name already: an input handed through, or a value that is two outputs.
   for (const { name, value } of modelOutputs(graph)) {
-    if (nameOf(value) === name) continue;
-    lowered.node.push(NodeProto.fromPartial({ opType: "Identity", input: [nameOf(value)], output: [name] }));
+    const wanted = `${scope}${name}`;
+    if (nameOf(value) === wanted) continue;
+    lowered.node.push(NodeProto.fromPartial({ opType: "Identity", input: [nameOf(value)], output: [wanted] }));
   }
   return lowered;
+}
+
+interface Scope {
+  readonly nameOf: (value: Value) => string;
+  readonly scope: string;
+}
+
+/** "Repeat" as ONNX's Loop with a fixed number of rounds. What the body captures it reads by its outer name. */
+function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope, lowered: LoweredGraph): NodeProto {
+  const inside = `${scope}r${operation.id}.`;
+  const carried = operation.outputs.length;
+  const own = body.inputs.slice(0, 1 + carried);
+  const names = new Map(own.map(({ name, value }) => [value, `${inside}in.${name}`]));
+  body.inputs.slice(1 + carried).forEach(({ value }, at) => names.set(value, nameOf(operation.inputs[carried + at]!)));
+  nameOutputs(body, names, inside);
+  const trips = `${inside}count`;
+  lowered.initializer.push(
+    initializer({
+      name: trips,
+      shape: [],
+      type: "int64",
+      data: BigInt64Array.of(BigInt(intAttribute(operation, "count"))),
+    }),
+  );
+  const going = {
+    name: `${inside}going`,
+    type: { tensorType: { elemType: elementTypeCode.bool, shape: { dim: [] } } },
+  };
+  const still = { ...going, name: `${inside}still` };
+  const lower = lowerScope(body, names, inside);
+  lower.node.push(NodeProto.fromPartial({ opType: "Identity", input: [going.name], output: [still.name] }));
+  const [index, ...rest] = own.map(({ value }) => valueInfo({ name: names.get(value)!, value }));
+  const outputs = modelOutputs(body).map(({ name, value }) => valueInfo({ name: `${inside}${name}`, value }));
+  const graph = GraphProto.fromPartial({
+    ...lower,
+    name: `${inside}body`,
+    input: [index!, going, ...rest],
+    output: [still, ...outputs],
+  });
+  return NodeProto.fromPartial({
+    name: `Loop.${operation.id}`,
+    opType: "Loop",
+    input: [trips, "", ...operation.inputs.slice(0, carried).map(nameOf)],
+    output: operation.outputs.map(nameOf),
+    attribute: [{ name: "body", type: AttributeType.GRAPH, g: graph }],
+  });
+}
+
+export function valueInfo({ name, value }: NamedValue): ValueInfoProto {
+  const dim = value.shape.map((extent) => ({ dimValue: extent, dimParam: "" }));
+  return { name, type: { tensorType: { elemType: elementTypeCode[value.type], shape: { dim } } } };
 }
 
 /** ONNX knows a name once: an output called like an input, as a parameter before and after a step, gets a suffix. */
@@ -45,10 +114,14 @@ export function modelOutputs(graph: Graph): NamedValue[] {
 function valueNames(graph: Graph): ReadonlyMap<Value, string> {
   const names = new Map<Value, string>();
   for (const { name, value } of graph.inputs) names.set(value, name);
-  for (const { name, value } of modelOutputs(graph)) {
-    if (!names.has(value) && value.operation.constant === undefined) names.set(value, name);
-  }
+  nameOutputs(graph, names, "");
   return names;
+}
+
+function nameOutputs(graph: Graph, names: Map<Value, string>, scope: string): void {
+  for (const { name, value } of modelOutputs(graph)) {
+    if (!names.has(value) && value.operation.constant === undefined) names.set(value, `${scope}${name}`);
+  }
 }
 
 function operationProto(operation: Operation, nameOf: (value: Value) => string): NodeProto {

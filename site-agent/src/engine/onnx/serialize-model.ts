@@ -1,7 +1,6 @@
-import { ModelProto, type ValueInfoProto } from "@consilium/shared/onnx/gen/onnx.js";
-import type { Graph, NamedValue } from "../graph/graph.js";
-import { lowerGraph, modelOutputs } from "./lower-graph.js";
-import { elementTypeCode } from "./tensor-proto.js";
+import { ModelProto } from "@consilium/shared/onnx/gen/onnx.js";
+import type { Graph } from "../graph/graph.js";
+import { lowerGraph, modelOutputs, valueInfo } from "./lower-graph.js";
 
 export interface ModelOptions {
   readonly producer: string;
@@ -34,9 +33,4 @@ export function serializeModel(graph: Graph, { producer, metadata = {} }: ModelO
     },
   });
   return ModelProto.encode(model).finish();
-}
-
-function valueInfo({ name, value }: NamedValue): ValueInfoProto {
-  const dim = value.shape.map((extent) => ({ dimValue: extent, dimParam: "" }));
-  return { name, type: { tensorType: { elemType: elementTypeCode[value.type], shape: { dim } } } };
 }

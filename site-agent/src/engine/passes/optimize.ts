@@ -4,7 +4,7 @@ import { mergeAliases } from "./aliases.js";
 import { dropNeutral, foldUniforms, simplifyArithmetic } from "./constants.js";
 import { reshapeBeforeExpansion, sinkExpansions } from "./expansions.js";
 import { absorbTransposes, foldBias, lowerProducts, type ProductStyle } from "./products.js";
-import { firstOf, rewrite } from "./rewrite.js";
+import { firstOf, rewrite, rewriteBodies } from "./rewrite.js";
 import { shareEqual } from "./share.js";
 
 const simplify = firstOf([
@@ -25,12 +25,18 @@ export interface OptimizeOptions {
 }
 
 /** The graph that a device runs: the same function with fewer passes over memory. */
-export function optimize(traced: Graph, { products }: OptimizeOptions): Graph {
-  let graph = shareEqual(rewrite(traced, simplify));
+export function optimize(traced: Graph, options: OptimizeOptions): Graph {
+  const { products } = options;
+  let graph = shareEqual(rewrite(optimizeBodies(traced, options), simplify));
   for (let round = 1; round < maxRounds; round++) {
     const before = operationsInOrder(graph).length;
     graph = shareEqual(rewrite(graph, simplify));
     if (operationsInOrder(graph).length === before) break;
   }
   return rewrite(rewrite(graph, lowerProducts(products)), foldBias);
+}
+
+/** Loop bodies are graphs of their own. */
+function optimizeBodies(graph: Graph, options: OptimizeOptions): Graph {
+  return rewriteBodies(graph, (body) => optimize(body, options));
 }

@@ -32,6 +32,28 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
       moved.set(old, outputs[index]!);
     });
   }
+  return renamed(graph, newOf);
+}
+
+/** The same graph with other bodies of its loops, whose inputs and outputs must stay in number, shape and type. */
+export function rewriteBodies(graph: Graph, change: (body: Graph) => Graph): Graph {
+  const builder = new GraphBuilder();
+  const moved = new Map<Value, Value>();
+  const newOf = (old: Value): Value => moved.get(old)!;
+  for (const operation of operationsInOrder(graph)) {
+    const { body } = operation;
+    const copies = builder.copy(
+      body === undefined ? operation : { ...operation, body: change(body) },
+      operation.inputs.map(newOf),
+    );
+    operation.outputs.forEach((old, index) => {
+      moved.set(old, copies[index]!);
+    });
+  }
+  return renamed(graph, newOf);
+}
+
+function renamed(graph: Graph, newOf: (old: Value) => Value): Graph {
   return {
     name: graph.name,
     inputs: graph.inputs.map(({ name, value }) => ({ name, value: newOf(value) })),

@@ -6,7 +6,7 @@ export function shareEqual(graph: Graph): Graph {
   const known = new Map<string, Value>();
   const constants = new Map<ConstantData, number>();
   return rewrite(graph, (operation, inputs, { builder }) => {
-    if (operation.op === "Input") return undefined;
+    if (operation.op === "Input" || operation.body !== undefined) return undefined;
     const key = keyOf(operation, inputs, constants);
     const shared = known.get(key) ?? builder.copy(operation, inputs)[0]!;
     known.set(key, shared);

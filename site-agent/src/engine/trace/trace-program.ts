@@ -1,24 +1,13 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { NamedTensors } from "../../model/tensors.js";
-import { type Tensor, tf } from "../../model/tf.js";
+import { tf } from "../../model/tf.js";
 import { withBackend } from "../active-backend.js";
 import { cast } from "../graph/emit.js";
-import type { ElementType, Graph, Shape, Value } from "../graph/graph.js";
+import type { Graph, Shape, Value } from "../graph/graph.js";
 import type { Program } from "../program.js";
 import { KernelCall } from "./kernel-call.js";
-import { TraceBackend } from "./trace-backend.js";
 import { traceKernels } from "./trace-kernels.js";
-
-const backendName = "trace";
-const backend = new TraceBackend();
-
-type TracedDtype = "float32" | "int32" | "bool";
-
-interface TracedInfo {
-  dataId: object;
-  shape: number[];
-  dtype: TracedDtype;
-}
+import { infoOf, tensorOfValue, traceBackend, traceBackendName, valueOfTensor } from "./tracing.js";
 
 /**
  * Records a program, with the gradients and updates that it computes, as one graph.
@@ -26,26 +15,26 @@ interface TracedInfo {
  */
 export function traceProgram(program: Program): Graph {
   registerOnce();
-  return withBackend(backendName, () => {
-    backend.start(program.name);
+  return withBackend(traceBackendName, () => {
+    traceBackend.start(program.name);
     try {
       return record(program);
     } finally {
-      backend.stop();
+      traceBackend.stop();
     }
   });
 }
 
 function record(program: Program): Graph {
   const inputs = Object.entries(program.inputs).map(([name, { shape, dtype }]) => {
-    return { name, value: backend.builder.input(shape, dtype) };
+    return { name, value: traceBackend.builder.input(shape, dtype) };
   });
-  const tensors = Object.fromEntries(inputs.map(({ name, value }) => [name, tensorOf(seenByProgram(value))]));
+  const tensors = Object.fromEntries(inputs.map(({ name, value }) => [name, tensorOfValue(seenByProgram(value))]));
   const outputs = Object.entries(runBuild(program, tensors)).map(([name, tensor]) => {
-    const value = backend.valueFor(tensor.dataId);
+    const value = valueOfTensor(tensor);
     tensor.dispose();
     // Programs hand over float32 and int32 only.
-    return { name, value: value.type === "bool" ? cast(backend.builder, value, "int32") : value };
+    return { name, value: value.type === "bool" ? cast(traceBackend.builder, value, "int32") : value };
   });
   return { name: program.name, inputs, outputs };
 }
@@ -69,22 +58,7 @@ function runBuild(program: Program, tensors: NamedTensors): NamedTensors {
 
 /** TensorFlow.js has no uint8: a program sees pixels as float32. */
 function seenByProgram(value: Value): Value {
-  return value.type === "uint8" ? cast(backend.builder, value, "float32") : value;
-}
-
-function tensorOf(value: Value): Tensor {
-  return tf.engine().makeTensorFromTensorInfo(infoOf(value));
-}
-
-function infoOf(value: Value): TracedInfo {
-  return { dataId: backend.hold(value), shape: [...value.shape], dtype: tensorDtype(value.type) };
-}
-
-function tensorDtype(type: ElementType): TracedDtype {
-  if (type === "int64" || type === "uint8") {
-    throw new ConsiliumError("internal", `a kernel returned ${type}, which TensorFlow.js does not have`);
-  }
-  return type;
+  return value.type === "uint8" ? cast(traceBackend.builder, value, "float32") : value;
 }
 
 let registered = false;
@@ -92,13 +66,16 @@ let registered = false;
 function registerOnce(): void {
   if (registered) return;
   registered = true;
-  tf.registerBackend(backendName, () => backend);
+  tf.registerBackend(traceBackendName, () => traceBackend);
   for (const [kernelName, lower] of Object.entries(traceKernels)) {
     tf.registerKernel({
       kernelName,
-      backendName,
+      backendName: traceBackendName,
       kernelFunc: ({ inputs, attrs }) => {
-        const call = new KernelCall(kernelName, backend.builder, { inputs: valuesOf(inputs), attributes: attrs ?? {} });
+        const call = new KernelCall(kernelName, traceBackend.builder, {
+          inputs: valuesOf(inputs),
+          attributes: attrs ?? {},
+        });
         const outputs = lower(call);
         return isValues(outputs) ? outputs.map(infoOf) : infoOf(outputs);
       },
@@ -113,7 +90,7 @@ function isValues(outputs: Value | readonly Value[]): outputs is readonly Value[
 function valuesOf(inputs: object): ReadonlyMap<string, Value> {
   const values = new Map<string, Value>();
   for (const [name, info] of Object.entries(inputs)) {
-    if (info !== undefined && info !== null) values.set(name, backend.valueFor(dataIdOf(info)));
+    if (info !== undefined && info !== null) values.set(name, traceBackend.valueFor(dataIdOf(info)));
   }
   return values;
 }
