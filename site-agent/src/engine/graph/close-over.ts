@@ -18,7 +18,7 @@ export function closeOver(graph: Graph, firstInside: number): Closed {
   const captured: Value[] = [];
   const own = new Set(graph.inputs.map(({ value }) => value));
   const inputs = graph.inputs.map(({ name, value }) => ({ name, value: builder.input(value.shape, value.type) }));
-  graph.inputs.forEach(({ value }, at) => moved.set(value, inputs[at]!.value));
+  for (const [at, { value }] of graph.inputs.entries()) moved.set(value, inputs[at]!.value);
 
   const capture = (value: Value): void => {
     captured.push(value);
@@ -36,7 +36,7 @@ export function closeOver(graph: Graph, firstInside: number): Closed {
       operation,
       operation.inputs.map((input) => moved.get(input)!),
     );
-    operation.outputs.forEach((value, at) => moved.set(value, copies[at]!));
+    for (const [at, value] of operation.outputs.entries()) moved.set(value, copies[at]!);
   }
   for (const { value } of graph.outputs) if (!moved.has(value)) capture(value);
   return {

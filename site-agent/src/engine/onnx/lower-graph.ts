@@ -64,7 +64,9 @@ function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope
   const carried = operation.outputs.length;
   const own = body.inputs.slice(0, 1 + carried);
   const names = new Map(own.map(({ name, value }) => [value, `${inside}in.${name}`]));
-  body.inputs.slice(1 + carried).forEach(({ value }, at) => names.set(value, nameOf(operation.inputs[carried + at]!)));
+  for (const [at, { value }] of body.inputs.slice(1 + carried).entries()) {
+    names.set(value, nameOf(operation.inputs[carried + at]!));
+  }
   nameOutputs(body, names, inside);
   const trips = `${inside}count`;
   lowered.initializer.push(
