@@ -50,7 +50,7 @@ export async function scoreEncoder(benchmark: Benchmark, vector: Float32Array): 
   const { engine, config } = benchmark;
   const layout = parameterLayout(config);
   const model = { ...config.model, pooling: poolingOf(config.method) };
-  const features = (images: readonly Float32Array[]) =>
+  const features = (images: readonly Uint8Array[]) =>
     extractFeatures({ engine, model, layout, vector, images, batchSize: 64 });
   return score(benchmark, await features(benchmark.train.images), await features(benchmark.test.images));
 }

@@ -2,11 +2,12 @@ import { plainView } from "@consilium/site-agent/data/augment/augment.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import { folderSource } from "@consilium/site-agent/data/folder-source.js";
 import type { FeatureSet } from "@consilium/site-agent/eval/feature-set.js";
+import { normalisedPixels } from "@consilium/site-agent/model/pixel-scale.js";
 
 /** Images of one split with their classes, ready for evaluation. */
 export interface LabelledImages {
-  /** Normalised, each [imageSize, imageSize, 3]. */
-  readonly images: readonly Float32Array[];
+  /** 8-bit, each [imageSize, imageSize, 3]. */
+  readonly images: readonly Uint8Array[];
   /** Class indices. */
   readonly labels: Int32Array;
 }
@@ -29,7 +30,7 @@ export async function readSplit(
     columns: { label: folder.labelColumn },
   });
   const source = folderSource({ settings, imageSize: folder.imageSize });
-  const images: Float32Array[] = [];
+  const images: Uint8Array[] = [];
   const labels: number[] = [];
   for (const item of await source.list()) {
     const label = classes.indexOf(item.label ?? "");
@@ -42,10 +43,10 @@ export async function readSplit(
   return { images, labels: Int32Array.from(labels) };
 }
 
-/** Raw pixels as features: the honest floor of every comparison. */
+/** Normalised pixels as features: the honest floor of every comparison. */
 export function pixelFeatures({ images }: LabelledImages): FeatureSet {
   const width = images[0]!.length;
   const values = new Float32Array(images.length * width);
-  for (const [index, image] of images.entries()) values.set(image, index * width);
+  for (const [index, image] of images.entries()) values.set(normalisedPixels(image), index * width);
   return { count: images.length, width, values };
 }

@@ -1,10 +1,11 @@
 import { orAborted } from "@consilium/shared/abort.js";
-import { AbortedError } from "@consilium/shared/errors.js";
+import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
+import { BatchMemory, type BatchViews } from "./batch-memory.js";
 import { EpochOrder, type Slot } from "./epoch-order.js";
 import type { Quarantine } from "./quarantine.js";
 import { type SourceItem, UnreadableImage } from "./source.js";
-import type { ViewMaker } from "./view-maker.js";
+import type { BatchRow, ViewMaker } from "./view-maker.js";
 
 export interface BatchOptions {
   readonly items: readonly SourceItem[];
@@ -17,14 +18,17 @@ export interface BatchOptions {
   readonly batchSize: number;
   /** Batches are numbered from 0 over a site's whole run; any of them can be made without those before it. */
   readonly firstBatch: number;
-  /** Batches that are prepared while the caller works on one. */
+  /** Batches that are asked for before the caller gets one, and so are made while it works on that one. */
   readonly ahead: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * An endless sequence of batches, each view float32 [batchSize, imageSize, imageSize, 3]. What a batch holds depends
+ * An endless sequence of batches, each view uint8 [batchSize, imageSize, imageSize, 3]. What a batch holds depends
  * only on its number, (seed, site), the items, and which of them are readable.
+ *
+ * The requests for the batches ahead have all been made when a batch is handed out, so that a view maker with threads
+ * works on while the caller blocks its own. Only the substitute of an image that turns out unreadable has to wait.
  * @throws ConsiliumError "not-enough-data" when too many images are unreadable, AbortedError
  */
 export async function* batches(options: BatchOptions): AsyncGenerator<HostTensors, never, void> {
@@ -43,56 +47,71 @@ function quietly<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
+/** An image whose views were written. */
+interface Written {
+  /** Present when they were the last of the batch. */
+  readonly batch: BatchViews | undefined;
+}
+
 class BatchFactory {
   readonly #options: BatchOptions;
   readonly #order: EpochOrder;
+  readonly #idle: BatchMemory[] = [];
 
   constructor(options: BatchOptions) {
     this.#options = options;
     this.#order = new EpochOrder({ ...options, items: options.items.length });
   }
 
+  /** Every request is made before the call returns. */
   async make(batch: number): Promise<HostTensors> {
     const { batchSize, views, imageSize } = this.#options;
-    const viewSize = imageSize * imageSize * 3;
-    const arrays = views.map(() => new Float32Array(batchSize * viewSize));
-    const fill = async (row: number): Promise<void> => {
-      const made = await this.#views(batch * batchSize + row);
-      for (const [index, array] of arrays.entries()) array.set(made[index]!, row * viewSize);
-    };
-    await Promise.all(Array.from({ length: batchSize }, (_, row) => fill(row)));
+    const memory = this.#memory();
+    const rows = Array.from({ length: batchSize }, (_, row) => this.#write(batch * batchSize + row, { memory, row }));
+    const arrays = (await Promise.all(rows)).find((written) => written.batch !== undefined)?.batch;
+    if (arrays === undefined) throw new ConsiliumError("internal", `batch ${batch} was not completed`);
+    // A batch that fails leaves its memory to writers that may still come.
+    this.#idle.push(memory);
     const shape = [batchSize, imageSize, imageSize, 3];
     return Object.fromEntries(views.map((view, index) => [view, { shape, data: arrays[index]! }]));
+  }
+
+  #memory(): BatchMemory {
+    const { batchSize, views, imageSize } = this.#options;
+    const memory =
+      this.#idle.pop() ?? new BatchMemory({ views: views.length, batchSize, viewBytes: imageSize * imageSize * 3 });
+    memory.clear();
+    return memory;
   }
 
   /**
    * Views of the image at a place of the order; when it is unreadable, of the next readable one a batch further on.
    * The rule needs no memory of earlier batches, so that an interrupted round goes on with the same batches.
    */
-  async #views(place: number): Promise<readonly Float32Array[]> {
+  async #write(place: number, target: BatchRow): Promise<Written> {
     const { items, batchSize } = this.#options;
     const slot = this.#order.slot(place);
-    const own = await this.#tryItem(slot, slot);
+    const own = await this.#tryItem(slot, slot, target);
     if (own !== undefined) return own;
     for (let distance = 0; ; distance++) {
       const position = (slot.position + batchSize + distance) % items.length;
       const other = this.#order.slot(slot.epoch * items.length + position);
-      const made = await this.#tryItem(other, slot);
-      if (made !== undefined) return made;
+      const written = await this.#tryItem(other, slot, target);
+      if (written !== undefined) return written;
     }
   }
 
   /** @param slot whose randomness is used, so that a substitute differs from the same image in its own place */
-  async #tryItem({ index }: Slot, slot: Slot): Promise<readonly Float32Array[] | undefined> {
+  async #tryItem({ index }: Slot, slot: Slot, target: BatchRow): Promise<Written | undefined> {
     const { items, maker, quarantine, seed, siteId, signal } = this.#options;
     if (signal?.aborted) throw new AbortedError();
     const item = items[index]!;
     if (quarantine.holds(item)) return undefined;
     try {
       const randomName = [seed, siteId, slot.epoch, items[slot.index]!.id];
-      const made = await maker.make({ item, randomName });
+      const batch = await maker.make({ item, randomName }, target);
       quarantine.noteReadable();
-      return made;
+      return { batch };
     } catch (thrown) {
       if (!(thrown instanceof UnreadableImage)) throw thrown;
       quarantine.add(item, thrown.reason);

@@ -1,11 +1,12 @@
 import { type Random, randomFor } from "@consilium/shared/random.js";
+import type { BatchMemory, BatchViews } from "./batch-memory.js";
 import { DecodedCache } from "./decoded-cache.js";
 import type { RgbImage } from "./image.js";
 import { createLimiter, type Limiter } from "./limiter.js";
 import type { ImageSource, SourceItem } from "./source.js";
 
-/** Turns a decoded image into one view: normalised float32 [imageSize, imageSize, 3]. */
-export type Augment = (image: RgbImage, random: Random, view: string) => Float32Array;
+/** Turns a decoded image into one view: 8-bit [imageSize, imageSize, 3]. */
+export type Augment = (image: RgbImage, random: Random, view: string) => Uint8Array;
 
 export interface ViewRequest {
   readonly item: SourceItem;
@@ -13,15 +14,22 @@ export interface ViewRequest {
   readonly randomName: readonly (string | number)[];
 }
 
+/** Where an image's views go. */
+export interface BatchRow {
+  readonly memory: BatchMemory;
+  readonly row: number;
+}
+
 /** Decodes and augments, here or in threads of its own. The same request gives the same bits everywhere. */
 export interface ViewMaker {
   /** To be called with every new listing. */
   begin(items: readonly SourceItem[]): void;
   /**
-   * One float32 [imageSize, imageSize, 3] for each view, in the order of the views.
+   * Writes the views of an image to their places.
+   * @returns the whole batch when this was its last row
    * @throws UnreadableImage, or ConsiliumError "input-unreadable" when the source fails as a whole
    */
-  make(request: ViewRequest): Promise<readonly Float32Array[]>;
+  make(request: ViewRequest, target: BatchRow): Promise<BatchViews | undefined>;
   close(): Promise<void>;
 }
 
@@ -50,10 +58,11 @@ export class LocalViewMaker implements ViewMaker {
     this.#cache.retain(items);
   }
 
-  async make({ item, randomName }: ViewRequest): Promise<readonly Float32Array[]> {
+  async make({ item, randomName }: ViewRequest, { memory, row }: BatchRow): Promise<BatchViews | undefined> {
     const { augment, views } = this.#options;
     const image = this.#cache.get(item) ?? (await this.#decode(item));
-    return views.map((view) => augment(image, randomFor(...randomName, view), view));
+    const made = views.map((view) => augment(image, randomFor(...randomName, view), view));
+    return memory.write(row, made);
   }
 
   close(): Promise<void> {

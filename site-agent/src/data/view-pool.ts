@@ -3,39 +3,47 @@ import { Worker } from "node:worker_threads";
 import { type Deferred, deferred } from "@consilium/shared/abort.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import type { BatchViews } from "./batch-memory.js";
 import type { DataSettings } from "./data-settings.js";
 // Before any thread starts.
 import "./loaders.js";
 import { type SourceItem, UnreadableImage } from "./source.js";
-import type { ViewMaker, ViewRequest } from "./view-maker.js";
+import type { BatchRow, ViewMaker, ViewRequest } from "./view-maker.js";
 import type { FromViewThread, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";
 
 export interface ViewPoolOptions {
   readonly config: RunConfig;
   readonly settings: DataSettings;
   readonly views: readonly string[];
+  /** What a thread runs; by default, what lies beside this module. */
+  readonly threadEntry?: URL;
 }
 
 /** Decodes that one thread has under way, so that waiting for the disk costs nothing. */
 const decodesPerThread = 2;
 
-/** Makes views in threads of their own. An image always goes to the same thread, which may have it in its cache. */
+const defaultEntry = new URL("./view-thread.js", import.meta.url);
+
+/**
+ * Makes views in threads of their own, which need nothing from the calling thread between a request and its answer: it
+ * may be blocked meanwhile. An image always goes to the same thread, which may have it in its cache.
+ */
 export class ViewPool implements ViewMaker {
   readonly #threads: ViewThread[];
 
-  constructor({ config, settings, views }: ViewPoolOptions) {
+  constructor({ config, settings, views, threadEntry = defaultEntry }: ViewPoolOptions) {
     const cacheBytes = Math.floor(settings.cacheBytes / settings.concurrency);
     const setup: ViewThreadSetup = { config, settings, views, cacheBytes, concurrency: decodesPerThread };
-    this.#threads = Array.from({ length: settings.concurrency }, () => new ViewThread(setup));
+    this.#threads = Array.from({ length: settings.concurrency }, () => new ViewThread(threadEntry, setup));
   }
 
   begin(items: readonly SourceItem[]): void {
     for (const thread of this.#threads) thread.send({ type: "begin", items });
   }
 
-  make(request: ViewRequest): Promise<readonly Float32Array[]> {
+  make(request: ViewRequest, target: BatchRow): Promise<BatchViews | undefined> {
     const digest = createHash("sha256").update(request.item.id).digest();
-    return this.#threads[digest.readUInt32LE(0) % this.#threads.length]!.make(request);
+    return this.#threads[digest.readUInt32LE(0) % this.#threads.length]!.make(request, target);
   }
 
   async close(): Promise<void> {
@@ -45,12 +53,12 @@ export class ViewPool implements ViewMaker {
 
 class ViewThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Deferred<readonly Float32Array[]>>();
+  readonly #waiting = new Map<number, Deferred<BatchViews | undefined>>();
   #tickets = 0;
   #failure: Error | undefined;
 
-  constructor(setup: ViewThreadSetup) {
-    this.#worker = new Worker(new URL("./view-thread.js", import.meta.url), { workerData: setup });
+  constructor(entry: URL, setup: ViewThreadSetup) {
+    this.#worker = new Worker(entry, { workerData: setup });
     this.#worker.on("message", (message: FromViewThread) => this.#receive(message));
     this.#worker.on("error", (cause) => this.#fail(threadFailure(cause)));
     this.#worker.on("exit", () => this.#fail(threadFailure(new Error("it ended"))));
@@ -60,12 +68,13 @@ class ViewThread {
     this.#worker.postMessage(message);
   }
 
-  make(request: ViewRequest): Promise<readonly Float32Array[]> {
+  make(request: ViewRequest, { memory, row }: BatchRow): Promise<BatchViews | undefined> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const ticket = this.#tickets++;
-    const answer = deferred<readonly Float32Array[]>();
+    const answer = deferred<BatchViews | undefined>();
     this.#waiting.set(ticket, answer);
-    this.send({ type: "make", ticket, request });
+    const { extent, buffer } = memory;
+    this.send({ type: "make", ticket, request, row, extent, buffer });
     return answer.promise;
   }
 
@@ -77,7 +86,7 @@ class ViewThread {
   #receive(message: FromViewThread): void {
     const answer = this.#waiting.get(message.ticket);
     this.#waiting.delete(message.ticket);
-    if (message.type === "made") answer?.resolve(message.views);
+    if (message.type === "made") answer?.resolve(message.batch);
     else answer?.reject(errorOf(message.failure));
   }
 

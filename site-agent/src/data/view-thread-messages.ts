@@ -1,5 +1,6 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ErrorCode } from "@consilium/shared/errors.js";
+import type { BatchExtent, BatchViews } from "./batch-memory.js";
 import type { DataSettings } from "./data-settings.js";
 import type { SourceItem, UnreadableReason } from "./source.js";
 import type { ViewRequest } from "./view-maker.js";
@@ -15,9 +16,17 @@ export interface ViewThreadSetup {
   readonly concurrency: number;
 }
 
-export type ToViewThread =
-  | { readonly type: "begin"; readonly items: readonly SourceItem[] }
-  | { readonly type: "make"; readonly ticket: number; readonly request: ViewRequest };
+export type ToViewThread = { readonly type: "begin"; readonly items: readonly SourceItem[] } | MakeViews;
+
+export interface MakeViews {
+  readonly type: "make";
+  readonly ticket: number;
+  readonly request: ViewRequest;
+  readonly row: number;
+  /** Of the batch's memory, with `buffer`, which is shared. */
+  readonly extent: BatchExtent;
+  readonly buffer: SharedArrayBuffer;
+}
 
 export interface ViewFailure {
   readonly code: ErrorCode;
@@ -28,5 +37,5 @@ export interface ViewFailure {
 }
 
 export type FromViewThread =
-  | { readonly type: "made"; readonly ticket: number; readonly views: readonly Float32Array[] }
+  | { readonly type: "made"; readonly ticket: number; readonly batch: BatchViews | undefined }
   | { readonly type: "failed"; readonly ticket: number; readonly failure: ViewFailure };

@@ -1,10 +1,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { asConsiliumError } from "@consilium/shared/errors.js";
 import { createAugmenter } from "./augment/augment.js";
+import { BatchMemory } from "./batch-memory.js";
 import { openSource } from "./open-source.js";
 import { UnreadableImage } from "./source.js";
-import { LocalViewMaker, type ViewRequest } from "./view-maker.js";
-import type { FromViewThread, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";
+import { LocalViewMaker } from "./view-maker.js";
+import type { FromViewThread, MakeViews, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";
 
 /** Entry of a thread that decodes and augments, so that neither waits for the training step, which blocks its thread. */
 
@@ -19,20 +20,19 @@ const maker = new LocalViewMaker({
 
 parentPort?.on("message", (message: ToViewThread) => {
   if (message.type === "begin") maker.begin(message.items);
-  else void answer(message.ticket, message.request);
+  else void answer(message);
 });
 
-async function answer(ticket: number, request: ViewRequest): Promise<void> {
+async function answer({ ticket, request, row, extent, buffer }: MakeViews): Promise<void> {
   try {
-    const views = await maker.make(request);
-    const buffers = views.map(({ buffer }) => buffer as ArrayBuffer);
-    send({ type: "made", ticket, views }, buffers);
+    const batch = await maker.make(request, { memory: new BatchMemory(extent, buffer), row });
+    send({ type: "made", ticket, batch }, batch?.[0] === undefined ? [] : [batch[0].buffer]);
   } catch (thrown) {
     send({ type: "failed", ticket, failure: failureOf(thrown, request) });
   }
 }
 
-function failureOf(thrown: unknown, { item }: ViewRequest): ViewFailure {
+function failureOf(thrown: unknown, { item }: MakeViews["request"]): ViewFailure {
   const { code, message, remedy } = asConsiliumError(thrown);
   return {
     code,

@@ -4,7 +4,8 @@ import { encoderTensorNames, parameterLayout } from "@consilium/shared/params/pa
 import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
 import { eagerEngine } from "../engine/eager-engine.js";
-import { encodeProgram, extractFeatures } from "./encode.js";
+import { normalisedPixels } from "../model/pixel-scale.js";
+import { encodeProgram, encoderInputs, extractFeatures } from "./encode.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
 const layout = parameterLayout({
@@ -14,16 +15,32 @@ const layout = parameterLayout({
 const vector = initialVector(layout, 1);
 const images = [1, 2, 3, 4, 5].map((seed) => {
   const random = randomFor("image", seed);
-  return Float32Array.from({ length: 8 * 8 * 3 }, () => random.normal());
+  return Uint8Array.from({ length: 8 * 8 * 3 }, () => random.integer(256));
 });
 const job = { engine: eagerEngine(), model, layout, vector, images, batchSize: 2 };
 
 describe("encodeProgram", () => {
   it("takes the encoder's tensors and the images, no head", () => {
-    const { inputs } = encodeProgram(model, layout, 3);
+    const { inputs } = encodeProgram(model, layout, { batchSize: 3, pixels: "bytes" });
     const expected = [...encoderTensorNames(layout).map((name) => `parameter/${name}`), "images"];
     expect(Object.keys(inputs)).toEqual(expected);
-    expect(inputs.images?.shape).toEqual([3, 8, 8, 3]);
+    expect(inputs.images).toEqual({ shape: [3, 8, 8, 3], dtype: "uint8" });
+  });
+
+  it("sees the same in bytes as in what they are normalised to", async () => {
+    const bytes = images[0]!;
+    const [fromBytes, fromNormalised] = await Promise.all(
+      [bytes, normalisedPixels(bytes)].map(async (data) => {
+        const pixels = data instanceof Uint8Array ? "bytes" : "normalised";
+        const compiled = await job.engine.compile(encodeProgram(model, layout, { batchSize: 1, pixels }));
+        const { features } = await compiled.run({
+          ...encoderInputs(layout, vector),
+          images: { shape: [1, 8, 8, 3], data },
+        });
+        return features!.data;
+      }),
+    );
+    for (const [at, value] of fromBytes!.entries()) expect(fromNormalised![at]).toBeCloseTo(value, 5);
   });
 });
 

@@ -1,3 +1,4 @@
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { ModelConfig } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { architectureOf } from "@consilium/shared/params/architecture.js";
@@ -5,6 +6,7 @@ import type { ParameterLayout, PlacedParameter } from "@consilium/shared/params/
 import { encoderTensorNames } from "@consilium/shared/params/parameters.js";
 import type { CompiledProgram, Engine, Program } from "../engine/program.js";
 import { parameterOf } from "../model/layers.js";
+import { normalised } from "../model/normalise.js";
 import type { HostTensors, TensorSpec } from "../model/tensors.js";
 import { encode, pooled } from "../model/vit.js";
 import type { FeatureSet } from "./feature-set.js";
@@ -17,11 +19,21 @@ function encoderParameters(layout: ParameterLayout): readonly PlacedParameter[] 
   return layout.parameters.filter(({ name }) => names.has(name));
 }
 
+export interface EncoderInputs {
+  readonly batchSize: number;
+  /** "bytes": uint8 in 0 … 255, normalised by the program; "normalised": float32 that the caller has normalised. */
+  readonly pixels: "bytes" | "normalised";
+}
+
 /**
  * Images to features after the final norm. Inputs: "parameter/<name>" for every encoder tensor of the layout and
- * "images" float32 [batchSize, imageSize, imageSize, 3], normalised. Output: "features" [batchSize, width].
+ * "images" [batchSize, imageSize, imageSize, 3]. Output: "features" [batchSize, width].
  */
-export function encodeProgram(choice: EncoderChoice, layout: ParameterLayout, batchSize: number): Program {
+export function encodeProgram(
+  choice: EncoderChoice,
+  layout: ParameterLayout,
+  { batchSize, pixels }: EncoderInputs,
+): Program {
   const { imageSize, pooling = "class" } = choice;
   const parameters = encoderParameters(layout);
   const specs = parameters.map(({ name, shape }): [string, TensorSpec] => [
@@ -30,13 +42,15 @@ export function encodeProgram(choice: EncoderChoice, layout: ParameterLayout, ba
   ]);
   return {
     name: `${choice.architecture} encoder`,
+    description: canonicalJson({ choice, batchSize, pixels, layout: Buffer.from(layout.digest).toString("hex") }),
     inputs: {
       ...Object.fromEntries(specs),
-      images: { shape: [batchSize, imageSize, imageSize, 3], dtype: "float32" },
+      images: { shape: [batchSize, imageSize, imageSize, 3], dtype: pixels === "bytes" ? "uint8" : "float32" },
     },
     build(inputs) {
       const named = parameters.map(({ name }) => [name, parameterOf(inputs, `parameter/${name}`)]);
-      const images = parameterOf(inputs, "images");
+      const given = parameterOf(inputs, "images");
+      const images = pixels === "bytes" ? normalised(given) : given;
       const tokens = encode({ model: choice, parameters: Object.fromEntries(named), images });
       return { features: pooled(tokens, pooling) };
     },
@@ -59,14 +73,15 @@ export interface FeatureJob {
   readonly layout: ParameterLayout;
   /** Flat parameters of the whole layout. */
   readonly vector: Float32Array;
-  /** Normalised images, each [imageSize, imageSize, 3]. */
-  readonly images: Iterable<Float32Array> | AsyncIterable<Float32Array>;
+  /** 8-bit images in 0 … 255, each [imageSize, imageSize, 3]. */
+  readonly images: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   readonly batchSize: number;
 }
 
 /** Features of every image, in order. The last batch is filled up and what fills it is left out. */
 export async function extractFeatures(job: FeatureJob): Promise<FeatureSet> {
-  const compiled = await job.engine.compile(encodeProgram(job.model, job.layout, job.batchSize));
+  const program = encodeProgram(job.model, job.layout, { batchSize: job.batchSize, pixels: "bytes" });
+  const compiled = await job.engine.compile(program);
   try {
     const batches: Float32Array[] = [];
     let count = 0;
@@ -86,14 +101,14 @@ function missingFeatures(): never {
 
 interface Batch {
   /** [batchSize, imageSize, imageSize, 3] */
-  readonly pixels: Float32Array;
+  readonly pixels: Uint8Array;
   /** Images in it; the rest is zero or left over. */
   readonly filled: number;
 }
 
 async function* batchesOf({ images, batchSize, model }: FeatureJob): AsyncGenerator<Batch> {
   const pixelsPerImage = model.imageSize ** 2 * 3;
-  const pixels = new Float32Array(batchSize * pixelsPerImage);
+  const pixels = new Uint8Array(batchSize * pixelsPerImage);
   let filled = 0;
   for await (const image of images) {
     pixels.set(image, filled * pixelsPerImage);

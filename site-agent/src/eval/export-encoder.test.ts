@@ -12,6 +12,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { expectClose } from "../../../test/support/golden.js";
 import { eagerEngine } from "../engine/eager-engine.js";
+import { normalisedPixels } from "../model/pixel-scale.js";
 import { extractFeatures } from "./encode.js";
 import { exportEncoderOnnx, exportEncoderSafetensors } from "./export-encoder.js";
 
@@ -79,10 +80,10 @@ describe("exportEncoderOnnx", () => {
     await exportEncoderOnnx(path, { ...request, batchSize: 2 });
     const images = [1, 2].map((seed) => {
       const random = randomFor("image", seed);
-      return Float32Array.from({ length: 8 * 8 * 3 }, () => random.normal());
+      return Uint8Array.from({ length: 8 * 8 * 3 }, () => random.integer(256));
     });
     const session = await InferenceSession.create(path);
-    const pixels = Float32Array.from(images.flatMap((image) => Array.from(image)));
+    const pixels = normalisedPixels(Uint8Array.from(images.flatMap((image) => Array.from(image))));
     const { features } = await session.run({ images: new Tensor("float32", pixels, [2, 8, 8, 3]) });
     await session.release();
     const layout = parameterLayout(request.config);

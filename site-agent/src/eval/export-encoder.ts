@@ -3,8 +3,8 @@ import { poolingOf, type RunConfig } from "@consilium/shared/config/run-config.j
 import { architectureOf } from "@consilium/shared/params/architecture.js";
 import { encoderTensorNames, fixedTensors, parameterLayout } from "@consilium/shared/params/parameters.js";
 import { type NamedTensor, writeSafetensors } from "@consilium/shared/params/safetensors.js";
-import { channelDeviation, channelMean } from "../data/augment/normalise.js";
 import { exportOnnx } from "../engine/export-onnx.js";
+import { channelDeviation, channelMean } from "../model/pixel-scale.js";
 import { encodeProgram, encoderInputs } from "./encode.js";
 
 export interface EncoderExport {
@@ -52,8 +52,8 @@ export async function exportEncoderSafetensors(path: string, request: EncoderExp
 }
 
 /**
- * Writes the encoder as ONNX with its weights inside: "images" [batchSize, imageSize, imageSize, 3], normalised, to
- * "features" [batchSize, width].
+ * Writes the encoder as ONNX with its weights inside: "images" float32 [batchSize, imageSize, imageSize, 3], normalised,
+ * to "features" [batchSize, width].
  */
 export async function exportEncoderOnnx(
   path: string,
@@ -61,7 +61,8 @@ export async function exportEncoderOnnx(
 ): Promise<void> {
   const { config, vector, batchSize } = request;
   const layout = parameterLayout(config);
-  const program = encodeProgram({ ...config.model, pooling: poolingOf(config.method) }, layout, batchSize);
+  const choice = { ...config.model, pooling: poolingOf(config.method) };
+  const program = encodeProgram(choice, layout, { batchSize, pixels: "normalised" });
   const model = exportOnnx({ program, constants: encoderInputs(layout, vector), metadata: describe(request) });
   await writeFile(path, model);
 }

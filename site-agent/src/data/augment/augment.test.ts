@@ -3,7 +3,6 @@ import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
 import type { RgbImage } from "../image.js";
 import { createAugmenter, plainView } from "./augment.js";
-import { channelDeviation, channelMean, normalise } from "./normalise.js";
 
 const configOf = (augmentation: object = {}) =>
   runConfigSchema.parse({
@@ -37,7 +36,8 @@ describe("createAugmenter", () => {
     expect(view(1)).toEqual(view(1));
     expect(view(2)).not.toEqual(view(1));
     expect(view(1)).toHaveLength(12 * 12 * 3);
-    expect(view(1).every(Number.isFinite)).toBe(true);
+    expect(view(1)).toBeInstanceOf(Uint8Array);
+    expect(new Set(view(1)).size).toBeGreaterThan(50);
   });
 
   it("leaves the source as it was", () => {
@@ -49,25 +49,15 @@ describe("createAugmenter", () => {
   it("is a plain resize when everything is off", () => {
     const square: RgbImage = { width: 12, height: 12, data: image.data.subarray(0, 432) };
     const view = createAugmenter(configOf(still))(square, randomFor("view", 1), "view1");
-    const plain = plainView(square, 12);
     // A crop of the full area may be one with another ratio that does not fit, which ends as the whole image.
-    for (const [index, value] of view.entries()) expect(value).toBeCloseTo(plain[index]!, 4);
+    expect(view).toEqual(plainView(square, 12));
+    expect(view).toEqual(square.data);
   });
 
   it("makes grey images grey in every channel", () => {
     const view = createAugmenter(configOf({ ...still, grayscale: 1 }))(image, randomFor("view", 1), "view1");
     for (let at = 0; at < view.length; at += 3) {
-      const [red, green, blue] = [0, 1, 2].map((c) => view[at + c]! * channelDeviation[c]! + channelMean[c]!);
-      expect(red).toBeCloseTo(green!, 5);
-      expect(blue).toBeCloseTo(green!, 5);
+      expect([view[at], view[at + 2]]).toEqual([view[at + 1], view[at + 1]]);
     }
-  });
-});
-
-describe("normalise", () => {
-  it("brings ImageNet's mean to zero and one deviation to one", () => {
-    const pixels = Float32Array.of(0.485, 0.456, 0.406, 0.714, 0.68, 0.631);
-    normalise(pixels);
-    for (const [index, value] of [0, 0, 0, 1, 1, 1].entries()) expect(pixels[index]).toBeCloseTo(value, 5);
   });
 });

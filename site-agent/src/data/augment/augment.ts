@@ -4,12 +4,12 @@ import { gaussianBlur } from "./blur.js";
 import { jitterColour, toGrayscale } from "./colour.js";
 import { randomBox, wholeImage } from "./crop.js";
 import { type Orientation, orient } from "./flips.js";
-import { normalise } from "./normalise.js";
+import { toBytes } from "./quantise.js";
 import { type AugmentationRecipe, type AugmentationSettings, augmentationRecipe } from "./recipe.js";
 import { resizeCrop } from "./resize-crop.js";
 
-/** One view of an image: normalised [imageSize, imageSize, 3], decided by the generator alone. */
-export type Augmenter = (image: RgbImage, random: Random, view: string) => Float32Array;
+/** One view of an image: 0 … 255, [imageSize, imageSize, 3], decided by the generator alone. */
+export type Augmenter = (image: RgbImage, random: Random, view: string) => Uint8Array<ArrayBuffer>;
 
 /** Pixels of the image size for which blur is described. */
 const blurReferenceSize = 224;
@@ -36,8 +36,9 @@ function maybeBlur(pixels: Float32Array, { blur, size }: { blur: number; size: n
 }
 
 /**
- * Crop and resize, flips and turns, colour jitter, grayscale, blur, ImageNet's scale. All views of a method follow
- * the same recipe.
+ * Crop and resize, flips and turns, colour jitter, grayscale, blur. All views of a method follow the same recipe. The
+ * changes are computed on real numbers, as torchvision defines them for float images, and rounded to 8 bits once at the
+ * end; libraries that keep 8-bit images between the changes round after each, and differ by a few levels.
  */
 export function createAugmenter(config: AugmentationSettings): Augmenter {
   const recipe = augmentationRecipe(config);
@@ -49,14 +50,11 @@ export function createAugmenter(config: AugmentationSettings): Augmenter {
     if (random.uniform() < recipe.jitter.probability) jitterColour(pixels, recipe.jitter, random);
     if (random.uniform() < recipe.grayscale) toGrayscale(pixels);
     pixels = maybeBlur(pixels, { blur: recipe.blur, size }, random);
-    normalise(pixels);
-    return pixels;
+    return toBytes(pixels);
   };
 }
 
-/** The whole image without any change but size and scale, for evaluation: [size, size, 3]; its ratio is not kept. */
-export function plainView(image: RgbImage, size: number): Float32Array {
-  const pixels = resizeCrop({ image, box: wholeImage(image), size, interpolation: "bicubic" });
-  normalise(pixels);
-  return pixels;
+/** The whole image in another size, for evaluation: 0 … 255, [size, size, 3]; its ratio is not kept. */
+export function plainView(image: RgbImage, size: number): Uint8Array<ArrayBuffer> {
+  return toBytes(resizeCrop({ image, box: wholeImage(image), size, interpolation: "bicubic" }));
 }

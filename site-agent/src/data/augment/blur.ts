@@ -1,7 +1,7 @@
 /** Weights of a Gaussian cut at three standard deviations: [2 × radius + 1], summing to one. */
-function gaussianWeights(sigma: number): Float32Array {
+function gaussianWeights(sigma: number): Float64Array {
   const radius = Math.max(1, Math.ceil(3 * sigma));
-  const weights = Float32Array.from({ length: 2 * radius + 1 }, (_, index) =>
+  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
     Math.exp(-((index - radius) ** 2) / (2 * sigma * sigma)),
   );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -16,27 +16,36 @@ function reflect(position: number, size: number): number {
   return place < size ? place : period - place;
 }
 
-interface Axis {
-  /** Distance in the array between neighbours along the blurred axis, and between lines across it. */
-  readonly along: number;
-  readonly across: number;
+/** Where each value of a row that is continued by its mirror image at both ends comes from: [size + 2 × radius, 3]. */
+function mirroredPlaces(size: number, radius: number): Int32Array {
+  return Int32Array.from({ length: 3 * (size + 2 * radius) }, (_, index) => {
+    return 3 * reflect(Math.floor(index / 3) - radius, size) + (index % 3);
+  });
 }
 
-function blurAxis(pixels: Float32Array, weights: Float32Array, { along, across }: Axis): Float32Array {
-  const size = Math.round(Math.sqrt(pixels.length / 3));
-  const radius = (weights.length - 1) / 2;
+/** Blurs along the rows and exchanges rows and columns, so that both passes read what lies side by side. */
+function blurRowsTransposed(pixels: Float32Array, size: number, weights: Float64Array): Float32Array {
+  const places = mirroredPlaces(size, (weights.length - 1) / 2);
+  const line = new Float64Array(places.length);
   const out = new Float32Array(pixels.length);
-  for (let position = 0; position < size; position++) {
-    for (let tap = 0; tap < weights.length; tap++) {
-      const weight = weights[tap]!;
-      const from = reflect(position + tap - radius, size) * along;
-      const to = position * along;
-      for (let line = 0; line < size; line++) {
-        const start = line * across;
-        out[to + start]! += weight * pixels[from + start]!;
-        out[to + start + 1]! += weight * pixels[from + start + 1]!;
-        out[to + start + 2]! += weight * pixels[from + start + 2]!;
+  for (let row = 0; row < size; row++) {
+    for (let at = 0; at < line.length; at++) line[at] = pixels[3 * size * row + places[at]!]!;
+    for (let column = 0; column < size; column++) {
+      let from = 3 * column;
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (let tap = 0; tap < weights.length; tap++) {
+        const weight = weights[tap]!;
+        red += weight * line[from]!;
+        green += weight * line[from + 1]!;
+        blue += weight * line[from + 2]!;
+        from += 3;
       }
+      const to = 3 * (size * column + row);
+      out[to] = red;
+      out[to + 1] = green;
+      out[to + 2] = blue;
     }
   }
   return out;
@@ -45,7 +54,6 @@ function blurAxis(pixels: Float32Array, weights: Float32Array, { along, across }
 /** Gaussian blur of a square image [size, size, 3]; sigma in pixels. Edges are mirrored. */
 export function gaussianBlur(pixels: Float32Array, sigma: number): Float32Array {
   const weights = gaussianWeights(sigma);
-  const line = Math.round(Math.sqrt(pixels.length / 3)) * 3;
-  const rows = blurAxis(pixels, weights, { along: 3, across: line });
-  return blurAxis(rows, weights, { along: line, across: 3 });
+  const size = Math.round(Math.sqrt(pixels.length / 3));
+  return blurRowsTransposed(blurRowsTransposed(pixels, size, weights), size, weights);
 }
