@@ -31,12 +31,18 @@ function sumRows(x: Tensor): Tensor {
   return tf.sum(tf.reshape(x, [-1, x.shape.at(-1) ?? 1]), 0);
 }
 
-/** dx = (g − mean(g) − x̂ mean(g x̂)) / σ with g = dy × weight, means over the last axis. */
+/**
+ * dx = (g − mean(g) − x̂ mean(g x̂)) / σ with g = dy × weight, means over the last axis. The means are products of a
+ * matrix with the weights, which read their operand once.
+ */
 function gradients(dy: Tensor, { normalised, inverse, weight }: Saved): Tensor[] {
-  const scaled = tf.mul(dy, weight);
-  const along = tf.mean(tf.mul(scaled, normalised), -1, true);
-  const across = tf.sub(tf.sub(scaled, tf.mean(scaled, -1, true)), tf.mul(normalised, along));
-  return [tf.mul(across, inverse), sumRows(tf.mul(dy, normalised)), sumRows(dy)];
+  const width = weight.shape[0] ?? 1;
+  const share = tf.reshape(tf.mul(weight, 1 / width), [width, 1]);
+  const meanOf = (x: Tensor): Tensor =>
+    tf.reshape(tf.matMul(tf.reshape(x, [-1, width]), share), [...x.shape.slice(0, -1), 1]);
+  const aligned: Tensor = tf.mul(dy, normalised);
+  const across = tf.sub(tf.sub(tf.mul(dy, weight), meanOf(dy)), tf.mul(normalised, meanOf(aligned)));
+  return [tf.mul(across, inverse), sumRows(aligned), sumRows(dy)];
 }
 
 /** [..., width] → [..., width]. The hand-written gradient reuses the normalised values of the forward pass. */

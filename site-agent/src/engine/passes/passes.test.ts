@@ -1,48 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { GraphBuilder } from "../graph/builder.js";
 import { cast, elementwise, expand, product, reduce, reshape, transpose } from "../graph/emit.js";
-import type { Graph, Value } from "../graph/graph.js";
-import { operationsInOrder } from "../graph/order.js";
+import { after, graphOf, operators, type Parts } from "../testing/graphs.js";
 import { mergeAliases } from "./aliases.js";
 import { dropNeutral, foldUniforms, simplifyArithmetic } from "./constants.js";
 import { reshapeBeforeExpansion, sinkExpansions } from "./expansions.js";
 import { optimize } from "./optimize.js";
 import { absorbTransposes, foldBias, lowerProducts } from "./products.js";
-import { type Rule, rewrite } from "./rewrite.js";
+import { rewrite } from "./rewrite.js";
 import { shareEqual } from "./share.js";
-
-interface Parts {
-  readonly builder: GraphBuilder;
-  readonly input: (...shape: number[]) => Value;
-}
-
-function graphOf(build: (parts: Parts) => Value | readonly Value[]): Graph {
-  const builder = new GraphBuilder();
-  const inputs: Value[] = [];
-  const input = (...shape: number[]): Value => {
-    const value = builder.input(shape, "float32");
-    inputs.push(value);
-    return value;
-  };
-  const built = build({ builder, input });
-  const outputs = "operation" in built ? [built] : built;
-  return {
-    name: "test",
-    inputs: inputs.map((value, index) => ({ name: `x${index}`, value })),
-    outputs: outputs.map((value, index) => ({ name: `y${index}`, value })),
-  };
-}
-
-/** Operators besides inputs and constants, in running order. */
-const operators = (graph: Graph) =>
-  operationsInOrder(graph)
-    .filter(({ op, constant }) => op !== "Input" && constant === undefined)
-    .map(({ op }) => op);
-
-function after(rule: Rule, build: (parts: Parts) => Value): { operators: string[]; output: Value } {
-  const graph = rewrite(graphOf(build), rule);
-  return { operators: operators(graph), output: graph.outputs[0]!.value };
-}
 
 describe("rewrite", () => {
   it("drops what nothing reads but keeps every input", () => {

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from "../graph/builder.js";
-import { product, reshape, transpose } from "../graph/emit.js";
-import { intAttribute, intsAttribute, type Operation, type Value } from "../graph/graph.js";
+import { elementwise, reshape, transpose } from "../graph/emit.js";
+import { floatAttribute, intAttribute, intsAttribute, type Operation, type Value } from "../graph/graph.js";
 import type { Rule } from "./rewrite.js";
 
 /** Matrix products with which transposes a device can do while it multiplies. */
@@ -11,10 +11,14 @@ export const absorbTransposes: Rule = (operation, inputs, { builder }) => {
   if (operation.op !== "Product") return undefined;
   const [a, b] = inputs.map((input) => (swapsLastAxes(input.operation) ? input.operation.inputs[0]! : input));
   if (a === inputs[0] && b === inputs[1]) return undefined;
-  return product(builder, [a!, b!], {
-    transposeA: (intAttribute(operation, "transA") === 1) !== (a !== inputs[0]),
-    transposeB: (intAttribute(operation, "transB") === 1) !== (b !== inputs[1]),
-  });
+  const flag = (name: string, turned: boolean) => ({ int: Number((intAttribute(operation, name) === 1) !== turned) });
+  const attributes = {
+    ...operation.attributes,
+    transA: flag("transA", a !== inputs[0]),
+    transB: flag("transB", b !== inputs[1]),
+  };
+  const { shape, type } = operation.outputs[0]!;
+  return builder.apply({ op: "Product", inputs: [a!, b!], attributes, shape, type });
 };
 
 function swapsLastAxes(operation: Operation): boolean {
@@ -34,13 +38,14 @@ export function lowerProducts(style: ProductStyle): Rule {
     if (a.shape.length === 2 && b.shape.length === 2) {
       return builder.apply({ op: "Gemm", inputs, attributes: operation.attributes, shape, type });
     }
-    if (transA + transB === 0) return builder.apply({ op: "MatMul", inputs, shape, type });
+    const alpha = floatAttribute(operation, "alpha", 1);
     if (style === "fused" && a.shape.length === b.shape.length) {
-      const attributes = { transA: { int: transA }, transB: { int: transB }, alpha: { float: 1 } };
+      const attributes = { transA: { int: transA }, transB: { int: transB }, alpha: { float: alpha } };
       return builder.apply({ op: "FusedMatMul", domain: "com.microsoft", inputs, attributes, shape, type });
     }
     const operands = [turned(builder, a, transA), turned(builder, b, transB)];
-    return builder.apply({ op: "MatMul", inputs: operands, shape, type });
+    const plain = builder.apply({ op: "MatMul", inputs: operands, shape, type });
+    return alpha === 1 ? plain : elementwise(builder, "Mul", [plain, builder.uniform(alpha, [], type)]);
   };
 }
 

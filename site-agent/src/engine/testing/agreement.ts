@@ -1,6 +1,6 @@
 import { sizeOf } from "@consilium/shared/params/layout.js";
 import { type Random, randomFor } from "@consilium/shared/random.js";
-import type { HostTensor, HostTensors, NamedTensors, TensorSpecs } from "../../model/tensors.js";
+import type { HostData, HostDtype, HostTensor, HostTensors, NamedTensors, TensorSpecs } from "../../model/tensors.js";
 import { compiledCpuEngine } from "../compiled-engine.js";
 import { eagerEngine } from "../eager-engine.js";
 import type { Program } from "../program.js";
@@ -45,16 +45,17 @@ export function programOf(inputs: TensorSpecs, build: (inputs: NamedTensors) => 
   return { name: "test", inputs, build };
 }
 
-/** Standard normal floats, integers below three. */
+/** Standard normal floats, integers below three, any bytes. */
 export function drawInputs(specs: TensorSpecs, random: Random = randomFor("agreement")): HostTensors {
   return Object.fromEntries(
     Object.entries(specs).map(([name, { shape, dtype }]) => {
-      const size = sizeOf(shape);
-      const data =
-        dtype === "float32"
-          ? Float32Array.from({ length: size }, () => random.normal())
-          : Int32Array.from({ length: size }, () => random.integer(3));
-      return [name, { shape, data }];
+      return [name, { shape, data: drawn(dtype, sizeOf(shape), random) }];
     }),
   );
+}
+
+function drawn(dtype: HostDtype, length: number, random: Random): HostData {
+  if (dtype === "float32") return Float32Array.from({ length }, () => random.normal());
+  if (dtype === "uint8") return Uint8Array.from({ length }, () => random.integer(256));
+  return Int32Array.from({ length }, () => random.integer(3));
 }
