@@ -10,7 +10,7 @@ import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { lockHome } from "./agent-lock.js";
 import { stayAttached } from "./attachment.js";
-import { dataSettings, loadSiteConfig, policyPath, type SiteConfig, scheduleHours } from "./config.js";
+import { dataSettings, engineSettings, loadSiteConfig, policyPath, type SiteConfig, scheduleHours } from "./config.js";
 import { chooseFiles } from "./data/folder-source.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
 import { type SiteHome, siteHome } from "./home.js";
@@ -108,7 +108,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
 
   const channel = openChannel({ ...enrolment, bundle: setup.bundle });
   const client = clientOf(channel, setup, { metrics, logger, agentVersion });
-  const trainer = options.trainer ?? new TrainerProcess({ log: logger.child({ part: "trainer" }), clock });
+  const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
   const observer = observerOf(metrics, board);
   const participant = participantOf(setup, { options, client, trainer, patience, reporter, observer });
@@ -237,6 +237,24 @@ function observerOf(metrics: AgentMetrics, board: StatusBoard): RoundObserver {
   };
 }
 
+interface TrainerAudience {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly metrics: AgentMetrics;
+  readonly board: StatusBoard;
+}
+
+function trainerProcess({ logger, clock, metrics, board }: TrainerAudience): TrainerProcess {
+  return new TrainerProcess({
+    log: logger.child({ part: "trainer" }),
+    clock,
+    onPrepared(prepared) {
+      metrics.prepared(prepared);
+      board.prepared(prepared);
+    },
+  });
+}
+
 interface Parts {
   readonly options: AgentOptions;
   readonly client: CoordinatorClient;
@@ -259,7 +277,12 @@ function participantOf(setup: Setup, { options, client, trainer, patience, repor
       checkpoints: new CheckpointCache(home.checkpoints),
       updates: new UpdateStore(home.updates),
       openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors }),
-      training: { stateDirectory: home.runs, data, threads: config.trainer.threads || undefined },
+      training: {
+        stateDirectory: home.runs,
+        data,
+        threads: config.trainer.threads || undefined,
+        engine: engineSettings(home, config),
+      },
       patience,
     },
     federation,

@@ -3,6 +3,8 @@ import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
 import { type DataSettings, dataSettingsSchema } from "./data/data-settings.js";
+import { deviceChoices } from "./engine/devices/device.js";
+import { tensorflowDirectory } from "./engine/devices/tensorflow-package.js";
 import type { SiteHome } from "./home.js";
 import { type Hours, parseHours } from "./hours.js";
 
@@ -37,8 +39,10 @@ const hours = z
 const trainer = z.strictObject({
   /** Processor threads for training; 0: one per core. */
   threads: z.number().int().min(0).max(1024).default(0),
-  /** What to train on; this version knows the processor only, so both mean that. */
-  device: z.enum(["auto", "cpu"]).default("auto"),
+  /** What to train on; auto takes the first of cuda, webgpu and cpu that works here. */
+  device: z.enum(deviceChoices).default("auto"),
+  /** Of products and activations: mixed is float16, with weights in float32; auto takes it where the device gains. */
+  precision: z.enum(["auto", "float32", "mixed"]).default("auto"),
 });
 
 const metrics = z
@@ -105,6 +109,11 @@ export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings
 /** Settings for a folder that no site.yaml names, with every default. */
 export function folderSettings(path: string): DataSettings {
   return dataSettingsSchema.parse({ path: resolve(path) });
+}
+
+/** What the trainer's engine is asked for. */
+export function engineSettings(home: SiteHome, { trainer: { device, precision } }: SiteConfig) {
+  return { device, precision, cacheDirectory: home.programs, tensorflowDirectory: tensorflowDirectory(home.root) };
 }
 
 export function scheduleHours({ schedule }: SiteConfig): Hours {

@@ -20,6 +20,8 @@ export interface SiteHome {
   readonly runs: string;
   /** Updates that wait for their round to be committed. */
   readonly updates: string;
+  /** Compiled programs; may be removed at any time. */
+  readonly programs: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -39,6 +41,7 @@ export function siteHome(root: string): SiteHome {
     checkpoints: join(root, "state", "checkpoints"),
     runs: join(root, "state", "runs"),
     updates: join(root, "state", "updates"),
+    programs: join(root, "cache", "programs"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };

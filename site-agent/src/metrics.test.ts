@@ -12,6 +12,10 @@ describe("the agent's metrics", () => {
     metrics.sent(100);
     metrics.received(200);
     metrics.state({ kind: "training", key, stepsDone: 0 });
+    const prepared = { runId: "run-1", precision: "float32", reason: "asked for", compileMs: 1500 } as const;
+    metrics.prepared({ ...prepared, device: "webgpu", cache: "miss" });
+    metrics.prepared({ ...prepared, device: "cpu", cache: "hit", compileMs: 400 });
+    metrics.prepared({ ...prepared, device: "cpu", cache: "damaged" });
     metrics.progress({ phase: "training", step: 3, steps: 5, loss: 2.5, imagesPerSecond: 40 });
     metrics.trained({
       ...{ deltaPath: "d", deltaDigest: "0".repeat(64), sampleCount: 90, meanLoss: 2, steps: 5, imagesPerSecond: 50 },
@@ -28,6 +32,11 @@ describe("the agent's metrics", () => {
       'consilium_agent_rounds_total{outcome="done"} 1',
       'consilium_agent_rounds_total{outcome="failed"} 0',
       'consilium_agent_refusals_total{clause="jobs.maxRounds"} 1',
+      'consilium_agent_engine_info{device="cpu",precision="float32"} 1',
+      "consilium_agent_compile_seconds 1.5",
+      "consilium_agent_program_cache_hits_total 1",
+      "consilium_agent_program_cache_misses_total 2",
+      "consilium_agent_program_cache_damaged_total 1",
       "consilium_agent_training_images_per_second 50",
       "consilium_agent_training_loss 2.5",
       "consilium_agent_training_steps 3",
@@ -37,5 +46,6 @@ describe("the agent's metrics", () => {
     ]) {
       expect(text.split("\n")).toContain(line);
     }
+    expect(text).not.toContain("webgpu");
   });
 });

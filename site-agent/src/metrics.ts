@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@consilium/shared/errors.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import type { ParticipantState, Work } from "./round/state.js";
-import type { TrainedRound, TrainProgress } from "./trainer/protocol.js";
+import type { Prepared, TrainedRound, TrainProgress } from "./trainer/protocol.js";
 
 /** Everything that the agent counts. Stays at the site: loss and counts of one site are nobody else's business. */
 export interface AgentMetrics {
@@ -12,6 +12,7 @@ export interface AgentMetrics {
   rejected(code: ErrorCode): void;
   /** A state that ends a round for this site is counted as its outcome. */
   state(state: ParticipantState): void;
+  prepared(prepared: Prepared): void;
   progress(progress: TrainProgress): void;
   trained(trained: TrainedRound): void;
   refused(clause: string): void;
@@ -76,6 +77,27 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     help: "Images left out of the last round because they could not be read, by reason.",
     labels: ["reason"],
   });
+  const engine = telemetry.gauge({
+    name: "consilium_agent_engine_info",
+    help: "1 for the device and the precision that the current or last run trains with.",
+    labels: ["device", "precision"],
+  });
+  const compiling = telemetry.gauge({
+    name: "consilium_agent_compile_seconds",
+    help: "Time until the step of the current or last run could be taken, from the cache or compiled anew.",
+  });
+  const hits = telemetry.counter({
+    name: "consilium_agent_program_cache_hits_total",
+    help: "Compiled programs that were taken from the cache.",
+  });
+  const misses = telemetry.counter({
+    name: "consilium_agent_program_cache_misses_total",
+    help: "Programs that the cache did not have, or not whole, and that were compiled.",
+  });
+  const damaged = telemetry.counter({
+    name: "consilium_agent_program_cache_damaged_total",
+    help: "Files of the cache that could not be used and were removed.",
+  });
   connected.set(0);
   for (const outcome of outcomes) rounds.inc({ outcome }, 0);
   return {
@@ -86,6 +108,14 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     state({ kind }) {
       const outcome = outcomes.find((known) => known === kind);
       if (outcome !== undefined) rounds.inc({ outcome });
+    },
+    prepared({ device, precision, compileMs, cache }) {
+      engine.reset();
+      engine.set({ device, precision }, 1);
+      compiling.set(compileMs / 1000);
+      if (cache === "hit") hits.inc();
+      if (cache === "miss" || cache === "damaged") misses.inc();
+      if (cache === "damaged") damaged.inc();
     },
     progress(progress) {
       steps.set(progress.step);

@@ -1,7 +1,7 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import type { ParticipantState } from "./round/state.js";
 import type { AgentStatus } from "./status-file.js";
-import type { TrainProgress } from "./trainer/protocol.js";
+import type { Prepared, TrainProgress } from "./trainer/protocol.js";
 
 export type AgentFacts = Pick<AgentStatus, "pid" | "agentVersion" | "federation" | "siteId" | "coordinator">;
 
@@ -52,6 +52,10 @@ export class StatusBoard {
     if (sameRound && this.#status.state === state.kind) return;
     this.#status = { ...rest, state: state.kind, ...state.key };
     this.#change({ ...becauseOf(state), roundsDone: roundsDone + (state.kind === "done" ? 1 : 0) });
+  }
+
+  prepared({ device, precision, reason, cache, compileMs }: Prepared): void {
+    this.#change({ engine: { device, precision, reason, cache, compileMs } });
   }
 
   progress({ step, steps, loss, imagesPerSecond }: TrainProgress): void {

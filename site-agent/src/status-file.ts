@@ -25,6 +25,16 @@ export const statusSchema = z.strictObject({
   steps: z.number().optional(),
   /** Clause, error code or cause of the last refusal, failure or departure. */
   because: z.string().optional(),
+  /** What the current or last run trains on, and how its step became ready. */
+  engine: z
+    .strictObject({
+      device: z.string(),
+      precision: z.string(),
+      reason: z.string(),
+      cache: z.string(),
+      compileMs: z.number(),
+    })
+    .optional(),
   imagesPerSecond: z.number().optional(),
   loss: z.number().optional(),
   roundsDone: z.number().int(),

@@ -26,8 +26,11 @@ schedule:
 trainer:
   # Processor threads; 0 takes one per core.
   threads: 0
-  # auto or cpu; this version trains on the processor either way.
+  # What to train on: cpu, webgpu, cuda or tensorflow; auto takes the first of cuda, webgpu and cpu that works here.
+  # 'consilium-agent engine doctor' shows what this machine has.
   device: auto
+  # float32, or mixed: products and activations in float16. auto takes mixed where the device gains from it.
+  precision: auto
 
 metrics:
   # Prometheus metrics and health. Stays on this machine unless allowRemote is true.

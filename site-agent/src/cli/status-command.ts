@@ -30,11 +30,19 @@ function statusLines(status: AgentStatus, running: boolean, nowMs: number): stri
     ["agent", running ? `running since ${formatInstant(status.startedAtMs)} (process ${status.pid})` : "not running"],
     ["coordinator", `${status.coordinator}: ${running ? connection : "–"}`],
     ["work", workText(status)],
+    ["engine", engineText(status)],
     ["rounds done", `${status.roundsDone} since it was started`],
     ["loss", formatLoss(status.loss)],
     ["metrics", status.metrics ?? "–"],
     ["as of", formatAgo(status.updatedAtMs, nowMs)],
   ]);
+}
+
+function engineText({ engine }: AgentStatus): string {
+  if (engine === undefined) return "–";
+  const { device, precision, reason, cache, compileMs } = engine;
+  const origin = cache === "hit" ? "from the cache" : "compiled";
+  return `${device}, ${precision} (${reason}); step ${origin} in ${(compileMs / 1000).toFixed(1)} s`;
 }
 
 function notRunning(home: string): ConsiliumError {

@@ -17,10 +17,15 @@ export interface ModelOutput extends TensorSpec {
 export interface CompiledModel {
   readonly bytes: Uint8Array;
   readonly outputs: readonly ModelOutput[];
+  /** The runtime that loads the bytes wrote them after its own optimisations and need not repeat them. */
+  readonly optimized?: true;
 }
 
 export function compileModel(program: Program, options: OptimizeOptions): CompiledModel {
-  const graph = optimize(traceProgram(program), options);
+  return modelOf(optimize(traceProgram(program), options));
+}
+
+export function modelOf(graph: Graph): CompiledModel {
   return { bytes: serializeModel(graph, { producer: "consilium" }), outputs: outputsOf(graph) };
 }
 

@@ -2,6 +2,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type InferenceSession, Tensor } from "onnxruntime-node";
 import type { HostTensor, HostTensors, TensorSpecs } from "../model/tensors.js";
 import { checkTensors, dtypeOf } from "./check-tensors.js";
+import type { CompileReport } from "./compile-report.js";
 import type { ModelOutput } from "./compiled-model.js";
 import { HostHeldState } from "./host-held-state.js";
 import type { CompiledProgram, HeldState, Program } from "./program.js";
@@ -12,6 +13,7 @@ export class CompiledSession implements CompiledProgram {
     private readonly program: Program,
     private readonly outputs: readonly ModelOutput[],
     private readonly session: InferenceSession,
+    readonly report?: CompileReport,
   ) {}
 
   async run(inputs: HostTensors, into: HostTensors = {}): Promise<HostTensors> {
@@ -41,8 +43,7 @@ export class CompiledSession implements CompiledProgram {
     try {
       return await this.session.run(feeds, Object.fromEntries(fetches));
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new ConsiliumError("internal", `program ${this.program.name} failed: ${reason}`, { cause });
+      throw failure(this.program.name, cause);
     }
   }
 
@@ -51,11 +52,22 @@ export class CompiledSession implements CompiledProgram {
   }
 }
 
-function ortTensor(tensor: HostTensor): Tensor {
+export function failure(name: string, cause: unknown): ConsiliumError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  if (!/bad_alloc|failed to allocate|out of memory/i.test(reason)) {
+    return new ConsiliumError("internal", `program ${name} failed: ${reason}`, { cause });
+  }
+  return new ConsiliumError("out-of-memory", `program ${name} needs more memory than there is: ${reason}`, {
+    remedy: "give the machine more memory, or ask for a run with a smaller batch",
+    cause,
+  });
+}
+
+export function ortTensor(tensor: HostTensor): Tensor {
   return new Tensor(dtypeOf(tensor), tensor.data, tensor.shape);
 }
 
-function hostTensor(name: string, result: Tensor | undefined): HostTensor {
+export function hostTensor(name: string, result: Tensor | undefined): HostTensor {
   const data = result?.data;
   if (result === undefined || !(data instanceof Float32Array || data instanceof Int32Array)) {
     throw new ConsiliumError("internal", `output "${name}" came back without numbers`);

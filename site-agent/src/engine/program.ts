@@ -1,4 +1,5 @@
 import type { HostTensors, NamedTensors, TensorSpecs } from "../model/tensors.js";
+import type { CompileReport } from "./compile-report.js";
 
 /**
  * A pure function from named tensors to named tensors, written once in TensorFlow.js operations and run by any engine:
@@ -19,6 +20,8 @@ export interface Program {
 
 /** A program that is ready to run. */
 export interface CompiledProgram {
+  /** How it was made; absent where there was nothing to compile. */
+  readonly report?: CompileReport | undefined;
   /**
    * @param into outputs to write in place and return, by name; must not overlap the inputs. The others are new.
    * @throws ConsiliumError "internal" when an input is missing or has another shape or type than the program says,

@@ -34,6 +34,7 @@ export interface AttemptSurroundings {
     readonly stateDirectory: string;
     readonly data: DataSettings;
     readonly threads: number | undefined;
+    readonly engine?: NonNullable<TrainJob["engine"]>;
   };
   readonly patience: Patience;
   readonly onProgress: (progress: TrainProgress) => void;

@@ -7,18 +7,24 @@ import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
 import type { ImageSource, SourceItem } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
-import type { CompiledProgram, Engine } from "../engine/program.js";
+import type { OpenedEngine } from "../engine/devices/device.js";
+import type { OpenRequest } from "../engine/devices/device-drivers.js";
+import type { CompiledProgram } from "../engine/program.js";
+import { recomputing } from "../engine/recompute.js";
 import { trainStepProgram } from "../engine/train-step.js";
 import type { SslMethod } from "../ssl/method.js";
 import { createMethod } from "../ssl/methods.js";
-import type { CheckedJob } from "./protocol.js";
+import type { CheckedJob, Prepared } from "./protocol.js";
 
-/** What a trainer needs from outside; the process brings threads and the compiled engine, tests bring their own. */
+/** What a trainer needs from outside; the process brings threads and the site's devices, tests bring their own. */
 export interface TrainerParts {
-  openEngine(options: { threads?: number }): Engine;
+  /** @throws ConsiliumError "config-invalid" when the device that is asked for cannot be had */
+  openEngine(request: OpenRequest): Promise<OpenedEngine>;
   openViewMaker(options: { config: RunConfig; settings: DataSettings; views: readonly string[] }): ViewMaker;
   /** Milliseconds; only differences count. */
   now(): number;
+  /** Told once for each run, when its step can be taken. */
+  onPrepared?(prepared: Prepared): void;
 }
 
 /** What stays between the rounds of a run: the compiled step, the decoded images, the list of unreadable ones. */
@@ -35,15 +41,16 @@ export interface PreparedRun {
 }
 
 /** Rounds with the same key can share a prepared run. */
-export function preparationKey({ runId, config, data, threads, siteId }: CheckedJob): string {
-  return canonicalJson({ runId, config, data, threads, siteId });
+export function preparationKey({ runId, config, data, threads, engine, siteId }: CheckedJob): string {
+  return canonicalJson({ runId, config, data, threads, engine, siteId });
 }
 
 /** @throws ConsiliumError "kernel-missing", "config-invalid", "input-unreadable", "not-enough-data" */
 export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<PreparedRun> {
   const { config, data: settings } = job;
   const layout = parameterLayout(config);
-  const method = createMethod(config);
+  const plain = createMethod(config);
+  const method = config.training.recompute ? recomputing(plain) : plain;
   const source = openSource({ settings, imageSize: config.model.imageSize });
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
   await source.list();
@@ -65,12 +72,37 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
 }
 
 async function compileStep(
-  { config, threads }: CheckedJob,
+  job: CheckedJob,
   { layout, method, parts }: { layout: ParameterLayout; method: SslMethod; parts: TrainerParts },
 ): Promise<CompiledProgram> {
-  const { optimizer, training } = config;
-  const engine = parts.openEngine(threads === undefined ? {} : { threads });
-  return engine.compile(trainStepProgram({ method, layout, optimizer, batchSize: training.batchSize }));
+  const { optimizer, training } = job.config;
+  const { engine, device, precision, reason } = await parts.openEngine(engineRequest(job));
+  const startedAt = parts.now();
+  const description = stepDescription(job.config, layout);
+  const program = trainStepProgram({ method, layout, optimizer, batchSize: training.batchSize });
+  const step = await engine.compile({ ...program, description });
+  const { cache = "off", compileMs = parts.now() - startedAt, notKept } = step.report ?? {};
+  const origin = { cache, compileMs, ...(notKept === undefined ? {} : { notKept }) };
+  parts.onPrepared?.({ runId: job.runId, device, precision, reason, ...origin });
+  return step;
+}
+
+function engineRequest({ threads, engine }: CheckedJob): OpenRequest {
+  const { device, precision, cacheDirectory, tensorflowDirectory } = engine;
+  return {
+    device,
+    precision,
+    ...(threads === undefined ? {} : { threads }),
+    ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+    ...(tensorflowDirectory === undefined ? {} : { tensorflowDirectory }),
+  };
+}
+
+/** Everything of a run but what surely leaves its step as it is: what is new in a configuration counts until it is here. */
+function stepDescription(config: RunConfig, layout: ParameterLayout): string {
+  const { name: _name, seed: _seed, cohort: _cohort, deadlines: _deadlines, ...deciding } = config;
+  const { rounds: _rounds, aggregation: _aggregation, ...step } = deciding;
+  return canonicalJson({ step, layout: Buffer.from(layout.digest).toString("hex") });
 }
 
 interface Listed {

@@ -1,13 +1,26 @@
 import { runConfigSchema, siteIdSchema } from "@consilium/shared/config/run-config.js";
 import { z } from "zod";
 import { dataSettingsSchema } from "../data/data-settings.js";
+import { deviceChoices } from "../engine/devices/device.js";
 
 /** What the agent and its trainer process say to each other. Both sides check every message that they receive. */
 
 const count = z.number().int().nonnegative();
+const device = z.enum(deviceChoices);
+const runId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, underscores and hyphens");
+
+/** What the step runs on. */
+const engineSettingsSchema = z.strictObject({
+  device: device.default("auto"),
+  precision: z.enum(["auto", "float32", "mixed"]).default("auto"),
+  /** Folder for compiled programs; absent: nothing is kept. */
+  cacheDirectory: z.string().min(1).optional(),
+  /** Where native TensorFlow was installed. */
+  tensorflowDirectory: z.string().min(1).optional(),
+});
 
 export const trainJobSchema = z.strictObject({
-  runId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, underscores and hyphens"),
+  runId,
   round: count,
   config: runConfigSchema,
   /** safetensors file of the checkpoint that the round starts from. */
@@ -19,6 +32,7 @@ export const trainJobSchema = z.strictObject({
   data: dataSettingsSchema,
   /** Threads of the engine inside one step. */
   threads: z.number().int().positive().optional(),
+  engine: engineSettingsSchema.prefault({}),
   siteId: siteIdSchema,
   /** Time between two saves inside a round. */
   saveEveryMs: z.number().positive().default(60_000),
@@ -27,6 +41,23 @@ export const trainJobSchema = z.strictObject({
 /** One round's work. */
 export type TrainJob = z.input<typeof trainJobSchema>;
 export type CheckedJob = z.output<typeof trainJobSchema>;
+
+const preparedSchema = z.strictObject({
+  runId,
+  device: device.exclude(["auto"]),
+  precision: z.enum(["float32", "mixed"]),
+  /** Why this device. */
+  reason: z.string(),
+  /** Where the compiled step came from; "damaged" is a file that could not be used. */
+  cache: z.enum(["hit", "miss", "damaged", "off"]),
+  /** Until the step could run. */
+  compileMs: z.number().nonnegative(),
+  /** Why the compiled step could not be kept for the next time. */
+  notKept: z.string().exactOptional(),
+});
+
+/** What a run is trained on, said once when it is ready. */
+export type Prepared = z.output<typeof preparedSchema>;
 
 const trainProgressSchema = z.strictObject({
   /** `preparing` while images are listed and the step is compiled. */
@@ -78,6 +109,7 @@ export const toTrainerSchema = z.discriminatedUnion("type", [
 
 export const fromTrainerSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("progress"), progress: trainProgressSchema }),
+  z.strictObject({ type: z.literal("prepared"), prepared: preparedSchema }),
   z.strictObject({ type: z.literal("done"), trained: trainedRoundSchema }),
   z.strictObject({ type: z.literal("aborted") }),
   z.strictObject({

@@ -68,9 +68,10 @@ function parts(): TrainerParts & { compiled: number } {
   let now = 0;
   return {
     compiled: 0,
-    openEngine(options) {
+    async openEngine({ threads, cacheDirectory }) {
       this.compiled++;
-      return compiledCpuEngine(options);
+      const engine = compiledCpuEngine({ threads, cacheDirectory });
+      return { engine, device: "cpu", reason: "for the test", precision: "float32" };
     },
     openViewMaker: ({ config: run, settings, views }) =>
       new LocalViewMaker({

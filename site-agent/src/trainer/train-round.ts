@@ -44,9 +44,11 @@ export class RoundTrainer {
     const run = await this.#prepared(job);
     const items = await run.list();
     const checkpoint = await readCheckpoint(job.checkpointPath, run.layout);
-    const start = { round, checkpoint, layout: run.layout };
-    const state = await takeSteps(beginRound(await loadState(directory, run.layout), start), {
+    const shape = { method: run.method, layout: run.layout, optimizer: config.optimizer };
+    const begun = beginRound(await loadState(directory, shape), { round, checkpoint, shape });
+    const state = await takeSteps(begun, {
       run,
+      shape,
       items,
       config,
       siteId,

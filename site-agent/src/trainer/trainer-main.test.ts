@@ -11,8 +11,8 @@ import { createAugmenter } from "../data/augment/augment.js";
 import { openSource } from "../data/open-source.js";
 import { put, putPatterns } from "../data/test-images.js";
 import { LocalViewMaker } from "../data/view-maker.js";
-import { compiledCpuEngine } from "../engine/compiled-engine.js";
-import { type TrainJob, trainJobSchema } from "./protocol.js";
+import { openEngine } from "../engine/devices/open-engine.js";
+import { type Prepared, type TrainJob, trainJobSchema } from "./protocol.js";
 import { RoundTrainer } from "./train-round.js";
 import { TrainerProcess } from "./trainer-process.js";
 
@@ -21,6 +21,7 @@ const entryPath = fileURLToPath(new URL("../../dist/trainer/trainer-main.js", im
 
 let root: string;
 let trainer: TrainerProcess;
+const prepared: Prepared[] = [];
 
 beforeAll(async () => {
   if (!existsSync(entryPath)) throw new Error("run `npm run build` first: this test starts the built trainer");
@@ -33,7 +34,7 @@ beforeAll(async () => {
     return { name, shape, data: vector.subarray(offset, offset + size) };
   });
   await writeSafetensors(join(root, "checkpoint.safetensors"), tensors);
-  trainer = new TrainerProcess({ entryPath });
+  trainer = new TrainerProcess({ entryPath, onPrepared: (said) => prepared.push(said) });
 });
 afterEach(() => trainer.stop());
 afterAll(() => rm(root, { recursive: true }));
@@ -56,6 +57,7 @@ function job(runId: string): TrainJob {
     stateDirectory: join(root, "state"),
     data: { path: join(root, "images") },
     threads: 1,
+    engine: { device: "cpu", cacheDirectory: join(root ?? "unset", "cache") },
     siteId: "site-a",
     saveEveryMs: 1,
   };
@@ -64,7 +66,7 @@ function job(runId: string): TrainJob {
 /** The same round in this process and thread. */
 async function trainedHere(): Promise<string> {
   const here = new RoundTrainer({
-    openEngine: compiledCpuEngine,
+    openEngine: (request) => openEngine(request),
     openViewMaker: ({ config, settings, views }) =>
       new LocalViewMaker({
         source: openSource({ settings, imageSize: config.model.imageSize }),
@@ -91,6 +93,12 @@ describe("trainer process", () => {
     const trained = await trainer.trainRound(job("killed"));
     expect(trained).toMatchObject({ steps: 24, sampleCount: 24, skipped: { "unsupported-format": 1 } });
     expect(trained.deltaDigest).toBe(await trainedHere());
+    // The second process found what the first had compiled.
+    const said = { runId: "killed", device: "cpu", precision: "float32" };
+    expect(prepared).toMatchObject([
+      { ...said, cache: "miss" },
+      { ...said, cache: "hit" },
+    ]);
   });
 
   it("interrupts a round, and reports what the data lacks with its code", async () => {

@@ -1,15 +1,16 @@
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { ViewPool } from "../data/view-pool.js";
-import { compiledCpuEngine } from "../engine/compiled-engine.js";
+import { openEngine } from "../engine/devices/open-engine.js";
 import { type CheckedJob, type FromTrainer, failureCode, type TrainProgress, toTrainerSchema } from "./protocol.js";
 import { RoundTrainer } from "./train-round.js";
 
 /** Entry of the trainer process. It trains what its parent asks, one round at a time, and ends with its parent. */
 
 const trainer = new RoundTrainer({
-  openEngine: (options) => compiledCpuEngine(options),
+  openEngine: (request) => openEngine(request),
   openViewMaker: (options) => new ViewPool(options),
   now: () => performance.now(),
+  onPrepared: (prepared) => send({ type: "prepared", prepared }),
 });
 let current: AbortController | undefined;
 

@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type LogFields, type Logger, silentLogger } from "@consilium/shared/log.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { TrainJob } from "./protocol.js";
+import type { Prepared, TrainJob } from "./protocol.js";
 import { TrainerProcess } from "./trainer-process.js";
 
 /** The processes here speak the protocol without training; the round itself is tested beside `train-round.ts`. */
@@ -25,6 +26,11 @@ const trained = {
   steps: 4,
   imagesPerSecond: 10,
   skipped: { damaged: 1 },
+};
+
+const prepared: Prepared = {
+  ...{ runId: "well", device: "cpu", precision: "float32", reason: "asked for", cache: "miss" },
+  ...{ compileMs: 1234.5, notKept: "ENOSPC" },
 };
 
 function job(runId: string): TrainJob {
@@ -50,10 +56,12 @@ function job(runId: string): TrainJob {
 /** A process that answers a job by its run's id, and any abort unless it is told to ignore it. */
 const obedient = `
 const trained = ${JSON.stringify(trained)};
+const prepared = ${JSON.stringify(prepared)};
 const progress = { phase: "training", step: 1, steps: 4, loss: 2 };
 process.on("disconnect", () => process.exit(0));
 process.on("message", ({ type, job }) => {
   if (type === "abort") return process.send({ type: "aborted" });
+  if (job.runId === "well") process.send({ type: "prepared", prepared });
   process.send({ type: "progress", progress });
   if (job.runId === "well") process.send({ type: "done", trained });
   if (job.runId === "badly") process.send({ type: "failed", code: "not-finite", message: "infinite", remedy: "less" });
@@ -66,9 +74,14 @@ process.on("message", ({ type, job }) => {
 async function start(script = obedient, stopWithinMs = 5000): Promise<TrainerProcess> {
   const entryPath = join(folder, "entry.mjs");
   await writeFile(entryPath, script);
-  trainer = new TrainerProcess({ entryPath, stopWithinMs });
+  trainer = new TrainerProcess({ entryPath, stopWithinMs, log, onPrepared: (said) => heard.push(said) });
   return trainer;
 }
+
+const heard: Prepared[] = [];
+const logged: string[] = [];
+const write = (event: string, fields: LogFields = {}): void => void logged.push(`${event} ${JSON.stringify(fields)}`);
+const log: Logger = { ...silentLogger, info: write, warn: write };
 
 /** Resolves with the promise's outcome once the trainer has reported its first progress. */
 async function afterProgress(run: TrainerProcess, id: string, act: (stop: AbortController) => void): Promise<unknown> {
@@ -87,6 +100,17 @@ describe("TrainerProcess", () => {
     const { pid } = process;
     await process.trainRound(job("well"));
     expect(process.pid).toBe(pid);
+  });
+
+  it("hands on and logs what a run is trained on", async () => {
+    const process = await start();
+    [heard.length, logged.length] = [0, 0];
+    await process.trainRound(job("well"));
+    expect(heard).toEqual([prepared]);
+    expect(logged).toContain(
+      'engine-ready {"runId":"well","device":"cpu","precision":"float32","reason":"asked for","cache":"miss","compileMs":1235}',
+    );
+    expect(logged).toContain('program-not-kept {"reason":"ENOSPC"}');
   });
 
   it("gives the trainer's own errors with code and remedy", async () => {

@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from "@consilium/shared/log.js";
 import {
   type FromTrainer,
   fromTrainerSchema,
+  type Prepared,
   type ToTrainer,
   type TrainedRound,
   type Trainer,
@@ -17,6 +18,8 @@ import {
 export interface TrainerProcessOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** Told once for each run what it is trained on, and again when the process was lost. */
+  readonly onPrepared?: (prepared: Prepared) => void;
   /** Module that the process runs. */
   readonly entryPath?: string;
   /** How long the process may take to save and stop before it is killed. */
@@ -37,6 +40,7 @@ interface Exit {
 export class TrainerProcess implements Trainer {
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #onPrepared: ((prepared: Prepared) => void) | undefined;
   readonly #entryPath: string;
   readonly #stopWithinMs: number;
   #child: ChildProcess | undefined;
@@ -45,6 +49,7 @@ export class TrainerProcess implements Trainer {
   constructor(options: TrainerProcessOptions = {}) {
     this.#log = options.log ?? silentLogger;
     this.#clock = options.clock ?? systemClock;
+    this.#onPrepared = options.onPrepared;
     this.#entryPath = options.entryPath ?? fileURLToPath(new URL("./trainer-main.js", import.meta.url));
     this.#stopWithinMs = options.stopWithinMs ?? 5000;
   }
@@ -123,10 +128,18 @@ export class TrainerProcess implements Trainer {
   #accept(message: FromTrainer): void {
     const task = this.#task;
     if (task === undefined) return;
-    if (message.type === "progress") task.options.onProgress?.(message.progress);
+    if (message.type === "prepared") this.#prepared(message.prepared);
+    else if (message.type === "progress") task.options.onProgress?.(message.progress);
     else if (message.type === "done") task.result.resolve(message.trained);
     else if (message.type === "aborted") task.result.reject(new AbortedError());
     else if (message.type === "failed") task.result.reject(failureOf(message));
+  }
+
+  #prepared(prepared: Prepared): void {
+    const { notKept, ...facts } = prepared;
+    this.#log.info("engine-ready", { ...facts, compileMs: Math.round(facts.compileMs) });
+    if (notKept !== undefined) this.#log.warn("program-not-kept", { reason: notKept });
+    this.#onPrepared?.(prepared);
   }
 
   #lost(child: ChildProcess, reason: string): void {

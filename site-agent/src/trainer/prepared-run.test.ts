@@ -1,0 +1,115 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createAugmenter } from "../data/augment/augment.js";
+import { openSource } from "../data/open-source.js";
+import { putPatterns } from "../data/test-images.js";
+import { LocalViewMaker } from "../data/view-maker.js";
+import { compiledCpuEngine } from "../engine/compiled-engine.js";
+import type { OpenRequest } from "../engine/devices/device-drivers.js";
+import { preparationKey, prepareRun, type TrainerParts } from "./prepared-run.js";
+import { type CheckedJob, type Prepared, type TrainJob, trainJobSchema } from "./protocol.js";
+
+let root: string;
+let cacheDirectory: string;
+let caches = 0;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "prepared-run-"));
+  await putPatterns(join(root, "images"), 3);
+});
+afterAll(() => rm(root, { recursive: true }));
+beforeEach(() => {
+  cacheDirectory = join(root, `cache-${caches++}`);
+});
+
+const config: TrainJob["config"] = {
+  name: "tiny",
+  modality: "pathology",
+  model: { architecture: "vit-nano", imageSize: 32, patchSize: 8 },
+  method: { name: "simclr" },
+  optimizer: { learningRate: 0.001 },
+  training: { batchSize: 4 },
+  rounds: 1,
+};
+
+function job(changes: Partial<TrainJob> = {}): CheckedJob {
+  return trainJobSchema.parse({
+    ...{ runId: "run-1", round: 0, config, checkpointPath: "unused", firstStep: 0, stateDirectory: "unused" },
+    ...{ data: { path: join(root, "images") }, threads: 1, siteId: "site-a" },
+    engine: { device: "cpu", cacheDirectory },
+    ...changes,
+  });
+}
+
+async function prepare(changes: Partial<TrainJob> = {}): Promise<{ said: Prepared[]; asked: OpenRequest[] }> {
+  const [said, asked]: [Prepared[], OpenRequest[]] = [[], []];
+  const parts: TrainerParts = {
+    async openEngine(request) {
+      asked.push(request);
+      return { engine: compiledCpuEngine(request), device: "cpu", reason: "for the test", precision: "float32" };
+    },
+    openViewMaker: ({ config: run, settings, views }) =>
+      new LocalViewMaker({
+        source: openSource({ settings, imageSize: run.model.imageSize }),
+        augment: createAugmenter(run),
+        ...{ views, cacheBytes: 0, concurrency: 1 },
+      }),
+    now: () => 0,
+    onPrepared: (prepared) => said.push(prepared),
+  };
+  const run = await prepareRun(job(changes), parts);
+  await run.close();
+  return { said, asked };
+}
+
+const cacheFor = async (changes: Partial<TrainJob>) => (await prepare(changes)).said.map(({ cache }) => cache);
+
+describe("prepareRun", () => {
+  it("asks for the site's device and says once what it got", async () => {
+    const engine = { device: "webgpu", precision: "mixed", cacheDirectory, tensorflowDirectory: "/tf" } as const;
+    const { said, asked } = await prepare({ engine });
+    expect(asked).toEqual([{ ...engine, threads: 1 }]);
+    const origin = { cache: "miss", compileMs: expect.any(Number) };
+    expect(said).toEqual([{ runId: "run-1", device: "cpu", precision: "float32", reason: "for the test", ...origin }]);
+  });
+
+  it("compiles a step once for runs that differ in nothing that the step contains", async () => {
+    expect(await cacheFor({})).toEqual(["miss"]);
+    const elsewhere = { ...config, name: "other", seed: 7, rounds: 9, cohort: { minSites: 4 } };
+    expect(await cacheFor({ runId: "run-2", config: elsewhere })).toEqual(["hit"]);
+  });
+
+  it("compiles again for another method, batch, memory or optimiser", async () => {
+    await prepare();
+    for (const changes of [
+      { method: { name: "simclr" as const, temperature: 0.2 } },
+      { training: { batchSize: 6 } },
+      { training: { batchSize: 4, recompute: true } },
+      { optimizer: { learningRate: 0.001, beta2: 0.95 } },
+    ]) {
+      expect(await cacheFor({ config: { ...config, ...changes } })).toEqual(["miss"]);
+    }
+    expect(await cacheFor({})).toEqual(["hit"]);
+  });
+
+  it("ends with the reason when the device cannot be had", async () => {
+    const missing = new ConsiliumError("config-invalid", "trainer.device asks for cuda, which cannot be used");
+    const parts: TrainerParts = {
+      openEngine: () => Promise.reject(missing),
+      openViewMaker() {
+        throw new Error("not reached");
+      },
+      now: () => 0,
+    };
+    await expect(prepareRun(job({ engine: { device: "cuda" } }), parts)).rejects.toBe(missing);
+  });
+});
+
+describe("preparationKey", () => {
+  it("differs where another engine is asked for", () => {
+    expect(preparationKey(job())).not.toBe(preparationKey(job({ engine: { device: "auto", cacheDirectory } })));
+    expect(preparationKey(job())).toBe(preparationKey(job({ round: 3 })));
+  });
+});
