@@ -5,6 +5,7 @@ import { describeError } from "@consilium/shared/errors.js";
 import { createLogger } from "@consilium/shared/log.js";
 import { exitCodes } from "@consilium/shared/terminal/output.js";
 import { startAgent } from "./agent.js";
+import { systemEngineTools } from "./cli/engine-tools.js";
 import { runCommandLine } from "./cli/program.js";
 import type { Surroundings } from "./cli/surroundings.js";
 import { checkData } from "./data/check-data.js";
@@ -32,6 +33,9 @@ process.stderr.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
+// Native TensorFlow writes remarks on standard error when it is loaded, here and in the trainer, which inherits this.
+process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+
 const surroundings: Surroundings = {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -50,6 +54,7 @@ const surroundings: Surroundings = {
   createLogger: (level) => createLogger({ level, name: "site-agent" }),
   checkData,
   exportCheckpoint,
+  engines: systemEngineTools(() => performance.now()),
 };
 
 function packageVersion(): string {

@@ -11,6 +11,7 @@ import { siteHome } from "../home.js";
 import { type AgentStatus, writeStatus } from "../status-file.js";
 import { createProgram, runCommandLine } from "./program.js";
 import type { Surroundings } from "./surroundings.js";
+import { testEngineTools } from "./test-engine-tools.js";
 
 const status: AgentStatus = {
   ...{ version: 1, pid: process.pid, startedAtMs: 0, updatedAtMs: 0, agentVersion: "1", federation: "demo" },
@@ -39,6 +40,7 @@ function surroundings(changes: Partial<Surroundings> = {}) {
     ...{ clock: new ManualClock(60_000), signal: AbortSignal.abort(), version: "1.2.3" },
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
+    engines: testEngineTools(),
     ...changes,
   };
   return { home, written, run: (...parameters: string[]) => runCommandLine(parameters, around), around };
@@ -47,7 +49,7 @@ function surroundings(changes: Partial<Surroundings> = {}) {
 const commands = createProgram(surroundings().around).commands.map((command) => command.name());
 
 describe("consilium-agent", () => {
-  it("has these commands", () => expect(commands).toEqual(["join", "run", "status", "check-data", "export"]));
+  it("has these commands", () => expect(commands).toEqual(["join", "run", "status", "check-data", "export", "engine"]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
     const { run, written } = surroundings();

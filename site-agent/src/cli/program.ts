@@ -3,6 +3,7 @@ import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/t
 import { Command } from "commander";
 import { addCheckData } from "./check-data-command.js";
 import { CommandFailed } from "./command-failed.js";
+import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
 import { addJoin } from "./join-command.js";
 import { addRun } from "./run-command.js";
@@ -31,13 +32,13 @@ export function createProgram(surroundings: Surroundings): Command {
     "consilium-agent run",
   );
   program.addHelpText("after", `\n${exitCodeHelp}`);
-  for (const add of [addJoin, addRun, addStatus, addCheckData, addExport]) add(program, surroundings);
+  for (const add of [addJoin, addRun, addStatus, addCheckData, addExport, addEngine]) add(program, surroundings);
   return program;
 }
 
 const exitCodeHelp = `Exit codes:
   0 done, 1 internal error, 2 wrong usage or configuration, 3 certificate or invitation refused, 4 not found,
-  5 coordinator unreachable or agent not running, 6 images cannot be used, 130 interrupted`;
+  5 coordinator unreachable or agent not running, 6 images or device cannot be used, 130 interrupted`;
 
 /** Parses and runs; every outcome is an exit code, every error is said on standard error. */
 export async function runCommandLine(parameters: readonly string[], surroundings: Surroundings): Promise<number> {

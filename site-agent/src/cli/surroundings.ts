@@ -9,6 +9,7 @@ import type { DataReport } from "../data/data-report.js";
 import type { ExportReport, ExportRequest } from "../export-checkpoint.js";
 import { type SiteHome, siteHome } from "../home.js";
 import type { JoinOptions, JoinReport } from "../join.js";
+import type { EngineTools } from "./engine-tools.js";
 
 /** Everything a command may touch; built once in main.ts, replaced by tests. */
 export interface Surroundings {
@@ -26,6 +27,7 @@ export interface Surroundings {
   readonly createLogger: (level: LogLevel) => Logger;
   readonly checkData: (options: CheckOptions) => Promise<DataReport>;
   readonly exportCheckpoint: (request: ExportRequest) => Promise<ExportReport>;
+  readonly engines: EngineTools;
 }
 
 export const homeHelp =

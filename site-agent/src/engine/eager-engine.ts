@@ -1,58 +1,78 @@
-import type { HostTensor, HostTensors, NamedTensors } from "../model/tensors.js";
-import { type Tensor, tf } from "../model/tf.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { HostTensors, NamedTensors } from "../model/tensors.js";
 import { withBackend } from "./active-backend.js";
-import { checkTensors, dtypeOf } from "./check-tensors.js";
-import { HostHeldState } from "./host-held-state.js";
+import { checkTensors } from "./check-tensors.js";
+import { EagerHeldState } from "./eager-held-state.js";
+import { disposeAll, readAll, type UploadPixels, upload } from "./eager-tensors.js";
 import type { CompiledProgram, Engine, Program } from "./program.js";
 
-/** Runs programs op by op on TensorFlow.js's pure JavaScript backend: slow, and the reference for every other engine. */
-export function eagerEngine(): Engine {
-  return { name: "eager", compile: async (program) => eagerProgram(program) };
+export interface EagerOptions {
+  /**
+   * A registered TensorFlow.js backend that starts synchronously. "cpu", in plain JavaScript, is slow and the reference
+   * for every other engine.
+   */
+  readonly backend?: string;
+  /** How the backend takes bytes that a program sees as float32; absent: widened in memory and then copied. */
+  readonly uploadPixels?: UploadPixels;
 }
 
-function eagerProgram(program: Program): CompiledProgram {
-  const compiled: CompiledProgram = {
-    hold: async (state) => new HostHeldState(compiled, state),
+/** Runs programs op by op on a TensorFlow.js backend. A run blocks its thread. */
+export function eagerEngine({ backend = "cpu", uploadPixels }: EagerOptions = {}): Engine {
+  const name = backend === "cpu" ? "eager" : `eager-${backend}`;
+  return { name, compile: async (program) => eagerProgram(program, backend, uploadPixels) };
+}
+
+/** What a program needs of its engine while it runs. */
+export interface EagerRunner {
+  readonly program: Program;
+  /** Runs synchronous TensorFlow.js code on the engine's backend. Tensors that are not kept are gone after it. */
+  within<T>(run: () => T): T;
+  upload(inputs: HostTensors, names: readonly string[]): NamedTensors;
+}
+
+function eagerProgram(program: Program, backend: string, uploadPixels: UploadPixels | undefined): CompiledProgram {
+  const runner: EagerRunner = {
+    program,
+    within: (run) => withBackend(backend, () => explained(program, run)),
+    upload: (inputs, names) => Object.fromEntries(names.map((name) => [name, upload(inputs[name]!, uploadPixels)])),
+  };
+  return {
+    hold: async (state) => new EagerHeldState(runner, state),
     async run(inputs, into) {
       checkTensors(program.name, program.inputs, inputs);
-      const outputs = withBackend("cpu", () => readOutputs(program.build(toTensors(program, inputs))));
+      const outputs = runner.within(() => {
+        const results = program.build(runner.upload(inputs, Object.keys(program.inputs)));
+        const values = readAll(results);
+        disposeAll(results);
+        return values;
+      });
       for (const [name, { data }] of Object.entries(outputs)) into?.[name]?.data.set(data);
       return into === undefined ? outputs : { ...outputs, ...into };
     },
     release: async () => {},
   };
-  return compiled;
 }
 
-function toTensors(program: Program, inputs: HostTensors): NamedTensors {
-  return Object.fromEntries(
-    Object.keys(program.inputs).map((name) => {
-      const tensor = inputs[name]!;
-      return [name, toTensor(tensor)];
-    }),
-  );
-}
-
-/** Pixels arrive as the float32 numbers that a program works with. */
-function toTensor(tensor: HostTensor): Tensor {
-  const dtype = dtypeOf(tensor);
-  return tf.tensor(tensor.data, [...tensor.shape], dtype === "uint8" ? "float32" : dtype);
-}
-
-function readOutputs(outputs: NamedTensors): HostTensors {
-  return Object.fromEntries(
-    Object.entries(outputs).map(([name, tensor]) => {
-      const data = valuesOf(tensor);
-      const { shape } = tensor;
-      // Programs may hand over tensors that they kept alive through a gradient.
-      tensor.dispose();
-      return [name, { shape, data }];
-    }),
-  );
-}
-
-/** A copy: the backend may hold the caller's own array. */
-function valuesOf(tensor: Tensor): Float32Array | Int32Array {
-  const values = tensor.dataSync();
-  return tensor.dtype === "float32" ? Float32Array.from(values) : Int32Array.from(values);
+/** What backends throw has no code: two failures have a remedy. */
+function explained<T>(program: Program, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const kernel = /[Kk]ernel '(\w+)' not registered for backend '(\w+)'/.exec(message);
+    if (kernel !== null) {
+      throw new ConsiliumError(
+        "kernel-missing",
+        `program ${program.name} needs kernel ${kernel[1]}, which backend ${kernel[2]} does not have`,
+        { remedy: "set another trainer.device in site.yaml", cause },
+      );
+    }
+    if (/\bOOM\b|RESOURCE_EXHAUSTED|out of memory/i.test(message)) {
+      throw new ConsiliumError("out-of-memory", `program ${program.name} does not fit on the device: ${message}`, {
+        remedy: "lower the batch size of the run, or use a device with more memory",
+        cause,
+      });
+    }
+    throw cause;
+  }
 }
