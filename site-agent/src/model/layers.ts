@@ -1,5 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { layerNormEpsilon } from "@consilium/shared/params/architecture.js";
+import { attend } from "./attention.js";
+import { runBlock } from "./block-runner.js";
 import { gelu } from "./gelu.js";
 import { layerNorm } from "./layer-norm.js";
 import type { NamedTensors } from "./tensors.js";
@@ -39,18 +41,8 @@ export interface BlockShape {
 
 /** x [batch, tokens, width] → the same. Queries, keys and values come from one product, in this order. */
 export function attention(x: Tensor, layer: Layer, { heads }: BlockShape): Tensor {
-  const [batch = 0, tokens = 0, width = 0] = x.shape;
-  const perHead = width / heads;
   const qkv = linear(x, { ...layer, name: `${layer.name}.qkv` });
-  // [3, batch, heads, tokens, width / heads]
-  const parts = tf.transpose(tf.reshape(qkv, [batch, tokens, 3, heads, perHead]), [2, 0, 3, 1, 4]);
-  const [query, key, value] = tf
-    .split(parts, 3, 0)
-    .map((part) => tf.reshape(part, [batch, heads, tokens, perHead])) as [Tensor, Tensor, Tensor];
-  const scores = tf.matMul(tf.mul(query, 1 / Math.sqrt(perHead)), key, false, true);
-  const mixed = tf.matMul(tf.softmax(scores), value);
-  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch, tokens, width]);
-  return linear(joined, { ...layer, name: `${layer.name}.proj` });
+  return linear(attend(qkv, heads), { ...layer, name: `${layer.name}.proj` });
 }
 
 /** x [..., width] → [..., 4 × width] → [..., width]. */
@@ -59,18 +51,29 @@ export function mlp(x: Tensor, layer: Layer): Tensor {
   return linear(hidden, { ...layer, name: `${layer.name}.fc2` });
 }
 
-/** Pre-norm transformer block: x [batch, tokens, width] → the same. */
+/** LayerScale (Touvron et al. 2021): x × `<name>.gamma` [width] where the layout has one. */
+function layerScale(x: Tensor, { parameters, name }: Layer): Tensor {
+  const gamma = parameters[`${name}.gamma`];
+  return gamma === undefined ? x : tf.mul(x, gamma);
+}
+
+/** Pre-norm transformer block, with LayerScale where the layout has `ls1` and `ls2`: x [batch, tokens, width] → the same. */
 export function block(x: Tensor, layer: Layer, shape: BlockShape): Tensor3D {
   const within = (name: string): Layer => ({ ...layer, name: `${layer.name}.${name}` });
-  const attended: Tensor = tf.add(x, attention(norm(x, within("norm1")), within("attn"), shape));
-  return tf.add(attended, mlp(norm(attended, within("norm2")), within("mlp")));
+  const attended: Tensor = tf.add(
+    x,
+    layerScale(attention(norm(x, within("norm1")), within("attn"), shape), within("ls1")),
+  );
+  return tf.add(attended, layerScale(mlp(norm(attended, within("norm2")), within("mlp")), within("ls2")));
 }
 
 /** Blocks `<name>.0` … `<name>.<depth - 1>` one after the other: x [batch, tokens, width] → the same. */
 export function blocks(x: Tensor, layer: Layer, shape: BlockShape & { readonly depth: number }): Tensor {
   let current = x;
   for (let index = 0; index < shape.depth; index++) {
-    current = block(current, { ...layer, name: `${layer.name}.${index}` }, shape);
+    const name = `${layer.name}.${index}`;
+    const run = (input: Tensor, parameters: NamedTensors) => block(input, { ...layer, parameters, name }, shape);
+    current = runBlock(run, current, { parameters: layer.parameters, name });
   }
   return current;
 }

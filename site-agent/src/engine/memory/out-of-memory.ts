@@ -1,0 +1,61 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { formatBytes } from "@consilium/shared/terminal/format.js";
+
+export interface Shortage {
+  readonly program: string;
+  /** Bytes that a run takes at its fullest moment; absent where it was not predicted. */
+  readonly needed?: number;
+  /** Bytes that there are. */
+  readonly available?: number;
+  readonly batchSize: number;
+  /** Largest batch size that fits; 0: none does; absent: not known. */
+  readonly fits?: number;
+  /** Fewest equal parts of the batch that fit one after the other; absent: parts do not help, or it is not known. */
+  readonly microBatches?: number;
+  /** True where blocks run again in the backward pass already. */
+  readonly recompute: boolean;
+  readonly cause?: unknown;
+}
+
+/** ConsiliumError "out-of-memory" that names the need, what there is and what would fit. */
+export function outOfMemoryError(shortage: Shortage): ConsiliumError {
+  const { program, needed, available, cause } = shortage;
+  const need = needed === undefined ? "more memory than there is" : formatBytes(needed);
+  const there = available === undefined ? "" : `, and ${formatBytes(available)} is available`;
+  return new ConsiliumError("out-of-memory", `${program} needs ${need}${there}`, {
+    remedy: remedyOf(shortage),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function remedyOf({ batchSize, fits, microBatches, recompute }: Shortage): string {
+  const known = fits !== undefined && fits < batchSize;
+  const smaller = known ? fits : Math.floor(batchSize / 2);
+  const ways = [
+    ...(smaller > 0 ? [`set training.batchSize to ${smaller}${known ? "" : " or less"} in the run file`] : []),
+    ...(microBatches === undefined ? [] : [`set training.microBatches to ${microBatches}, with the same gradients`]),
+    ...(recompute ? [] : ["set training.recompute: true, which takes a third more time and far less memory"]),
+    ...(smaller > 0 ? [] : ["choose a smaller model.architecture or model.imageSize"]),
+    "give this process more memory",
+  ];
+  return ways.join("; or ");
+}
+
+const signs: readonly RegExp[] = [
+  /bad[ _]alloc(ation)?/i,
+  /out[ _-]?of[ _-]?memory/i,
+  /failed to allocate memory/i,
+  /(cannot|could not|failed to|unable to) allocate/i,
+  /array buffer allocation failed/i,
+  /available memory of \d+ is smaller than requested/i,
+  /exceeds the max(imum)? buffer size/i,
+  /VK_ERROR_OUT_OF_(DEVICE|HOST)_MEMORY/,
+  /CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/,
+];
+
+/** Whether an error, or what caused it, is a failure to get memory: of ONNX Runtime, WebGPU, CUDA or JavaScript. */
+export function isOutOfMemory(error: unknown): boolean {
+  if (!(error instanceof Error)) return typeof error === "string" && signs.some((sign) => sign.test(error));
+  if (error instanceof ConsiliumError && error.code === "out-of-memory") return true;
+  return signs.some((sign) => sign.test(error.message)) || (error.cause !== undefined && isOutOfMemory(error.cause));
+}

@@ -1,0 +1,65 @@
+import type { Graph, Value } from "../graph/graph.js";
+import { type BufferPlan, bytesOf, liveBytes, planBuffers } from "./buffers.js";
+
+/** What one run of a program needs at its fullest moment, in bytes. */
+export interface PeakMemory {
+  /** Inputs that come back as outputs of the same name, once: parameters, moments, teachers. */
+  readonly stateBytes: number;
+  /** The other inputs: images, masks, scalars. */
+  readonly batchBytes: number;
+  /** Values that wait for a later operation: activations for the backward pass, gradients for the update. */
+  readonly activationBytes: number;
+  /** Operands and results of the operation that runs at that moment. */
+  readonly transientBytes: number;
+  /** Everything, with the copies of the state that the place where it is held needs. */
+  readonly totalBytes: number;
+}
+
+export interface PeakOptions {
+  /** "host": the state lives in this process's memory and crosses ONNX Runtime's binding; "device": it stays there. */
+  readonly heldOn?: "host" | "device";
+}
+
+/** Two take turns as input and output. */
+const stateCopies = 2;
+
+/** ONNX Runtime's binding for Node copies every output on the host, also one that was written in place. */
+const boundCopies = 1;
+
+/** The arena hands out chunks that are larger than asked for, and leaves gaps. */
+const arenaSlack = 1.1;
+
+/**
+ * Memory of a run as ONNX Runtime plans it without memory patterns (with them the arena keeps a second block as large
+ * as the first). Not included: the process itself, about 300 MB with TensorFlow.js and ONNX Runtime loaded.
+ * @param graph as the device runs it, after `optimize`
+ */
+export function predictPeak(graph: Graph, { heldOn = "host" }: PeakOptions = {}): PeakMemory {
+  const { kept, working } = fullestMoment(planBuffers(graph));
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const state = graph.inputs.filter(({ name }) => outputs.has(name));
+  const stateBytes = total(state.map(({ value }) => value));
+  const batchBytes = total(graph.inputs.map(({ value }) => value)) - stateBytes;
+  const copies = stateCopies + (heldOn === "host" ? boundCopies : 0);
+  const activationBytes = Math.ceil(kept * arenaSlack);
+  const transientBytes = Math.ceil(working * arenaSlack);
+  const totalBytes = copies * stateBytes + batchBytes + activationBytes + transientBytes;
+  return { stateBytes, batchBytes, activationBytes, transientBytes, totalBytes };
+}
+
+function total(values: readonly Value[]): number {
+  return values.reduce((sum, value) => sum + bytesOf(value), 0);
+}
+
+/** Several moments are nearly as full as the fullest. */
+const nearly = 0.99;
+
+/** The most that buffers hold at once, and the most of it that an operation of such a moment works on. */
+function fullestMoment(plan: BufferPlan): { readonly kept: number; readonly working: number } {
+  const live = liveBytes(plan);
+  const all = live.reduce((most, bytes) => Math.max(most, bytes), 0);
+  const working = [...plan.inside];
+  for (const { bytes, uses } of plan.buffers) for (const at of uses) working[at]! += bytes;
+  const most = working.reduce((best, bytes, at) => (live[at]! >= nearly * all ? Math.max(best, bytes) : best), 0);
+  return { kept: all - most, working: most };
+}
