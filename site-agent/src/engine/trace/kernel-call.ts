@@ -55,6 +55,10 @@ export class KernelCall {
     return this.call.attributes[name] === true;
   }
 
+  isText(name: string): boolean {
+    return typeof this.call.attributes[name] === "string";
+  }
+
   text(name: string): string {
     const value = this.call.attributes[name];
     return typeof value === "string" ? value : this.#fail(`text "${name}"`);

@@ -18,12 +18,31 @@ it("records operations in the order in which they were called, and only what is 
   expect(operationsInOrder(graph).map(({ op }) => op)).toEqual(["Input", "Abs", "Log"]);
 });
 
-it("names the kernel and the program when a kernel is missing", () => {
-  const needsMissing = program((x) =>
-    tf.linalg.bandPart(tf.image.resizeBilinear(x.as3D(2, 2, 1), [4, 4]).as2D(4, 4), 1, 1),
-  );
-  expect(() => traceProgram(needsMissing)).toThrow("program test needs kernel ResizeBilinear, which cannot be traced");
+it("names the kernel, the program and the operations when a kernel is missing", () => {
+  const volume = (x: tf.Tensor) => tf.reshape(x, [1, 1, 2, 2, 1]) as tf.Tensor5D;
+  const needsMissing = program((x) => tf.conv3d(volume(x), tf.ones([1, 1, 1, 1, 1]), 1, "valid"));
+  const message = "program test needs kernel Conv3D, asked for by tf.conv3d, which cannot be traced";
+  expect(() => traceProgram(needsMissing)).toThrow(message);
   expect(() => traceProgram(needsMissing)).toThrow(expect.objectContaining({ code: "kernel-missing" }));
+});
+
+it("says when a gradient or another operation asked for a missing kernel", () => {
+  const dilate = (x: tf.Tensor) =>
+    tf.dilation2d(tf.reshape(x, [1, 2, 2, 1]) as tf.Tensor4D, tf.ones([1, 1, 1]), 1, "valid");
+  expect(() => traceProgram(program(dilate))).toThrow("kernel Dilation2D, asked for by tf.dilation2d,");
+  const spectrum = program((x) => tf.abs(tf.spectral.rfft(x)));
+  expect(() => traceProgram(spectrum)).toThrow(/kernel \w+, asked for by tf\.\w+ in tf\.\w+/);
+  const missingInGradient = program((x) =>
+    tf.grad(
+      tf.customGrad((y) => ({
+        value: tf.relu(y as tf.Tensor),
+        gradFunc: (dy: tf.Tensor) => tf.localResponseNormalization(tf.reshape(dy, [1, 2, 2, 1]) as tf.Tensor4D),
+      })),
+    )(x),
+  );
+  expect(() => traceProgram(missingInGradient)).toThrow(
+    "kernel LRN, asked for by tf.localResponseNormalization in a gradient,",
+  );
 });
 
 it("puts the former backend back, also after an error", () => {

@@ -1,11 +1,10 @@
-import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { NamedTensors } from "../../model/tensors.js";
 import { tf } from "../../model/tf.js";
 import { withBackend } from "../active-backend.js";
 import { cast } from "../graph/emit.js";
 import type { Graph, Shape, Value } from "../graph/graph.js";
 import type { Program } from "../program.js";
 import { KernelCall } from "./kernel-call.js";
+import { namingMissingKernel } from "./missing-kernel.js";
 import { traceKernels } from "./trace-kernels.js";
 import { infoOf, tensorOfValue, traceBackend, traceBackendName, valueOfTensor } from "./tracing.js";
 
@@ -30,30 +29,14 @@ function record(program: Program): Graph {
     return { name, value: traceBackend.builder.input(shape, dtype) };
   });
   const tensors = Object.fromEntries(inputs.map(({ name, value }) => [name, tensorOfValue(seenByProgram(value))]));
-  const outputs = Object.entries(runBuild(program, tensors)).map(([name, tensor]) => {
+  const built = namingMissingKernel(program.name, () => program.build(tensors));
+  const outputs = Object.entries(built).map(([name, tensor]) => {
     const value = valueOfTensor(tensor);
     tensor.dispose();
     // Programs hand over float32 and int32 only.
     return { name, value: value.type === "bool" ? cast(traceBackend.builder, value, "int32") : value };
   });
   return { name: program.name, inputs, outputs };
-}
-
-function runBuild(program: Program, tensors: NamedTensors): NamedTensors {
-  try {
-    return program.build(tensors);
-  } catch (error) {
-    const kernel = /[Kk]ernel '(\w+)'/.exec(error instanceof Error ? error.message : "")?.[1];
-    if (kernel === undefined) throw error;
-    throw new ConsiliumError(
-      "kernel-missing",
-      `program ${program.name} needs kernel ${kernel}, which cannot be traced`,
-      {
-        remedy: "write the program with other operations, or add the kernel under site-agent/src/engine/trace/kernels",
-        cause: error,
-      },
-    );
-  }
 }
 
 /** TensorFlow.js has no uint8: a program sees pixels as float32. */

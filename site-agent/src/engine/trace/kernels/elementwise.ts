@@ -1,32 +1,46 @@
 import type { GraphBuilder } from "../../graph/builder.js";
 import { cast, elementwise, predicate, scalarLike } from "../../graph/emit.js";
 import type { Value } from "../../graph/graph.js";
-import type { TraceKernel, TraceKernels } from "../kernel-call.js";
+import type { KernelCall, TraceKernel, TraceKernels } from "../kernel-call.js";
 
-/** TensorFlow.js kernel → ONNX operator of the same meaning, one operand `x`. */
+/** TensorFlow.js kernel → ONNX operator of the same meaning, one operand `x`, which keeps its type. */
 const unaryOperators = {
   Abs: "Abs",
-  Ceil: "Ceil",
+  Neg: "Neg",
+  Relu: "Relu",
+  Sign: "Sign",
+};
+
+/** The same for operators that know float32 only; integers stay as they are. */
+const roundingOperators = { Ceil: "Ceil", Floor: "Floor", Round: "Round" };
+
+/** The same for functions of real numbers. */
+const realOperators = {
+  Acos: "Acos",
+  Acosh: "Acosh",
+  Asin: "Asin",
+  Asinh: "Asinh",
+  Atan: "Atan",
+  Atanh: "Atanh",
   Cos: "Cos",
+  Cosh: "Cosh",
   Erf: "Erf",
   Exp: "Exp",
-  Floor: "Floor",
   Log: "Log",
-  Neg: "Neg",
   Reciprocal: "Reciprocal",
-  Relu: "Relu",
-  Round: "Round",
   Sigmoid: "Sigmoid",
-  Sign: "Sign",
   Sin: "Sin",
+  Sinh: "Sinh",
   Softplus: "Softplus",
   Sqrt: "Sqrt",
+  Tan: "Tan",
   Tanh: "Tanh",
 };
 
 /** Two operands `a` and `b` that broadcast; the result has their type. */
 const binaryOperators = {
   Add: "Add",
+  BitwiseAnd: "BitwiseAnd",
   Maximum: "Max",
   Minimum: "Min",
   Multiply: "Mul",
@@ -38,12 +52,16 @@ const binaryOperators = {
 /** Two operands that broadcast; the result is boolean. */
 const comparisonOperators = {
   Equal: "Equal",
+  LogicalAnd: "And",
+  LogicalOr: "Or",
+};
+
+/** The same; ONNX's do not compare booleans. */
+const orderOperators = {
   Greater: "Greater",
   GreaterEqual: "GreaterOrEqual",
   Less: "Less",
   LessEqual: "LessOrEqual",
-  LogicalAnd: "And",
-  LogicalOr: "Or",
 };
 
 /** x → value, for kernels without an ONNX operator of their own. */
@@ -57,11 +75,12 @@ const composed: Record<string, (builder: GraphBuilder, x: Value) => Value> = {
     return elementwise(builder, "Mul", [elementwise(builder, "Tanh", [half]), shifted]);
   },
   Log1p: (builder, x) => elementwise(builder, "Log", [elementwise(builder, "Add", [x, scalarLike(builder, 1, x)])]),
-  IsNan: (builder, x) => predicate(builder, "IsNaN", [x]),
-  IsInf: (builder, x) => predicate(builder, "IsInf", [x]),
+  IsNan: (builder, x) => predicate(builder, "IsNaN", [cast(builder, x, "float32")]),
+  IsInf: (builder, x) => predicate(builder, "IsInf", [cast(builder, x, "float32")]),
   IsFinite: (builder, x) => {
-    const odd = predicate(builder, "Or", [predicate(builder, "IsInf", [x]), predicate(builder, "IsNaN", [x])]);
-    return predicate(builder, "Not", [odd]);
+    const number = cast(builder, x, "float32");
+    const operands = [predicate(builder, "IsInf", [number]), predicate(builder, "IsNaN", [number])];
+    return predicate(builder, "Not", [predicate(builder, "Or", operands)]);
   },
   LogicalNot: (builder, x) => predicate(builder, "Not", [x]),
 };
@@ -84,17 +103,57 @@ const squaredDifference: TraceKernel = (call) => {
 const notEqual: TraceKernel = (call) =>
   predicate(call.builder, "Not", [predicate(call.builder, "Equal", [call.input("a"), call.input("b")])]);
 
-/** Rounds towards minus infinity, unlike ONNX's integer division. */
+/** Integers, also of float32; rounds towards minus infinity, unlike ONNX's integer division. */
 const floorDiv: TraceKernel = (call) => {
   const { builder } = call;
   const [a, b] = [call.input("a"), call.input("b")];
-  if (a.type === "float32") return elementwise(builder, "Floor", [elementwise(builder, "Div", [a, b])]);
+  if (a.type === "float32") {
+    return cast(builder, elementwise(builder, "Floor", [elementwise(builder, "Div", [a, b])]), "int32");
+  }
   const whole = elementwise(builder, "Sub", [a, elementwise(builder, "Mod", [a, b])]);
   return elementwise(builder, "Div", [whole, b]);
 };
 
-const select: TraceKernel = (call) =>
-  elementwise(call.builder, "Where", [call.input("condition"), call.input("t"), call.input("e")]);
+/** The remainder that has the divisor's sign. */
+const mod: TraceKernel = (call) => {
+  const { builder } = call;
+  const [a, b] = [call.input("a"), call.input("b")];
+  if (a.type !== "float32") return elementwise(builder, "Mod", [a, b]);
+  const whole = elementwise(builder, "Floor", [elementwise(builder, "Div", [a, b])]);
+  return elementwise(builder, "Sub", [a, elementwise(builder, "Mul", [whole, b])]);
+};
+
+/** The angle of the point (b, a), from -π to π. */
+const atan2: TraceKernel = (call) => {
+  const { builder } = call;
+  const [a, b] = [call.input("a"), call.input("b")];
+  const zero = scalarLike(builder, 0, a);
+  const apply = (op: string, ...inputs: Value[]) => elementwise(builder, op, inputs);
+  const signOfA = apply(
+    "Where",
+    predicate(builder, "Less", [a, zero]),
+    scalarLike(builder, -1, a),
+    scalarLike(builder, 1, a),
+  );
+  const right = apply("Atan", apply("Div", a, b));
+  const left = apply("Add", right, apply("Mul", signOfA, scalarLike(builder, Math.PI, a)));
+  const upright = apply("Mul", apply("Sign", a), scalarLike(builder, Math.PI / 2, a));
+  const beside = apply("Where", predicate(builder, "Less", [b, zero]), left, right);
+  return apply("Where", predicate(builder, "Equal", [b, zero]), upright, beside);
+};
+
+/** ONNX Runtime does not choose between booleans. */
+const select: TraceKernel = (call) => {
+  const type = call.input("t").type;
+  const chosen = elementwise(call.builder, "Where", [call.input("condition"), numeric(call, "t"), numeric(call, "e")]);
+  return cast(call.builder, chosen, type);
+};
+
+/** Booleans as 0 and 1. */
+function numeric(call: KernelCall, name: string): Value {
+  const x = call.input(name);
+  return x.type === "bool" ? cast(call.builder, x, "int32") : x;
+}
 
 const clipByValue: TraceKernel = (call) => {
   const { builder } = call;
@@ -124,6 +183,20 @@ export const elementwiseKernels: TraceKernels = {
         elementwise(call.builder, op, [call.input("x")]),
   ),
   ...mapValues(
+    roundingOperators,
+    (op): TraceKernel =>
+      (call) => {
+        const x = call.input("x");
+        return x.type === "float32" ? elementwise(call.builder, op, [x]) : x;
+      },
+  ),
+  ...mapValues(
+    realOperators,
+    (op): TraceKernel =>
+      (call) =>
+        elementwise(call.builder, op, [cast(call.builder, call.input("x"), "float32")]),
+  ),
+  ...mapValues(
     binaryOperators,
     (op): TraceKernel =>
       (call) =>
@@ -136,15 +209,23 @@ export const elementwiseKernels: TraceKernels = {
         predicate(call.builder, op, [call.input("a"), call.input("b")]),
   ),
   ...mapValues(
+    orderOperators,
+    (op): TraceKernel =>
+      (call) =>
+        predicate(call.builder, op, [numeric(call, "a"), numeric(call, "b")]),
+  ),
+  ...mapValues(
     composed,
     (lower): TraceKernel =>
       (call) =>
         lower(call.builder, call.input("x")),
   ),
   AddN: addAll,
+  Atan2: atan2,
   Cast: castTo,
   ClipByValue: clipByValue,
   FloorDiv: floorDiv,
+  Mod: mod,
   NotEqual: notEqual,
   Select: select,
   SquaredDifference: squaredDifference,

@@ -1,47 +1,55 @@
 import { sizeOf } from "@consilium/shared/params/layout.js";
 import type { GraphBuilder } from "../../graph/builder.js";
-import { cast, elementwise, predicate, reshape, scalarLike } from "../../graph/emit.js";
-import type { Shape, Value } from "../../graph/graph.js";
+import { cast, elementwise, reshape, scalarLike, transpose } from "../../graph/emit.js";
+import type { Value } from "../../graph/graph.js";
 import { positiveAxis } from "../../graph/shapes.js";
 import type { TraceKernel, TraceKernels } from "../kernel-call.js";
+import { placesEqual } from "./counting.js";
 
+/** Along the axis; the first `batchDims` axes of x and the indices go together. */
 const gather: TraceKernel = (call) => {
-  const [x, indices] = [call.input("x"), call.input("indices")];
-  if (call.number("batchDims", 0) !== 0) return call.unsupported("batchDims above zero");
+  const { builder } = call;
+  const x = call.input("x");
+  const indices = cast(builder, call.input("indices"), "int32");
   const axis = positiveAxis(call.number("axis", 0), x.shape.length);
+  const batchDims = call.number("batchDims", 0);
+  if (batchDims > 0) return gatherInBatches(builder, x, { indices, axis, batchDims });
+  return gatherAlong(builder, x, { indices, axis });
+};
+
+interface Gathering {
+  readonly indices: Value;
+  readonly axis: number;
+}
+
+function gatherAlong(builder: GraphBuilder, x: Value, { indices, axis }: Gathering): Value {
   const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
-  const inputs = [x, cast(call.builder, indices, "int32")];
-  return call.builder.apply({ op: "Gather", inputs, attributes: { axis: { int: axis } }, shape, type: x.type });
-};
-
-interface Scatter {
-  /** [..., depth] positions in the leading axes of the result. */
-  readonly positions: Value;
-  readonly updates: Value;
-  readonly shape: Shape;
+  const attributes = { axis: { int: axis } };
+  return builder.apply({ op: "Gather", inputs: [x, indices], attributes, shape, type: x.type });
 }
 
-/** Zeros, plus every update at its position; several at one position add up. */
-function scatterAdd(builder: GraphBuilder, { positions, updates, shape }: Scatter): Value {
-  const zeros = builder.uniform(0, shape, updates.type);
-  const inputs = [zeros, cast(builder, positions, "int64"), updates];
-  const attributes = { reduction: { text: "add" } };
-  return builder.apply({ op: "ScatterND", inputs, attributes, shape, type: updates.type });
+/** As one list over all batches, whose indices are moved on by the extents of the batches before. */
+function gatherInBatches(builder: GraphBuilder, x: Value, request: Gathering & { readonly batchDims: number }): Value {
+  const { indices, axis, batchDims } = request;
+  const batch = sizeOf(x.shape.slice(0, batchDims));
+  const outer = sizeOf(x.shape.slice(batchDims, axis));
+  const inner = sizeOf(x.shape.slice(axis + 1));
+  const extent = x.shape[axis]!;
+  const count = sizeOf(indices.shape) / batch;
+  const split = reshape(builder, x, [batch, outer, extent, inner]);
+  const rows = reshape(builder, transpose(builder, split, [0, 2, 1, 3]), [batch * extent, outer * inner]);
+  const starts = Int32Array.from({ length: batch }, (_, index) => index * extent);
+  const offsets = builder.constant(starts, [batch, 1], "int32");
+  const places = elementwise(builder, "Add", [reshape(builder, indices, [batch, count]), offsets]);
+  const found = reshape(builder, gatherAlong(builder, rows, { indices: places, axis: 0 }), [
+    batch,
+    count,
+    outer,
+    inner,
+  ]);
+  const shape = [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...x.shape.slice(axis + 1)];
+  return reshape(builder, transpose(builder, found, [0, 2, 1, 3]), shape);
 }
-
-const unsortedSegmentSum: TraceKernel = (call) => {
-  const [x, segments] = [call.input("x"), call.input("segmentIds")];
-  const shape = [call.number("numSegments"), ...x.shape.slice(segments.shape.length)];
-  const positions = reshape(call.builder, segments, [...segments.shape, 1]);
-  return scatterAdd(call.builder, { positions, updates: x, shape });
-};
-
-const scatterNd: TraceKernel = (call) =>
-  scatterAdd(call.builder, {
-    positions: call.input("indices"),
-    updates: call.input("updates"),
-    shape: call.numbers("shape"),
-  });
 
 const gatherNd: TraceKernel = (call) => {
   const { builder } = call;
@@ -55,14 +63,7 @@ const gatherNd: TraceKernel = (call) => {
 /** By comparison with 0 … depth-1: an index outside the depth gives a row without a hot element, as in TensorFlow.js. */
 const oneHot: TraceKernel = (call) => {
   const { builder } = call;
-  const indices = cast(builder, call.input("indices"), "int32");
-  const depth = call.number("depth");
-  const places = builder.constant(
-    Int32Array.from({ length: depth }, (_, place) => place),
-    [depth],
-    "int32",
-  );
-  const hot = predicate(builder, "Equal", [reshape(builder, indices, [...indices.shape, 1]), places]);
+  const hot = placesEqual(builder, call.input("indices"), call.number("depth"));
   const type = call.has("dtype") && call.text("dtype") === "float32" ? "float32" : "int32";
   const [on, off] = [call.number("onValue", 1), call.number("offValue", 0)];
   if (on === 1 && off === 0) return cast(builder, hot, type);
@@ -105,7 +106,5 @@ export const gatheringKernels: TraceKernels = {
   GatherNd: gatherNd,
   GatherV2: gather,
   OneHot: oneHot,
-  ScatterNd: scatterNd,
   TopK: topK,
-  UnsortedSegmentSum: unsortedSegmentSum,
 };

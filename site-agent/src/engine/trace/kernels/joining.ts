@@ -4,7 +4,7 @@ import type { Value } from "../../graph/graph.js";
 import { positiveAxis } from "../../graph/shapes.js";
 import type { TraceKernel, TraceKernels } from "../kernel-call.js";
 
-function concatAlong(builder: GraphBuilder, parts: readonly Value[], axis: number): Value {
+export function concatAlong(builder: GraphBuilder, parts: readonly Value[], axis: number): Value {
   const [first] = parts;
   if (parts.length === 1) return first!;
   const shape = [...first!.shape];

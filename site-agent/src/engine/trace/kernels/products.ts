@@ -1,14 +1,13 @@
 import { elementwise, product } from "../../graph/emit.js";
 import { broadcastShape } from "../../graph/shapes.js";
 import type { TraceKernel, TraceKernels } from "../kernel-call.js";
+import { activated } from "./activations.js";
 
 const batchMatMul: TraceKernel = (call) =>
   product(call.builder, [call.input("a"), call.input("b")], {
     transposeA: call.flag("transposeA"),
     transposeB: call.flag("transposeB"),
   });
-
-const activations: Readonly<Record<string, string>> = { relu: "Relu", sigmoid: "Sigmoid" };
 
 const fusedMatMul: TraceKernel = (call) => {
   const { builder } = call;
@@ -18,10 +17,7 @@ const fusedMatMul: TraceKernel = (call) => {
     transposeB: call.flag("transposeB"),
   });
   const shifted = bias === undefined ? linear : elementwise(builder, "Add", [linear, bias]);
-  const activation = call.has("activation") ? call.text("activation") : "linear";
-  if (activation === "linear") return shifted;
-  const op = activations[activation] ?? call.unsupported(`activation ${activation}`);
-  return elementwise(builder, op, [shifted]);
+  return activated(call, shifted);
 };
 
 /** The extent of every letter of an equation such as "bij,bjk->bik". */

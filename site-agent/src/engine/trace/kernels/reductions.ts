@@ -1,4 +1,5 @@
 import { cast, reduce } from "../../graph/emit.js";
+import type { Value } from "../../graph/graph.js";
 import { positiveAxis, reducedShape } from "../../graph/shapes.js";
 import type { KernelCall, TraceKernel, TraceKernels } from "../kernel-call.js";
 
@@ -10,49 +11,37 @@ function axesOf(call: KernelCall, rank: number): number[] {
   return call.numbers(name).map((axis) => positiveAxis(axis, rank));
 }
 
+/** ONNX reduces no booleans: they count as 0 and 1. */
+function numericOf(call: KernelCall): Value {
+  const x = call.input("x");
+  return x.type === "bool" ? cast(call.builder, x, "int32") : x;
+}
+
+function reduced(call: KernelCall, x: Value, op: string): Value {
+  return reduce(call.builder, x, { op, axes: axesOf(call, x.shape.length), keepAxes: call.flag("keepDims") });
+}
+
 function reduction(op: string): TraceKernel {
-  return (call) => {
-    const x = call.input("x");
-    return reduce(call.builder, x, { op, axes: axesOf(call, x.shape.length), keepAxes: call.flag("keepDims") });
-  };
+  return (call) => reduced(call, numericOf(call), op);
 }
 
-const mean: TraceKernel = (call) => {
-  const x = cast(call.builder, call.input("x"), "float32");
-  const axes = axesOf(call, x.shape.length);
-  return reduce(call.builder, x, { op: "ReduceMean", axes, keepAxes: call.flag("keepDims") });
-};
-
-/** ONNX reduces no booleans: all is the least of 0 and 1, any the largest. */
-function quantifier(op: string): TraceKernel {
-  return (call) => {
-    const x = cast(call.builder, call.input("x"), "int32");
-    const options = { op, axes: axesOf(call, x.shape.length), keepAxes: call.flag("keepDims") };
-    return cast(call.builder, reduce(call.builder, x, options), "bool");
-  };
+/** All is the least of 0 and 1, any the largest. */
+function extreme(op: string): TraceKernel {
+  return (call) => cast(call.builder, reduced(call, numericOf(call), op), call.input("x").type);
 }
+
+const mean: TraceKernel = (call) => reduced(call, cast(call.builder, call.input("x"), "float32"), "ReduceMean");
 
 function positionOf(op: string): TraceKernel {
   return (call) => {
     const { builder } = call;
-    const x = call.input("x");
+    const x = numericOf(call);
     const axis = positiveAxis(call.numbers("axis")[0] ?? 0, x.shape.length);
     const shape = reducedShape(x.shape, [axis], false);
     const attributes = { axis: { int: axis }, keepdims: { int: 0 } };
     return cast(builder, builder.apply({ op, inputs: [x], attributes, shape, type: "int64" }), "int32");
   };
 }
-
-const cumulativeSum: TraceKernel = (call) => {
-  const { builder } = call;
-  const x = call.input("x");
-  const axis = builder.constant(BigInt64Array.of(BigInt(call.number("axis"))), [], "int64");
-  const attributes = {
-    exclusive: { int: Number(call.flag("exclusive")) },
-    reverse: { int: Number(call.flag("reverse")) },
-  };
-  return builder.apply({ op: "CumSum", inputs: [x, axis], attributes, shape: x.shape, type: x.type });
-};
 
 const softmax: TraceKernel = (call) => {
   const x = call.input("logits");
@@ -67,14 +56,13 @@ const softmax: TraceKernel = (call) => {
 };
 
 export const reductionKernels: TraceKernels = {
-  All: quantifier("ReduceMin"),
-  Any: quantifier("ReduceMax"),
+  All: extreme("ReduceMin"),
+  Any: extreme("ReduceMax"),
   ArgMax: positionOf("ArgMax"),
   ArgMin: positionOf("ArgMin"),
-  Cumsum: cumulativeSum,
-  Max: reduction("ReduceMax"),
+  Max: extreme("ReduceMax"),
   Mean: mean,
-  Min: reduction("ReduceMin"),
+  Min: extreme("ReduceMin"),
   Prod: reduction("ReduceProd"),
   Softmax: softmax,
   Sum: reduction("ReduceSum"),

@@ -1,5 +1,7 @@
 import { tf } from "../../../model/tf.js";
+import type { GraphBuilder } from "../../graph/builder.js";
 import { expand, reshape, slice, transpose } from "../../graph/emit.js";
+import type { Value } from "../../graph/graph.js";
 import { positiveAxis } from "../../graph/shapes.js";
 import type { TraceKernel, TraceKernels } from "../kernel-call.js";
 
@@ -67,20 +69,25 @@ const tile: TraceKernel = (call) => {
   return builder.apply({ op: "Tile", inputs: [x, builder.ints(reps)], shape, type: x.type });
 };
 
-function padded(shape: readonly number[], paddings: readonly (readonly [number, number])[]): number[] {
-  return shape.map((extent, axis) => extent + paddings[axis]![0] + paddings[axis]![1]);
+export interface ConstantPadding {
+  /** Before and after, by axis. */
+  readonly paddings: readonly (readonly [number, number])[];
+  readonly filler: number;
 }
 
-const pad: TraceKernel = (call) => {
-  const { builder } = call;
-  const x = call.input("x");
-  const paddings = call.pairs("paddings");
+export function padConstant(builder: GraphBuilder, x: Value, { paddings, filler }: ConstantPadding): Value {
+  if (paddings.every(([before, after]) => before + after === 0)) return x;
+  const shape = x.shape.map((extent, axis) => extent + paddings[axis]![0] + paddings[axis]![1]);
   const amounts = builder.ints([...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)]);
-  const filler = builder.uniform(call.number("constantValue", 0), [], x.type);
-  const attributes = { mode: { text: "constant" } };
-  const inputs = [x, amounts, filler];
-  return builder.apply({ op: "Pad", inputs, attributes, shape: padded(x.shape, paddings), type: x.type });
-};
+  const inputs = [x, amounts, builder.uniform(filler, [], x.type)];
+  return builder.apply({ op: "Pad", inputs, attributes: { mode: { text: "constant" } }, shape, type: x.type });
+}
+
+const pad: TraceKernel = (call) =>
+  padConstant(call.builder, call.input("x"), {
+    paddings: call.pairs("paddings"),
+    filler: call.number("constantValue", 0),
+  });
 
 export const shapeKernels: TraceKernels = {
   ExpandDims: expandDims,
