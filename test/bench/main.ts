@@ -1,44 +1,46 @@
 import { parseArgs } from "node:util";
+import { type Bench, BenchOptions } from "./bench.js";
+import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
 
 /** `npm run bench -- <name> [--option value …] [--json]`: prints what was measured, and one line of JSON with --json. */
-const benches: Readonly<Record<string, (options: Record<string, number>) => Promise<Record<string, number | string>>>> =
-  {
-    round,
-    secagg,
-  };
+const benches: Readonly<Record<string, Bench>> = { engine, round, secagg };
 
-const { values, positionals, tokens } = parseArgs({
-  args: process.argv.slice(2),
-  allowPositionals: true,
-  strict: false,
-  tokens: true,
-  options: { json: { type: "boolean", default: false } },
-});
+const flags: ReadonlySet<string> = new Set(["json", "full-tokens"]);
 
-function numbersOf(): Record<string, number> {
-  const options: Record<string, number> = {};
-  const rest = positionals.slice(1);
+/** Every option takes a value but the flags. */
+function parse(args: readonly string[]): { name: string | undefined; options: BenchOptions; json: boolean } {
+  const { positionals, tokens } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+    options: Object.fromEntries([...flags].map((flag) => [flag, { type: "boolean" as const }])),
+  });
+  const [name, ...rest] = positionals;
+  const given = new Map<string, string | true>();
   for (const token of tokens) {
-    if (token.kind !== "option" || token.name === "json") continue;
-    const text = token.value ?? rest.shift();
-    const value = Number(text);
-    if (!Number.isFinite(value)) throw new Error(`--${token.name} ${text}: not a number`);
-    options[token.name] = value;
+    if (token.kind !== "option") continue;
+    given.set(token.name, flags.has(token.name) ? true : (token.value ?? rest.shift() ?? true));
   }
-  return options;
+  return { name, options: new BenchOptions(given), json: given.has("json") };
 }
 
-const name = positionals[0];
+const { name, options, json } = parse(process.argv.slice(2));
 const bench = name === undefined ? undefined : benches[name];
 if (bench === undefined) {
   console.error(
-    `error: no benchmark '${name ?? ""}'\n  → npm run bench -- ${Object.keys(benches).join("|")} [--sites 5] [--params 22e6] [--json]`,
+    `error: no benchmark '${name ?? ""}'\n  → npm run bench -- ${Object.keys(benches).join("|")} [--option value …] [--json]`,
   );
   process.exitCode = 2;
 } else {
-  const result = await bench(numbersOf());
-  if (!values["json"]) for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(28)} ${value}`);
-  console.log(JSON.stringify(result));
+  try {
+    const result = await bench(options);
+    if (!json) for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(28)} ${value}`);
+    console.log(JSON.stringify(result));
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
 }

@@ -9,6 +9,7 @@ import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { LocalFederation } from "../../deploy/demo/federation.js";
 import { until } from "../../deploy/demo/processes.js";
+import type { BenchOptions, BenchResult } from "./bench.js";
 import { syntheticDelta } from "./synthetic-delta.js";
 
 interface SiteFigures {
@@ -77,10 +78,8 @@ async function errorOf(path: string, config: ReturnType<typeof configFor>, sites
 }
 
 /** One round's protocol over real gRPC and mutual TLS, without training: fetch, masked aggregation, checkpoint. */
-export async function run({
-  sites = 5,
-  params = 22e6,
-}: Record<string, number>): Promise<Record<string, number | string>> {
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const [sites, params] = [options.number("sites", 5), options.number("params", 22e6)];
   const directory = mkdtempSync(join(tmpdir(), "consilium-bench-"));
   const config = configFor(params, sites);
   const images = join(directory, "images");

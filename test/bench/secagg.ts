@@ -1,19 +1,11 @@
 import { rmSync } from "node:fs";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { createSites, flatten, layoutOf, plainMean, planOf, relativeError, runAttempt } from "../secagg/attempt.js";
+import type { BenchOptions, BenchResult } from "./bench.js";
 
-export interface SecaggBenchOptions {
-  /** Sites that share. */
-  readonly sites?: number;
-  /** Aggregated parameters. */
-  readonly params?: number;
-  /** Sites that are gone after sharing. */
-  readonly drop?: number;
-}
-
-/** Masks, sums and unmasks one round through files; no network. Seconds on one thread. */
-export async function run(options: SecaggBenchOptions = {}): Promise<Record<string, number | string>> {
-  const { sites: count = 5, params = 22_000_000, drop = 0 } = options;
+/** Masks, sums and unmasks one round through files; no network. Seconds on one thread; `drop` sites are gone after sharing. */
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const [count, params, drop] = [options.number("sites", 5), options.number("params", 22e6), options.number("drop", 0)];
   const layout = layoutOf(params);
   const received = planOf(layout);
   const sites = createSites(received, layout, count);

@@ -8,7 +8,7 @@ import { patchify } from "./patches.js";
 import { fixedPositions } from "./positions.js";
 import type { NamedTensors } from "./tensors.js";
 import { type Tensor4D, tf } from "./tf.js";
-import { classTokens, encode, meanPatchTokens } from "./vit.js";
+import { classTokens, embedPatches, encode, meanPatchTokens } from "./vit.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
 const layout = parameterLayout({
@@ -24,24 +24,23 @@ const parameters: NamedTensors = Object.fromEntries(
 );
 
 describe("patchify", () => {
-  it("orders a patch's values by channel, row, column", () => {
+  it("orders a patch's values by row, column, channel", () => {
     const images = tf.tensor4d(
       Float32Array.from({ length: 4 * 4 * 3 }, (_, index) => index),
       [1, 4, 4, 3],
     );
-    const second = tf.slice(patchify(images, 2, "channel-row-column"), [0, 1, 0], [1, 1, 12]);
+    const second = tf.slice(patchify(images, 2), [0, 1, 0], [1, 1, 12]);
     // Pixel (row, column) starts at 3 (4 row + column); the second patch begins at column 2.
-    expectClose(second, [6, 9, 18, 21, 7, 10, 19, 22, 8, 11, 20, 23], 0);
-    const pixels = tf.slice(patchify(images, 2, "row-column-channel"), [0, 1, 0], [1, 1, 12]);
-    expectClose(pixels, [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23], 0);
+    expectClose(second, [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23], 0);
   });
 
   it("makes the patch embedding equal to the strided convolution", () => {
     const images = wave([2, 8, 8, 3], 1) as Tensor4D;
     const kernel = parameters["patch_embed.proj.weight"]!;
     const convolved = tf.conv2d(images, tf.transpose(kernel, [2, 3, 1, 0]) as Tensor4D, 4, "valid");
-    const rows = tf.reshape(patchify(images, 4, "channel-row-column"), [8, 48]);
-    expectClose(tf.matMul(rows, tf.reshape(kernel, [96, 48]), false, true), convolved.dataSync(), 1e-5);
+    const unbiased = { ...parameters, "patch_embed.proj.bias": tf.zeros([96]) };
+    const embedded = embedPatches(tf.reshape(patchify(images, 4), [8, 48]), unbiased);
+    expectClose(embedded, convolved.dataSync(), 1e-5);
   });
 });
 

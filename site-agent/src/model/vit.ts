@@ -25,10 +25,13 @@ export interface EncoderInput {
   readonly visible?: VisiblePatches;
 }
 
-/** Patches [rows, patchValues] → [rows, width]: the strided convolution as one product. */
-function embed(patches: Tensor, parameters: NamedTensors): Tensor {
+/**
+ * Patches [rows, patchValues] → [rows, width]: the strided convolution as one product. The kernel, which is small, is put
+ * into the pixels' order rather than the pixels into the kernel's.
+ */
+export function embedPatches(patches: Tensor, parameters: NamedTensors): Tensor {
   const kernel = parameterOf(parameters, "patch_embed.proj.weight");
-  const weight = tf.reshape(kernel, [kernel.shape[0] ?? 0, -1]);
+  const weight = tf.reshape(tf.transpose(kernel, [0, 2, 3, 1]), [kernel.shape[0] ?? 0, -1]);
   return tf.add(
     tf.matMul(patches as Tensor2D, weight as Tensor2D, false, true),
     parameterOf(parameters, "patch_embed.proj.bias"),
@@ -39,12 +42,12 @@ function embed(patches: Tensor, parameters: NamedTensors): Tensor {
 function patchTokens({ model, parameters, images, visible }: EncoderInput, positions: Tensor): Tensor {
   const { width } = architectureOf(model);
   const batch = images.shape[0] ?? 0;
-  const pixels = patchify(images, model.patchSize, "channel-row-column");
+  const pixels = patchify(images, model.patchSize);
   const rows = tf.reshape(pixels, [batch * patchCount(model), patchValues(model)]);
   if (visible === undefined) {
-    return tf.add(tf.reshape(embed(rows, parameters), [batch, patchCount(model), width]), positions);
+    return tf.add(tf.reshape(embedPatches(rows, parameters), [batch, patchCount(model), width]), positions);
   }
-  const seen = embed(tf.gather(rows, visible.rows), parameters);
+  const seen = embedPatches(tf.gather(rows, visible.rows), parameters);
   const places = tf.gather(tf.reshape(positions, [patchCount(model), width]), visible.places);
   return tf.reshape(tf.add(seen, places), [batch, visible.count, width]);
 }

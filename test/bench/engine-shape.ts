@@ -1,0 +1,70 @@
+import { type ModelConfig, type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { architectureOf } from "@consilium/shared/params/architecture.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import type { SslMethod } from "@consilium/site-agent/ssl/method.js";
+import { createMethod } from "@consilium/site-agent/ssl/methods.js";
+import { denseLayout, denseReconstruction } from "./dense-reconstruction.js";
+
+/** What is measured, said in one line of JSON to each of the processes that run it. */
+export interface EngineShape {
+  readonly model: string;
+  /** A method of the run configuration, or "dense". */
+  readonly step: string;
+  readonly batch: number;
+  readonly imageSize: number;
+  readonly patchSize: number;
+  /** 0: one per core. */
+  readonly threads: number;
+  readonly device: string;
+  readonly precision: string;
+  /** 0: what the engine chooses. */
+  readonly microBatches: number;
+}
+
+export interface MeasuredStep {
+  readonly config: RunConfig;
+  readonly layout: ParameterLayout;
+  readonly method: SslMethod;
+}
+
+export function measuredStep(shape: EngineShape): MeasuredStep {
+  const dense = shape.step === "dense";
+  const config = runConfigSchema.parse({
+    name: "bench",
+    modality: "dermatology",
+    model: { architecture: shape.model, imageSize: shape.imageSize, patchSize: shape.patchSize },
+    method: { name: dense ? "mae" : shape.step },
+    optimizer: { learningRate: 1e-4 },
+    training: { batchSize: shape.batch, ...(shape.microBatches === 0 ? {} : { microBatches: shape.microBatches }) },
+    rounds: 1,
+  });
+  if (dense) return { config, layout: denseLayout(config.model), method: denseReconstruction(config.model) };
+  return { config, layout: parameterLayout(config), method: createMethod(config) };
+}
+
+/** The same shape in the words of the step written for PyTorch. */
+export function peerShape(shape: EngineShape): Record<string, number | string> {
+  const { config } = measuredStep(shape);
+  const { width, depth, heads } = architectureOf(config.model as ModelConfig);
+  const decoder =
+    config.method.name === "mae" ? config.method : { maskRatio: 0, decoderWidth: 0, decoderBlocks: 0, decoderHeads: 0 };
+  const { maskRatio, decoderWidth, decoderBlocks, decoderHeads } = decoder;
+  const { imageSize, patchSize, batch, threads, step } = shape;
+  const device = shape.device === "cpu" ? "cpu" : "cuda";
+  return {
+    width,
+    depth,
+    heads,
+    imageSize,
+    patchSize,
+    batch,
+    threads,
+    step,
+    maskRatio,
+    decoderWidth,
+    decoderBlocks,
+    decoderHeads,
+    device,
+  };
+}

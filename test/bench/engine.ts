@@ -1,0 +1,127 @@
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { BenchOptions, BenchResult } from "./bench.js";
+import { type EngineShape, peerShape } from "./engine-shape.js";
+import { pythonWithTorch } from "./peer-python.js";
+import { StepProcess } from "./step-process.js";
+
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/** Steps taken before the clock runs, and in every turn. */
+const warmUp = 2;
+const stepsPerTurn = 3;
+
+function shapeOf(options: BenchOptions): EngineShape {
+  const method = options.text("method", "mae");
+  return {
+    model: options.text("model", "vit-tiny"),
+    step: options.flag("full-tokens") ? "dense" : method,
+    batch: options.number("batch", 16),
+    imageSize: options.number("size", 224),
+    patchSize: options.number("patch", 16),
+    threads: options.number("threads", 0),
+    device: options.text("device", "cpu"),
+    precision: options.text("precision", "auto"),
+    microBatches: options.number("micro-batches", 0),
+  };
+}
+
+/**
+ * Training steps (forward, backward, AdamW) on a fixed batch: images per second, median step, time to compile, peak
+ * resident memory of the process. With --against pytorch the same step in PyTorch takes turns with ours; `ratio` is the
+ * median over turns of our images per second divided by theirs.
+ */
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const shape = shapeOf(options);
+  const turns = options.number("turns", 6);
+  const against = options.text("against", "");
+  if (against !== "" && against !== "pytorch") throw new Error(`--against ${against}: only pytorch is known`);
+  const tsx = createRequire(import.meta.url).resolve("tsx");
+  const [ours, ready] = await StepProcess.start(process.execPath, [
+    "--import",
+    tsx,
+    here("engine-process.ts"),
+    JSON.stringify(shape),
+  ]);
+  const peer = against === "" ? undefined : await startPeer(shape);
+  try {
+    const measured = await takeTurns({ ours, peer: peer?.process, turns });
+    const { model, step, batch, imageSize } = shape;
+    const figures = {
+      ...{ model, step, batch, imageSize, device: String(ready["device"]), precision: String(ready["precision"]) },
+      ...figuresOf(measured.ours, batch),
+      peakRssMiB: round(await ours.peakRssMiB()),
+      compileMs: round(Number(ready["compileMs"])),
+    };
+    if (peer === undefined) return figures;
+    return {
+      ...figures,
+      ...prefixed("pytorch", {
+        ...figuresOf(measured.peer, batch),
+        peakRssMiB: round(await peer.process.peakRssMiB()),
+      }),
+      pytorch: peer.version,
+      ratio: round(median(measured.ratios), 3),
+      ratioSpread: `${round(Math.min(...measured.ratios), 3)}–${round(Math.max(...measured.ratios), 3)}`,
+    };
+  } finally {
+    ours.stop();
+    peer?.process.stop();
+  }
+}
+
+async function startPeer(shape: EngineShape): Promise<{ process: StepProcess; version: string }> {
+  const python = pythonWithTorch(process.env);
+  const [peer, ready] = await StepProcess.start(python, [
+    here("peers/pytorch_step.py"),
+    JSON.stringify(peerShape(shape)),
+  ]);
+  return { process: peer, version: `${ready["torch"]}, ${ready["threads"]} threads` };
+}
+
+interface Turns {
+  readonly ours: StepProcess;
+  readonly peer: StepProcess | undefined;
+  readonly turns: number;
+}
+
+/** One after the other, so that whatever else the machine does meets both. */
+async function takeTurns({ ours, peer, turns }: Turns) {
+  const all = { ours: [] as number[], peer: [] as number[], ratios: [] as number[] };
+  await ours.steps(warmUp);
+  await peer?.steps(warmUp);
+  for (let turn = 0; turn < turns; turn++) {
+    const mine = await ours.steps(stepsPerTurn);
+    const theirs = (await peer?.steps(stepsPerTurn)) ?? [];
+    all.ours.push(...mine);
+    all.peer.push(...theirs);
+    if (theirs.length > 0) all.ratios.push(median(theirs) / median(mine));
+  }
+  return all;
+}
+
+function figuresOf(stepMs: readonly number[], batch: number) {
+  const middle = median(stepMs);
+  return {
+    imagesPerSecond: round((1000 * batch) / middle, 2),
+    stepMsMedian: round(middle, 1),
+    stepMsLeast: round(Math.min(...stepMs), 1),
+    stepMsMost: round(Math.max(...stepMs), 1),
+  };
+}
+
+function prefixed(prefix: string, figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [`${prefix}${name[0]!.toUpperCase()}${name.slice(1)}`, value]),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function round(value: number, digits = 0): number {
+  return Number(value.toFixed(digits));
+}
