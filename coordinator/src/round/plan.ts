@@ -3,7 +3,7 @@ import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
 import { laneNames } from "@consilium/shared/secagg/lanes.js";
-import { coordinateClip } from "./clips.js";
+import { tensorClips } from "./clips.js";
 
 export interface PlanFacts {
   readonly federation: string;
@@ -16,7 +16,6 @@ export interface PlanFacts {
 /** What an attempt asks of its cohort; a function of the run and the round, never of who takes part. Rounds count from 1. */
 export function buildPlan({ federation, key, config, layout, checkpoint }: PlanFacts): RoundPlan {
   const firstStep = (key.round - 1) * config.training.stepsPerRound;
-  const clip = coordinateClip(config, firstStep);
   return {
     federation,
     key,
@@ -25,7 +24,7 @@ export function buildPlan({ federation, key, config, layout, checkpoint }: PlanF
     checkpointBytes: checkpoint.bytes,
     layoutDigest: layout.digest,
     dimension: layout.dimension,
-    tensorClips: layout.parameters.map(() => clip),
+    tensorClips: tensorClips(config, layout, firstStep),
     l2Clip: Math.fround(config.aggregation.l2Clip),
     weightCap: config.aggregation.weightCap,
     lanes: [...laneNames],

@@ -60,23 +60,45 @@ const augmentation = z.strictObject({
   blur: probability.optional(),
 });
 
-const optimizer = z.strictObject({
-  name: z.literal("adamw").default("adamw"),
+const rates = {
   /** Learning rate at the end of the warm-up. */
   learningRate: z.number().min(0),
   finalLearningRate: z.number().min(0).default(0),
-  weightDecay: z.number().min(0).default(0.05),
   finalWeightDecay: z.number().min(0).optional(),
-  beta1: z.number().gte(0).lt(1).default(0.9),
-  beta2: z.number().gte(0).lt(1).default(0.999),
   /** Share of all steps over which the learning rate rises linearly from zero. */
   warmupShare: z.number().min(0).max(0.5).default(0.1),
-  /** Largest L2 norm of one tensor's gradient; absent: no clipping. */
+  /** Largest L2 norm of a gradient; absent: no clipping. */
   gradientClip: z.number().positive().optional(),
+  /** What has a norm of its own: each tensor; the backbone and each head; or all together. */
+  clipping: z.enum(["tensor", "sub-network", "global"]).default("tensor"),
+};
+
+const adamw = z.strictObject({
+  name: z.literal("adamw").default("adamw"),
+  ...rates,
+  weightDecay: z.number().min(0).default(0.05),
+  beta1: z.number().gte(0).lt(1).default(0.9),
+  beta2: z.number().gte(0).lt(1).default(0.999),
 });
+
+/** You, Gitman and Ginsburg 2017. */
+const lars = z.strictObject({
+  name: z.literal("lars"),
+  ...rates,
+  weightDecay: z.number().min(0).default(1.5e-6),
+  momentum: z.number().gte(0).lt(1).default(0.9),
+  /** η: how far a step of rate one moves a tensor, as a share of its norm. */
+  trustCoefficient: z.number().positive().default(0.001),
+});
+
+const optimizer = z.discriminatedUnion("name", [adamw, lars], { error: "use adamw (the default) or lars" });
 
 const training = z.strictObject({
   batchSize: count.default(64),
+  /** Equal parts of a batch that go through the model one after the other: less memory, the same gradients. */
+  microBatches: count.default(1),
+  /** Run transformer blocks again in the backward pass instead of keeping what they computed: less memory, more time. */
+  recompute: z.boolean().default(false),
   /** Local steps that every site takes in a round. */
   stepsPerRound: count.default(50),
 });
@@ -138,6 +160,13 @@ export const runConfigSchema = z
         message: `imageSize ${imageSize} is not a multiple of patchSize ${patchSize}`,
       });
     }
+    const { batchSize, microBatches } = config.training;
+    const refuseMicroBatches = (message: string): void =>
+      context.addIssue({ code: "custom", path: ["training", "microBatches"], message });
+    if (batchSize % microBatches !== 0) refuseMicroBatches(`does not divide batchSize ${batchSize}`);
+    if (microBatches > 1 && !isSeparable(config.method)) {
+      refuseMicroBatches(`must be 1: ${config.method.name} compares the images of a batch with each other`);
+    }
     if (config.cohort.minSites < config.cohort.colluders + 2) {
       context.addIssue({
         code: "custom",
@@ -160,6 +189,11 @@ export type Modality = RunConfig["modality"];
 /** Which tokens stand for the image when the encoder is used. Masked modelling never trains the class token. */
 export function poolingOf(method: MethodConfig): "class" | "mean" {
   return method.name === "mae" ? "mean" : method.pooling;
+}
+
+/** Whether the loss is a mean over images, so that a batch may be cut into micro-batches. */
+export function isSeparable(method: { readonly name: MethodConfig["name"] }): boolean {
+  return method.name === "mae";
 }
 
 /** Global steps over the whole run; every schedule is a function of the step among these. */

@@ -1,61 +1,49 @@
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
-
-/** One parameter tensor with its two moments, all of the same shape. */
-export interface AdamWState {
-  readonly parameter: Tensor;
-  readonly moment1: Tensor;
-  readonly moment2: Tensor;
-}
-
-export interface AdamWScalars {
-  readonly learningRate: Scalar;
-  readonly weightDecay: Scalar;
-  /** 1 for the first update since the moments were zero. */
-  readonly step: Scalar;
-  /** 1, or 0 to leave every state exactly as it is. */
-  readonly applied: Scalar;
-}
+import type { Operand, Updated, UpdateRule } from "./update-rule.js";
 
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
 }
 
-/** Added to the root of the second moment, as in PyTorch. */
+/** Added to the root of the bias-corrected second moment, as in PyTorch. */
 const epsilon = 1e-8;
 
 /** The scalar part of an update, the same for every tensor of a step. */
-interface StepFactors {
+interface StepFactors extends AdamWOptions {
   readonly keepWeight: Scalar;
   readonly stepSize: Scalar;
-  readonly moment1Share: Scalar;
-  readonly moment2Share: Scalar;
-  /** One over the root of the second moment's bias correction. */
-  readonly rootScale: Scalar;
+  readonly epsilon: Scalar;
 }
 
 /**
- * AdamW (Loshchilov and Hutter 2019) in PyTorch's order: decay, moments, bias-corrected step.
- * Tensors of rank 0 and 1 (biases, norms) are not decayed.
- * @returns the update of one tensor by its gradient, which must be finite
+ * AdamW (Loshchilov and Hutter 2019) in PyTorch's order: decay, moments, bias-corrected step. Both bias corrections are
+ * in the step size and in epsilon, and the factor of the gradient is in the moments' shares, so that a tensor takes
+ * thirteen passes over memory, its squares included, and one less without decay.
  */
-export function adamw(
-  scalars: AdamWScalars,
-  options: AdamWOptions,
-): (state: AdamWState, gradient: Tensor) => AdamWState {
-  const factors = stepFactors(scalars, options);
-  return (state, gradient) => update(state, gradient, factors);
+export function adamw(options: AdamWOptions): UpdateRule {
+  return {
+    slots: ["moment1", "moment2"],
+    scalars: ["learningRate", "weightDecay", "step"],
+    begin(scalars) {
+      const factors = stepFactors(scalars, options);
+      return (operand) => update(operand, factors);
+    },
+  };
 }
 
-function stepFactors(scalars: AdamWScalars, { beta1, beta2 }: AdamWOptions): StepFactors {
-  const { learningRate, weightDecay, step, applied } = scalars;
-  const rate: Scalar = tf.mul(learningRate, applied);
+function stepFactors(scalars: Readonly<Record<string, Scalar>>, options: AdamWOptions): StepFactors {
+  const { learningRate, weightDecay, step } = scalars;
+  if (learningRate === undefined || weightDecay === undefined || step === undefined) {
+    throw new ConsiliumError("internal", "AdamW lacks one of its scalars");
+  }
+  const rootCorrection: Scalar = tf.sqrt(biasCorrection(options.beta2, step));
   return {
-    keepWeight: tf.sub(1, tf.mul(rate, weightDecay)),
-    stepSize: tf.div(rate, biasCorrection(beta1, step)),
-    moment1Share: tf.mul(applied, 1 - beta1),
-    moment2Share: tf.mul(applied, 1 - beta2),
-    rootScale: tf.rsqrt(biasCorrection(beta2, step)),
+    ...options,
+    keepWeight: tf.sub(1, tf.mul(learningRate, weightDecay)),
+    stepSize: tf.mul(tf.div(learningRate, biasCorrection(options.beta1, step)), rootCorrection),
+    epsilon: tf.mul(rootCorrection, epsilon),
   };
 }
 
@@ -64,16 +52,20 @@ function biasCorrection(beta: number, step: Scalar): Scalar {
   return tf.neg(tf.expm1(tf.mul(step, Math.log(beta))));
 }
 
-function update(state: AdamWState, gradient: Tensor, factors: StepFactors): AdamWState {
-  const { keepWeight, stepSize, moment1Share, moment2Share, rootScale } = factors;
-  const moment1 = approach(state.moment1, gradient, moment1Share);
-  const moment2 = approach(state.moment2, tf.square(gradient), moment2Share);
-  const direction = tf.div(moment1, tf.add(tf.mul(tf.sqrt(moment2), rootScale), epsilon));
-  const decayed: Tensor = state.parameter.rank > 1 ? tf.mul(state.parameter, keepWeight) : state.parameter;
-  return { parameter: tf.sub(decayed, tf.mul(direction, stepSize)), moment1, moment2 };
+function update({ parameter, slots, gradient, squares, factor, decays }: Operand, factors: StepFactors): Updated {
+  const { beta1, beta2 } = factors;
+  const squareFactor = factor && tf.square(factor);
+  const moment1 = movedMoment(slots["moment1"]!, beta1, tf.mul(gradient, share(beta1, factor)));
+  const moment2 = movedMoment(slots["moment2"]!, beta2, tf.mul(squares, share(beta2, squareFactor)));
+  const direction = tf.div(moment1, tf.add(tf.sqrt(moment2), factors.epsilon));
+  const kept: Tensor = decays ? tf.mul(parameter, factors.keepWeight) : parameter;
+  return { parameter: tf.sub(kept, tf.mul(direction, factors.stepSize)), slots: { moment1, moment2 } };
 }
 
-/** A moving average; a share of zero keeps it bit by bit. */
-function approach(average: Tensor, target: Tensor, share: Scalar): Tensor {
-  return tf.add(average, tf.mul(tf.sub(target, average), share));
+function share(beta: number, factor: Tensor | undefined): Tensor | number {
+  return factor === undefined ? 1 - beta : tf.mul(factor, 1 - beta);
+}
+
+function movedMoment(moment: Tensor, beta: number, addend: Tensor): Tensor {
+  return tf.add(tf.mul(moment, beta), addend);
 }

@@ -14,7 +14,7 @@ const program = trainStepProgram({ method: quadratic, layout: quadraticLayout, o
 
 function batchOf(scale: number): HostTensors {
   return {
-    view: { shape: [2, 1, 1, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
+    view: { shape: [2, 1, 1, 3], data: Uint8Array.of(10, 20, 30, 240, 250, 200) },
     scale: { shape: [], data: Float32Array.of(scale) },
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
+import type { SslMethod } from "../ssl/method.js";
 import type { StepOutcome, Stepper } from "./stepper.js";
 
 export interface LocalTraining {
@@ -15,6 +16,8 @@ export interface LocalTraining {
   /** Functions of the global step. */
   readonly learningRateAt: (step: number) => number;
   readonly weightDecayAt: (step: number) => number;
+  /** The method's own scalars. */
+  readonly scalars?: SslMethod["scalars"];
   readonly clock: Pick<Clock, "now">;
   readonly signal?: AbortSignal;
 }
@@ -32,8 +35,8 @@ const hopelessSteps = 3;
 
 /**
  * Takes local steps, one report each.
- * @throws ConsiliumError "not-finite" after three steps in a row whose loss or gradients were not finite,
- *   "not-enough-data" when the batches end first; AbortedError between two steps
+ * @throws ConsiliumError "not-finite" after three steps in a row whose loss or gradients were not finite, those aside
+ *   that lowered a loss scale; "not-enough-data" when the batches end first; AbortedError between two steps
  */
 export async function* trainLocally(training: LocalTraining): AsyncGenerator<StepReport, void, void> {
   const { batches, steps, firstStep, clock, signal } = training;
@@ -43,7 +46,8 @@ export async function* trainLocally(training: LocalTraining): AsyncGenerator<Ste
   for await (const batch of batches) {
     if (signal?.aborted) throw new AbortedError();
     const report = await takeStep(training, { batch, step: firstStep + taken, startedMs });
-    failedInARow = report.finite ? 0 : failedInARow + 1;
+    if (report.finite) failedInARow = 0;
+    else if (!report.scaleLowered) failedInARow++;
     taken++;
     yield report;
     if (failedInARow === hopelessSteps) throw notFinite(report.step);
@@ -62,7 +66,9 @@ interface OneStep {
 async function takeStep(training: LocalTraining, { batch, step, startedMs }: OneStep): Promise<StepReport> {
   const { stepper, batchSize, clock, learningRateAt, weightDecayAt } = training;
   const learningRate = learningRateAt(step);
-  const outcome = await stepper.take(batch, { learningRate, weightDecay: weightDecayAt(step) });
+  const own = Object.entries(training.scalars ?? {}).map(([name, valueAt]) => [name, valueAt(step)]);
+  const scalars = { ...Object.fromEntries(own), learningRate, weightDecay: weightDecayAt(step) };
+  const outcome = await stepper.take(batch, scalars);
   // A coarse clock may see no time pass.
   const seconds = Math.max(clock.now() - startedMs, 1) / 1000;
   return { ...outcome, step, learningRate, imagesPerSecond: batchSize / seconds };

@@ -1,45 +1,109 @@
-import { runConfigSchema } from "@consilium/shared/config/run-config.js";
-import { initialVector } from "@consilium/shared/params/initialize.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
-import { randomFor } from "@consilium/shared/random.js";
-import { expect, it } from "vitest";
-import { createMethod } from "../ssl/methods.js";
-import { drawInputs, relativeDifference, runBoth } from "./testing/agreement.js";
+import { describe, expect, it } from "vitest";
+import { block } from "../model/layers.js";
+import type { HostTensor, TensorSpecs } from "../model/tensors.js";
+import { type Tensor, tf } from "../model/tf.js";
+import { type BothRuns, drawInputs, programOf, relativeDifference, runBoth } from "./testing/agreement.js";
+import {
+  configOf,
+  gradientInputs,
+  gradientProgram,
+  type MethodCase,
+  smallMethods,
+  stepOptions,
+} from "./testing/method-gradients.js";
 import { trainStepProgram } from "./train-step.js";
-import { freshState, stateTensors } from "./training-state.js";
 
-const batchSize = 4;
-const methods = [{ name: "simclr" }, { name: "mae", decoderWidth: 32, decoderBlocks: 1, decoderHeads: 2 }];
+/** The largest difference relative to the largest magnitude; unlike losses, gradients may be small throughout. */
+function gradientDifference(expected: HostTensor, actual: HostTensor): number {
+  const largest = Array.from(expected.data).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
+  const scaled = ({ shape, data }: HostTensor) => ({
+    shape,
+    data: Float32Array.from(data, (value) => value / largest),
+  });
+  return relativeDifference(scaled(expected), scaled(actual));
+}
 
-it.each(methods)(
+function expectAgreement({ eager, compiled }: BothRuns): void {
+  expect(relativeDifference(eager["loss"]!, compiled["loss"]!)).toBeLessThan(1e-5);
+  const gradients = Object.keys(eager).filter((name) => name.startsWith("gradient/"));
+  expect(gradients.length).toBeGreaterThan(0);
+  const far = gradients.filter((name) => !(gradientDifference(eager[name]!, compiled[name]!) < 1e-4));
+  expect(far).toEqual([]);
+}
+
+const { simclr, mae } = smallMethods;
+const small = { imageSize: 32, patchSize: 8 };
+const large = { imageSize: 32, patchSize: 16 };
+
+const cases: readonly (MethodCase & { readonly title: string })[] = [
+  { title: "simclr, mean of patches", model: small, method: { ...simclr, pooling: "mean" } },
+  { title: "simclr, class token", model: small, method: { ...simclr, pooling: "class" } },
+  { title: "simclr, large patches", model: large, method: { ...simclr, temperature: 0.2 } },
+  { title: "mae", model: small, method: mae },
+  { title: "mae, one head, raw pixels", model: small, method: { ...mae, decoderHeads: 1, normalizePixels: false } },
+  { title: "mae, large patches, two decoder blocks", model: large, method: { ...mae, decoderBlocks: 2 } },
+  { title: "simclr on vit-tiny", model: { ...large, architecture: "vit-tiny" }, method: simclr },
+];
+
+it.each(cases)(
+  "has the same loss and gradients on both engines: $title",
+  async (entry) => {
+    const config = configOf(entry);
+    expectAgreement(await runBoth(gradientProgram(config, 3), gradientInputs(config, 3)));
+  },
+  120_000,
+);
+
+describe("a transformer block", () => {
+  const width = 12;
+  const floats = (...shape: number[]) => ({ shape, dtype: "float32" as const });
+  const linear = (name: string, outputs: number, inputs: number): TensorSpecs => ({
+    [`${name}.weight`]: floats(outputs, inputs),
+    [`${name}.bias`]: floats(outputs),
+  });
+  const parameters: TensorSpecs = {
+    "b.norm1.weight": floats(width),
+    "b.norm1.bias": floats(width),
+    ...linear("b.attn.qkv", 3 * width, width),
+    ...linear("b.attn.proj", width, width),
+    "b.norm2.weight": floats(width),
+    "b.norm2.bias": floats(width),
+    ...linear("b.mlp.fc1", 4 * width, width),
+    ...linear("b.mlp.fc2", width, 4 * width),
+  };
+  const scales: TensorSpecs = { "b.ls1.gamma": floats(width), "b.ls2.gamma": floats(width) };
+
+  it.each([
+    [1, "one head", parameters],
+    [4, "four heads", parameters],
+    [2, "LayerScale", { ...parameters, ...scales }],
+  ])("with %i head(s) agrees: %s", async (heads, _title, own) => {
+    const specs: TensorSpecs = { ...own, x: floats(2, 5, width), target: floats(2, 5, width) };
+    const names = [...Object.keys(own), "x"];
+    const program = programOf(specs, (inputs) => {
+      const { value, grads } = tf.valueAndGrads((...tensors: Tensor[]) => {
+        const { x, ...rest } = Object.fromEntries(names.map((name, at) => [name, tensors[at]!]));
+        const out = block(x!, { parameters: rest, name: "b" }, { heads });
+        return tf.mean(tf.mul(out, inputs["target"]!)).asScalar();
+      })(names.map((name) => inputs[name]!));
+      return { loss: value, ...Object.fromEntries(names.map((name, at) => [`gradient/${name}`, grads[at]!])) };
+    });
+    expectAgreement(await runBoth(program, drawInputs(specs)));
+  });
+});
+
+it.each([simclr, mae])(
   "agrees on a whole training step of $name",
   async (method) => {
-    const config = runConfigSchema.parse({
-      name: "agreement",
-      modality: "dermatology",
-      model: { architecture: "vit-nano", imageSize: 32, patchSize: 8 },
-      method,
-      optimizer: { learningRate: 1e-3, gradientClip: 3 },
-      rounds: 1,
-    });
-    const layout = parameterLayout(config);
-    const program = trainStepProgram({ method: createMethod(config), layout, optimizer: config.optimizer, batchSize });
-    const scalar = (number: number) => ({ shape: [], data: Float32Array.of(number) });
-    const inputs = {
-      ...drawInputs(program.inputs),
-      ...createMethod(config).drawExtraInputs(batchSize, randomFor("masks")),
-      ...stateTensors(layout, freshState(initialVector(layout, 1))),
-      learningRate: scalar(1e-3),
-      weightDecay: scalar(0.05),
-      step: scalar(1),
-    };
-    const { eager, compiled } = await runBoth(program, inputs);
+    const config = configOf({ model: small, method });
+    const options = stepOptions(config, 4);
+    const { eager, compiled } = await runBoth(trainStepProgram(options), gradientInputs(config, 4));
     const difference = (name: string) => relativeDifference(eager[name]!, compiled[name]!);
     expect(compiled["finite"]!.data[0]).toBe(1);
     expect(difference("loss")).toBeLessThan(1e-5);
     expect(difference("gradientNorm")).toBeLessThan(1e-5);
-    for (const { name } of layout.parameters) {
-      // From zero, the first moment is a tenth of the gradient.
+    for (const { name } of options.layout.parameters) {
+      // From zero, the first moment is a tenth of the clipped gradient.
       expect(difference(`moment1/${name}`), name).toBeLessThan(1e-4);
     }
   },

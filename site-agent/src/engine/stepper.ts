@@ -1,10 +1,11 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { HostTensor, HostTensors } from "../model/tensors.js";
-import type { CompiledProgram } from "./program.js";
-import { freshState, stateTensors, type TrainingState } from "./training-state.js";
+import { afterStep, canLower, type LossScale } from "./loss-scale.js";
+import type { CompiledProgram, HeldState } from "./program.js";
+import { type StateShape, stateFrom, stateTensors, type TrainingState } from "./training-state.js";
 
-export interface StepScalars {
+/** The optimiser's rates, and the method's own scalars. */
+export interface StepScalars extends Readonly<Record<string, number>> {
   readonly learningRate: number;
   readonly weightDecay: number;
 }
@@ -13,68 +14,88 @@ export interface StepOutcome {
   readonly loss: number;
   /** False: the loss or a gradient was not finite, and the state is what it was. */
   readonly finite: boolean;
+  /** The loss scale was too high for this step, and is lower for the next. */
+  readonly scaleLowered: boolean;
   /** L2 norm over all gradients, before clipping. */
   readonly gradientNorm: number;
   readonly terms: Readonly<Record<string, number>>;
 }
 
-interface Side {
-  state: TrainingState;
-  readonly tensors: HostTensors;
-}
+type Progress = Pick<TrainingState, "optimizerStep" | "lossScale">;
 
-/**
- * Takes steps with a compiled `trainStepProgram`. Two copies of the flat state take turns as input and output, so that
- * a step allocates nothing that grows with the model.
- */
+/** Takes steps with a compiled `trainStepProgram`. The state stays where the program runs until it is asked for. */
 export class Stepper {
-  #current: Side;
-  #next: Side;
+  readonly #held: HeldState;
+  readonly #shape: StateShape;
+  #progress: Progress;
 
-  /** @param start is not written to */
-  constructor(
-    private readonly step: CompiledProgram,
-    layout: ParameterLayout,
-    start: TrainingState,
-  ) {
-    const side = (state: TrainingState): Side => ({ state, tensors: stateTensors(layout, state) });
-    this.#current = side({
-      parameters: start.parameters.slice(),
-      moment1: start.moment1.slice(),
-      moment2: start.moment2.slice(),
-      optimizerStep: start.optimizerStep,
-    });
-    this.#next = side(freshState(new Float32Array(layout.dimension)));
+  private constructor(held: HeldState, shape: StateShape, progress: Progress) {
+    this.#held = held;
+    this.#shape = shape;
+    this.#progress = progress;
   }
 
-  /** The state after the last step. Its vectors are overwritten by the step after the next: copy what is to last. */
-  get state(): TrainingState {
-    return this.#current.state;
+  /**
+   * @param shape as the program was made with
+   * @param state copied
+   */
+  static async start(step: CompiledProgram, shape: StateShape, state: TrainingState): Promise<Stepper> {
+    return new Stepper(await step.hold(stateTensors(shape, state)), shape, progressOf(state));
+  }
+
+  /** Updates since the optimiser's slots were zero. */
+  get optimizerStep(): number {
+    return this.#progress.optimizerStep;
+  }
+
+  /** The state after the last step; a copy, which on some devices takes as long as a step. */
+  async state(): Promise<TrainingState> {
+    return stateFrom(this.#shape, await this.#held.read(), this.#progress);
   }
 
   /** @param batch views and extra inputs by name */
-  async take(batch: HostTensors, { learningRate, weightDecay }: StepScalars): Promise<StepOutcome> {
-    const { optimizerStep } = this.#current.state;
-    const inputs = {
-      ...this.#current.tensors,
-      ...batch,
-      learningRate: scalarTensor(learningRate),
-      weightDecay: scalarTensor(weightDecay),
-      step: scalarTensor(optimizerStep + 1),
+  async take(batch: HostTensors, scalars: StepScalars): Promise<StepOutcome> {
+    const { optimizerStep, lossScale } = this.#progress;
+    const inputs = { ...batch, ...this.#scalarTensors(scalars) };
+    const outputs = await this.#held.advance(inputs, isFinite);
+    const finite = isFinite(outputs);
+    this.#progress = {
+      optimizerStep: optimizerStep + (finite ? 1 : 0),
+      ...(lossScale === undefined ? {} : { lossScale: afterStep(lossScale, finite) }),
     };
-    const outcome = outcomeOf(await this.step.run(inputs, this.#next.tensors));
-    if (!outcome.finite) return outcome;
-    [this.#current, this.#next] = [this.#next, this.#current];
-    this.#current.state = { ...this.#current.state, optimizerStep: optimizerStep + 1 };
-    return outcome;
+    return outcomeOf(outputs, !finite && lossScale !== undefined && canLower(lossScale));
+  }
+
+  /** Gives up the state's memory on the device. */
+  async release(): Promise<void> {
+    await this.#held.release();
+  }
+
+  #scalarTensors(scalars: StepScalars): HostTensors {
+    const { optimizerStep, lossScale } = this.#progress;
+    const numbers: Readonly<Record<string, number>> = {
+      ...scalars,
+      step: optimizerStep + 1,
+      ...(lossScale === undefined ? {} : { lossScale: lossScale.scale }),
+    };
+    return Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, scalarTensor(number)]));
   }
 }
 
-function outcomeOf(outputs: HostTensors): StepOutcome {
+function progressOf({ optimizerStep, lossScale }: { optimizerStep: number; lossScale?: LossScale }): Progress {
+  return { optimizerStep, ...(lossScale === undefined ? {} : { lossScale }) };
+}
+
+function isFinite(outputs: HostTensors): boolean {
+  return scalarOf(outputs, "finite") === 1;
+}
+
+function outcomeOf(outputs: HostTensors, scaleLowered: boolean): StepOutcome {
   const terms = Object.keys(outputs).filter((name) => name.startsWith("term/"));
   return {
     loss: scalarOf(outputs, "loss"),
-    finite: scalarOf(outputs, "finite") === 1,
+    finite: isFinite(outputs),
+    scaleLowered,
     gradientNorm: scalarOf(outputs, "gradientNorm"),
     terms: Object.fromEntries(terms.map((name) => [name.slice("term/".length), scalarOf(outputs, name)])),
   };

@@ -14,7 +14,7 @@ const options = { method: quadratic, layout: quadraticLayout, optimizer: { beta1
 const program = trainStepProgram(options);
 const scalars = { learningRate: 0.1, weightDecay: 0.5 };
 const batch: HostTensors = {
-  view: { shape: [2, 1, 1, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
+  view: { shape: [2, 1, 1, 3], data: Uint8Array.of(10, 20, 30, 240, 250, 200) },
   scale: { shape: [], data: Float32Array.of(1) },
 };
 const poisoned = { ...batch, scale: { shape: [], data: Float32Array.of(Number.NaN) } };

@@ -1,151 +1,85 @@
-import type { OptimizerConfig } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import type { NamedTensors, TensorSpec, TensorSpecs } from "../model/tensors.js";
+import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
-import type { SslMethod } from "../ssl/method.js";
-import { type AdamWScalars, type AdamWState, adamw } from "./adamw.js";
+import type { SslMethod, StepEnd } from "../ssl/method.js";
+import { lossGradients } from "./loss-gradients.js";
 import type { Program } from "./program.js";
+import {
+  carriedInput,
+  parameterInput,
+  stateInputs,
+  stepInputs,
+  stepTensors,
+  type TrainStepOptions,
+  tensorIn,
+} from "./step-inputs.js";
+import { updatedParameters } from "./updated-parameters.js";
 
-export interface TrainStepOptions {
-  readonly method: SslMethod;
-  readonly layout: ParameterLayout;
-  readonly optimizer: Pick<OptimizerConfig, "beta1" | "beta2" | "gradientClip">;
-  readonly batchSize: number;
-}
-
-export const parameterInput = (name: string): string => `parameter/${name}`;
-export const moment1Input = (name: string): string => `moment1/${name}`;
-export const moment2Input = (name: string): string => `moment2/${name}`;
-
-const scalar: TensorSpec = { shape: [], dtype: "float32" };
+export type { TrainStepOptions } from "./step-inputs.js";
 
 /**
- * One training step: loss, gradients and AdamW in one program.
+ * One training step in one program: loss, gradients, clipping, the optimiser's update, and what the method does to its
+ * carried state.
  *
- * Inputs: for every tensor of the layout "parameter/…", "moment1/…", "moment2/…"; the method's views and extra inputs
- * under their own names; the scalars "learningRate", "weightDecay" and "step" (1 for the first).
- * Outputs: the tensors under the same names; "loss"; "gradientNorm" over all tensors before clipping; "finite"; and
- * "term/…" for each of the method's terms. When the loss or a gradient is not finite, "finite" is 0 and the tensors
- * are the old ones. A tensor that the loss does not depend on stays as it is.
+ * Inputs: for every tensor of the layout "parameter/…" and, for each slot of the optimiser, "<slot>/…"; "carried/…" for
+ * the method's own state; under their own names the method's views, uint8 [batchSize, imageSize, imageSize, 3], which it
+ * sees normalised, its extra inputs and its scalars; the scalars "learningRate", "weightDecay" and, for AdamW, "step" (1
+ * for the first); with `lossScaling` "lossScale".
+ * Outputs: the state under the same names; "loss"; "gradientNorm" over all tensors before clipping; "finite", 1 or 0;
+ * and "term/…" for each of the method's terms. After a loss or a gradient that is not finite, the state outputs are
+ * worthless, or with guard "graph" the old state bit by bit. A tensor that the loss does not depend on stays as it is.
+ * @throws ConsiliumError "config-invalid" for micro-batches that the method or the batch size does not allow
  */
 export function trainStepProgram(options: TrainStepOptions): Program {
-  const { method, layout, batchSize } = options;
+  const { method, batchSize } = options;
+  checkMicroBatches(options);
   return {
     name: `${method.name} step, batch ${batchSize}`,
-    inputs: {
-      ...stateInputs(layout),
-      ...batchInputs(options),
-      learningRate: scalar,
-      weightDecay: scalar,
-      step: scalar,
-    },
+    inputs: stepInputs(options),
     build: (inputs) => buildStep(options, inputs),
   };
 }
 
-function stateInputs({ parameters }: ParameterLayout): TensorSpecs {
-  const specs: Record<string, TensorSpec> = {};
-  for (const prefix of [parameterInput, moment1Input, moment2Input]) {
-    for (const { name, shape } of parameters) specs[prefix(name)] = { shape, dtype: "float32" };
+function checkMicroBatches({ method, batchSize, microBatches = 1 }: TrainStepOptions): void {
+  const refuse = (reason: string, remedy: string): never => {
+    throw new ConsiliumError("config-invalid", `${microBatches} micro-batches: ${reason}`, { remedy });
+  };
+  if (microBatches > 1 && !method.separable) {
+    refuse(`${method.name} compares the images of a batch with each other`, "set training.microBatches to 1");
   }
-  return specs;
-}
-
-function batchInputs({ method, batchSize }: TrainStepOptions): TensorSpecs {
-  const { views, imageSize } = method.viewPlan;
-  const view: TensorSpec = { shape: [batchSize, imageSize, imageSize, 3], dtype: "float32" };
-  return { ...Object.fromEntries(views.map((name) => [name, view])), ...method.extraInputs(batchSize) };
+  if (batchSize % microBatches !== 0) {
+    refuse(`a batch of ${batchSize} has no such equal parts`, "let training.microBatches divide training.batchSize");
+  }
 }
 
 function buildStep(options: TrainStepOptions, inputs: NamedTensors): NamedTensors {
-  const { layout, optimizer } = options;
-  const { loss, terms, gradients } = differentiate(options, inputs);
-  const squares = gradients.map((gradient) => gradient && squaredNorm(gradient));
-  const total: Scalar = tf.addN(squares.filter((square) => square !== undefined));
-  // An infinite or undefined element shows in the sum.
-  const finite: Scalar = tf.logicalAnd(tf.isFinite(loss), tf.isFinite(total));
-  const applied: Scalar = tf.cast(finite, "float32");
-  const step = adamw({ ...stepScalars(inputs), applied }, optimizer);
-  const outputs: Record<string, Tensor> = { loss, finite: applied, gradientNorm: tf.sqrt(total) };
-  for (const [name, term] of Object.entries(terms)) outputs[`term/${name}`] = term;
-  layout.parameters.forEach(({ name }, index) => {
-    const before = stateOf(inputs, name);
-    const [gradient, square] = [gradients[index], squares[index]];
-    const clipped = gradient && square && clip(gradient, square, optimizer.gradientClip);
-    const after = clipped === undefined ? before : step(before, tf.where(finite, clipped, tf.zerosLike(clipped)));
-    outputs[parameterInput(name)] = after.parameter;
-    outputs[moment1Input(name)] = after.moment1;
-    outputs[moment2Input(name)] = after.moment2;
+  const tensors = stepTensors(options, inputs);
+  const differentiated = lossGradients(options, tensors);
+  const { loss, terms, observed, unscale } = differentiated;
+  const { state, squareSum } = updatedParameters(options, inputs, differentiated);
+  const carried = carriedAfter(options.method, {
+    parameters: renamed(tensors.parameters, (name) => [name, tensorIn(state, parameterInput(name))]),
+    ...{ carried: tensors.carried, observed, scalars: tensors.methodScalars },
   });
-  return outputs;
-}
-
-function stateOf(inputs: NamedTensors, name: string): AdamWState {
+  const norm = tf.sqrt(squareSum);
+  // An infinite or undefined element shows in the sum.
+  const finite: Scalar = tf.logicalAnd(tf.isFinite(loss), tf.isFinite(squareSum));
+  const after: NamedTensors = { ...state, ...carried };
+  const guarded = (name: string): Tensor =>
+    options.guard === "graph" ? tf.where(finite, tensorIn(after, name), tensorIn(inputs, name)) : tensorIn(after, name);
   return {
-    parameter: tensorIn(inputs, parameterInput(name)),
-    moment1: tensorIn(inputs, moment1Input(name)),
-    moment2: tensorIn(inputs, moment2Input(name)),
+    loss,
+    finite: tf.cast(finite, "float32"),
+    gradientNorm: unscale === undefined ? norm : tf.mul(norm, unscale),
+    ...renamed(terms, (name, term) => [`term/${name}`, term]),
+    ...Object.fromEntries(Object.keys(stateInputs(options)).map((name) => [name, guarded(name)])),
   };
 }
 
-function stepScalars(inputs: NamedTensors): Omit<AdamWScalars, "applied"> {
-  const scalarIn = (name: string): Scalar => tensorIn(inputs, name).asScalar();
-  return { learningRate: scalarIn("learningRate"), weightDecay: scalarIn("weightDecay"), step: scalarIn("step") };
+function carriedAfter({ carried }: SslMethod, end: StepEnd): NamedTensors {
+  return renamed(carried?.afterStep(end) ?? {}, (name, tensor) => [carriedInput(name), tensor]);
 }
 
-function tensorIn(tensors: NamedTensors, name: string): Tensor {
-  const tensor = tensors[name];
-  if (tensor === undefined) throw new ConsiliumError("internal", `the training step has no tensor "${name}"`);
-  return tensor;
-}
-
-function squaredNorm(x: Tensor): Scalar {
-  return tf.sum(tf.square(x));
-}
-
-/** Each tensor on its own, as DINO clips: scaled by limit / (norm + 1e-6) where that is below one. */
-function clip(gradient: Tensor, square: Scalar, limit: number | undefined): Tensor {
-  if (limit === undefined) return gradient;
-  return tf.mul(gradient, tf.minimum(tf.div(limit, tf.add(tf.sqrt(square), 1e-6)), 1));
-}
-
-interface Differentiated {
-  readonly loss: Scalar;
-  readonly terms: NamedTensors;
-  /** In layout order; undefined where the loss does not depend on the tensor. */
-  readonly gradients: readonly (Tensor | undefined)[];
-}
-
-function differentiate(options: TrainStepOptions, inputs: NamedTensors): Differentiated {
-  const { method, layout } = options;
-  const parameters = pick(
-    inputs,
-    layout.parameters.map(({ name }) => [name, parameterInput(name)]),
-  );
-  const batch = pick(
-    inputs,
-    Object.keys(batchInputs(options)).map((name) => [name, name]),
-  );
-  let terms: NamedTensors = {};
-  const { value, grads } = tf.engine().gradients(
-    () => {
-      const result = method.loss(parameters, batch);
-      // Everything else that is made in here is disposed.
-      terms = Object.fromEntries(Object.entries(result.terms).map(([name, term]) => [name, tf.keep(term)]));
-      return result.loss;
-    },
-    Object.values(parameters),
-    undefined,
-    true,
-  );
-  const gradients: readonly (Tensor | undefined)[] = grads;
-  if (gradients.every((gradient) => gradient === undefined)) {
-    throw new ConsiliumError("internal", `the loss of method ${method.name} depends on none of its parameters`);
-  }
-  return { loss: value.asScalar(), terms, gradients };
-}
-
-function pick(tensors: NamedTensors, names: readonly (readonly [as: string, from: string])[]): NamedTensors {
-  return Object.fromEntries(names.map(([as, from]) => [as, tensorIn(tensors, from)]));
+function renamed(tensors: NamedTensors, entryOf: (name: string, tensor: Tensor) => [string, Tensor]): NamedTensors {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => entryOf(name, tensor)));
 }

@@ -49,7 +49,7 @@ function gradientProgram(config: MethodConfig): { program: Program; inputs: Host
         const kept: Record<string, Tensor> = {};
         const { value, grads } = tf.valueAndGrads((...args: Tensor[]) => {
           const named = Object.fromEntries(names.map((name, index) => [name, args[index]!]));
-          const { loss, terms } = method.loss(named, tensors);
+          const { loss, terms } = method.loss(named, tensors, {});
           for (const [name, term] of Object.entries(terms)) kept[`term/${name}`] = tf.keep(term);
           return loss;
         })(names.map((name) => tensors[name]!));

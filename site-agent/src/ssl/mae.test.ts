@@ -31,7 +31,7 @@ function toTensors(values: HostTensors, specs: TensorSpecs): NamedTensors {
 const masks = toTensors(method.drawExtraInputs(2, randomFor("masks", 1)), method.extraInputs(2));
 const view = wave([2, 16, 16, 3], 1);
 const lossOf = (images: Tensor, extra: NamedTensors = masks, values: NamedTensors = parameters) =>
-  method.loss(values, { ...extra, view: images }).loss;
+  method.loss(values, { ...extra, view: images }, {}).loss;
 
 describe("mae", () => {
   it("starts near the variance of standardised pixels", () => {
@@ -64,7 +64,7 @@ describe("mae", () => {
     };
     expectClose(lossOf(paint(0.2)), lossOf(paint(-3)).dataSync(), 1e-6);
     const raw = mae(model, prediction);
-    const rawLoss = (images: Tensor) => raw.loss(parameters, { ...masks, view: images }).loss.dataSync()[0] ?? 0;
+    const rawLoss = (images: Tensor) => raw.loss(parameters, { ...masks, view: images }, {}).loss.dataSync()[0] ?? 0;
     expect(Math.abs(rawLoss(paint(0.2)) - rawLoss(paint(-3)))).toBeGreaterThan(1e-2);
   });
 
@@ -88,19 +88,19 @@ describe("mae", () => {
 
 /** The same masks with the visible and the hidden patches of every image listed backwards. */
 function reversedOrder(): HostTensors {
-  const shuffle = Array.from(masks.shuffleRows?.dataSync() ?? []);
-  const backwards = [0, 1].flatMap((image) => {
-    const rows = shuffle.slice(16 * image, 16 * image + 16);
-    return [...rows.slice(0, 4).reverse(), ...rows.slice(4).reverse()];
+  const shuffle = Array.from(masks.shuffle?.dataSync() ?? []);
+  const backwards = [0, 1].map((image) => {
+    const places = shuffle.slice(16 * image, 16 * image + 16);
+    return [...places.slice(0, 4).reverse(), ...places.slice(4).reverse()];
   });
-  const visible = [...backwards.slice(0, 4), ...backwards.slice(16, 20)];
-  const restore = Array.from({ length: 32 }, (_, row) => backwards.indexOf(row));
-  const column = (values: readonly number[]) => ({ shape: [values.length], data: Int32Array.from(values) });
+  const column = (values: readonly (readonly number[])[]) => {
+    const data = Int32Array.from(values.flat());
+    return { shape: [data.length], data };
+  };
   return {
-    visibleRows: column(visible),
-    visiblePlaces: column(visible.map((row) => row % 16)),
-    shuffleRows: column(backwards),
-    restoreRows: column(restore),
+    visible: column(backwards.map((places) => places.slice(0, 4))),
+    shuffle: column(backwards),
+    restore: column(backwards.map((places) => places.map((_, place) => places.indexOf(place)))),
     mask: { shape: [2, 16], data: Float32Array.from(masks.mask?.dataSync() ?? []) },
   };
 }

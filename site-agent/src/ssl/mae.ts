@@ -6,7 +6,7 @@ import { fixedPositions } from "../model/positions.js";
 import type { NamedTensors } from "../model/tensors.js";
 import { type Tensor, type Tensor1D, type Tensor3D, tf } from "../model/tf.js";
 import { encode } from "../model/vit.js";
-import { drawMasks, type MaskShape, maskInputs, maskShape, permuteRows } from "./masking.js";
+import { batchRows, drawMasks, type MaskShape, maskInputs, maskShape, permuteRows } from "./masking.js";
 import type { SslMethod } from "./method.js";
 import { pixelLoss } from "./pixel-loss.js";
 
@@ -20,16 +20,21 @@ interface Masked {
   readonly batch: NamedTensors;
 }
 
-function rowsOf(batch: NamedTensors, name: string): Tensor1D {
+function placesOf(batch: NamedTensors, name: string): Tensor1D {
   return parameterOf(batch, name) as Tensor1D;
+}
+
+/** Patches of the whole batch that an input names within their images. */
+function rowsOf(batch: NamedTensors, name: string, { patches }: MaskShape): Tensor1D {
+  return batchRows(placesOf(batch, name), parameterOf(batch, "mask").shape[0] ?? 0, patches);
 }
 
 /** Class token and seen patches after the encoder: [batch, 1 + visible, width]. */
 function encodeVisible({ model, shape, parameters, batch }: Masked): Tensor3D {
   const visible = {
     count: shape.visible,
-    rows: rowsOf(batch, "visibleRows"),
-    places: rowsOf(batch, "visiblePlaces"),
+    rows: rowsOf(batch, "visible", shape),
+    places: placesOf(batch, "visible"),
   };
   return encode({ model, parameters, images: parameterOf(batch, "view"), visible });
 }
@@ -43,7 +48,7 @@ function fillMasked(tokens: Tensor3D, { shape, parameters, batch }: Masked): Ten
   // Adding zeros broadcasts with a sum as gradient; the gradient of a tile would take a slice per token.
   const hidden = tf.add(tf.zeros([images, patches - visible, width]), parameterOf(parameters, "mask_token"));
   const shuffled = tf.reshape(tf.concat([seen, hidden as Tensor3D], 1), [images * patches, width]);
-  const restored = permuteRows(shuffled, rowsOf(batch, "restoreRows"), rowsOf(batch, "shuffleRows"));
+  const restored = permuteRows(shuffled, rowsOf(batch, "restore", shape), rowsOf(batch, "shuffle", shape));
   return tf.concat([classToken, tf.reshape(restored, [images, patches, width])], 1);
 }
 
@@ -64,12 +69,13 @@ export function mae(model: ModelConfig, config: MaeConfig): SslMethod {
   return {
     name: "mae",
     viewPlan: { views: ["view"], imageSize: model.imageSize },
+    separable: true,
     extraInputs: (batchSize) => maskInputs(batchSize, shape),
     drawExtraInputs: (batchSize, random) => drawMasks(batchSize, shape, random),
     loss(parameters, batch) {
       const masked: Masked = { model, config, shape, parameters, batch };
       const prediction = decode(encodeVisible(masked), masked);
-      const target = patchify(parameterOf(batch, "view"), model.patchSize, "row-column-channel");
+      const target = patchify(parameterOf(batch, "view"), model.patchSize);
       const mask = parameterOf(batch, "mask");
       return { loss: pixelLoss({ prediction, target, mask, normalize: config.normalizePixels }), terms: {} };
     },

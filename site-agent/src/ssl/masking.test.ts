@@ -2,7 +2,7 @@ import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
 import { expectClose, expectGradients, wave } from "../../../test/support/golden.js";
 import { type Tensor1D, tf } from "../model/tf.js";
-import { drawMasks, maskInputs, maskShape, permuteRows } from "./masking.js";
+import { batchRows, drawMasks, maskInputs, maskShape, permuteRows } from "./masking.js";
 
 describe("maskShape", () => {
   it.each([
@@ -29,24 +29,30 @@ describe("drawMasks", () => {
   });
 
   it("restores what it shuffles", () => {
-    const shuffle = rows("shuffleRows");
-    expect(rows("restoreRows").map((row) => shuffle[row])).toEqual(Array.from({ length: 45 }, (_, row) => row));
+    const shuffle = rows("shuffle");
+    const restored = rows("restore").map((place, index) => shuffle[9 * Math.floor(index / 9) + place]);
+    expect(restored).toEqual(Array.from({ length: 45 }, (_, index) => index % 9));
   });
 
   it("hides what is not visible, per image", () => {
     const mask = rows("mask");
     expect(mask.reduce((sum, value) => sum + value, 0)).toBe(5 * 6);
-    rows("visibleRows").forEach((row, index) => {
-      expect(mask[row]).toBe(0);
-      expect(Math.floor(row / 9)).toBe(Math.floor(index / 3));
-      expect(rows("visiblePlaces")[index]).toBe(row % 9);
-      expect(rows("shuffleRows")[Math.floor(index / 3) * 9 + (index % 3)]).toBe(row);
+    rows("visible").forEach((place, index) => {
+      const image = Math.floor(index / 3);
+      expect(mask[9 * image + place]).toBe(0);
+      expect(rows("shuffle")[9 * image + (index % 3)]).toBe(place);
     });
   });
 
   it("depends on the generator alone", () => {
     expect(drawMasks(5, shape, randomFor("masks", 1))).toEqual(drawn);
     expect(drawMasks(5, shape, randomFor("masks", 2))).not.toEqual(drawn);
+  });
+});
+
+describe("batchRows", () => {
+  it("counts on from image to image", () => {
+    expect([...batchRows(tf.tensor1d([2, 0, 1, 8], "int32"), 2, 9).dataSync()]).toEqual([2, 0, 10, 17]);
   });
 });
 

@@ -26,48 +26,50 @@ export function maskShape(patches: number, maskRatio: number): MaskShape {
 }
 
 /**
- * Inputs that say which patches are masked. Rows count through the batch: image × patches + patch.
- * `visibleRows`, `visiblePlaces` [batch × visible]: the seen patches, as rows and within their image;
- * `shuffleRows` [batch × patches]: rows with each image's seen patches first; `restoreRows`: its inverse;
- * `mask` [batch, patches]: 1 where a patch is hidden.
+ * Inputs that say which patches are masked. Patches count within their image, and images follow each other:
+ * `visible` [batch × visible]: the seen patches; `shuffle` [batch × patches]: all patches, the seen ones first;
+ * `restore` [batch × patches]: its inverse; `mask` [batch, patches]: 1 where a patch is hidden.
  */
 export function maskInputs(batch: number, { patches, visible }: MaskShape): TensorSpecs {
-  const rows = (count: number) => ({ shape: [batch * count], dtype: "int32" as const });
+  const places = (count: number) => ({ shape: [batch * count], dtype: "int32" as const });
   return {
-    visibleRows: rows(visible),
-    visiblePlaces: rows(visible),
-    shuffleRows: rows(patches),
-    restoreRows: rows(patches),
+    visible: places(visible),
+    shuffle: places(patches),
+    restore: places(patches),
     mask: { shape: [batch, patches], dtype: "float32" },
   };
 }
 
 /** Draws one mask per image, uniformly. Shapes as in `maskInputs`. */
-export function drawMasks(batch: number, { patches, visible }: MaskShape, random: Random): HostTensors {
-  const visibleRows = new Int32Array(batch * visible);
-  const visiblePlaces = new Int32Array(batch * visible);
-  const shuffleRows = new Int32Array(batch * patches);
-  const restoreRows = new Int32Array(batch * patches);
+export function drawMasks(batch: number, shape: MaskShape, random: Random): HostTensors {
+  const { patches } = shape;
+  const visible = new Int32Array(batch * shape.visible);
+  const shuffle = new Int32Array(batch * patches);
+  const restore = new Int32Array(batch * patches);
   const mask = new Float32Array(batch * patches).fill(1);
   for (let image = 0; image < batch; image++) {
     const first = image * patches;
     for (const [index, place] of permutation(patches, random).entries()) {
-      shuffleRows[first + index] = first + place;
-      restoreRows[first + place] = first + index;
-      if (index >= visible) continue;
-      visibleRows[image * visible + index] = first + place;
-      visiblePlaces[image * visible + index] = place;
+      shuffle[first + index] = place;
+      restore[first + place] = index;
+      if (index >= shape.visible) continue;
+      visible[image * shape.visible + index] = place;
       mask[first + place] = 0;
     }
   }
   const column = (data: Int32Array) => ({ shape: [data.length], data });
   return {
-    visibleRows: column(visibleRows),
-    visiblePlaces: column(visiblePlaces),
-    shuffleRows: column(shuffleRows),
-    restoreRows: column(restoreRows),
+    visible: column(visible),
+    shuffle: column(shuffle),
+    restore: column(restore),
     mask: { shape: [batch, patches], data: mask },
   };
+}
+
+/** Places within images, int32 [batch × count] → rows through the batch: image × patches + place. */
+export function batchRows(places: Tensor1D, batch: number, patches: number): Tensor1D {
+  const firsts = tf.reshape(tf.range(0, batch * patches, patches, "int32"), [batch, 1]);
+  return tf.reshape(tf.add(tf.reshape(places, [batch, -1]), firsts), [-1]);
 }
 
 /**

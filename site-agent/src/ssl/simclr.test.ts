@@ -21,20 +21,20 @@ describe("simclr", () => {
   });
 
   it("starts near ln(2n - 1)", () => {
-    const { loss, terms } = method.loss(parameters, batch);
+    const { loss, terms } = method.loss(parameters, batch, {});
     expect(Math.abs((loss.dataSync()[0] ?? 0) - Math.log(7))).toBeLessThan(0.3);
     expect(terms.featureSpread?.dataSync()[0]).toBeGreaterThan(0);
   });
 
   it("reports no spread when all images look alike", () => {
-    const { terms } = method.loss(parameters, { view1: tf.ones([4, 8, 8, 3]), view2: tf.ones([4, 8, 8, 3]) });
+    const { terms } = method.loss(parameters, { view1: tf.ones([4, 8, 8, 3]), view2: tf.ones([4, 8, 8, 3]) }, {});
     expect(terms.featureSpread?.dataSync()[0]).toBeLessThan(1e-3);
   });
 
   it("has the gradients of finite differences", () => {
     const names = ["cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "head.fc2.weight"];
     const some = Object.fromEntries(names.map((name) => [name, parameters[name]!]));
-    expectGradients((tensors) => method.loss({ ...parameters, ...tensors }, batch).loss, some, {
+    expectGradients((tensors) => method.loss({ ...parameters, ...tensors }, batch, {}).loss, some, {
       step: 1e-3,
       tolerance: 1e-2,
     });
@@ -44,7 +44,7 @@ describe("simclr", () => {
     const names = Object.keys(parameters);
     const gradients = tf.grads((...tensors) => {
       const named = Object.fromEntries(names.map((name, index) => [name, tensors[index]!]));
-      return method.loss(named, batch).loss;
+      return method.loss(named, batch, {}).loss;
     })(Object.values(parameters));
     for (const [index, name] of names.entries()) {
       const largest = tf.max(tf.abs(gradients[index]!)).dataSync()[0];

@@ -31,6 +31,7 @@ export function simclr(model: ModelConfig, config: SimclrConfig): SslMethod {
   return {
     name: "simclr",
     viewPlan: { views, imageSize: model.imageSize },
+    separable: false,
     extraInputs: () => ({}),
     drawExtraInputs: () => ({}),
     loss(parameters, batch) {

@@ -1,5 +1,4 @@
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { freshState } from "../engine/training-state.js";
+import { freshState, type StateShape } from "../engine/training-state.js";
 import type { Checkpoint } from "./checkpoint-vector.js";
 import { digestText, type LocalState, type StateNumbers } from "./local-state.js";
 
@@ -12,22 +11,23 @@ export const rampSteps = 20;
 export interface RoundStart {
   readonly round: number;
   readonly checkpoint: Checkpoint;
-  readonly layout: ParameterLayout;
+  readonly shape: StateShape;
 }
 
 /**
  * The state in which the round's next step begins: in the middle of the round when the saved state is of this round
- * and checkpoint; otherwise at the checkpoint, with the moments of the round before where those are still of use.
+ * and checkpoint; otherwise at the checkpoint, with the optimiser's moments and the method's own state of the round before
+ * where those are still of use. Where they are not, the method's state begins anew from the checkpoint.
  */
 export function beginRound(saved: LocalState | undefined, start: RoundStart): LocalState {
-  const { round, checkpoint, layout } = start;
+  const { round, checkpoint, shape } = start;
   if (saved?.numbers.round === round && saved.numbers.checkpointDigest === checkpoint.digest) return saved;
   const kept = stillUseful(saved, round) ? saved : undefined;
   return {
     numbers: {
       round,
       checkpointDigest: checkpoint.digest,
-      layoutDigest: digestText(layout),
+      layoutDigest: digestText(shape.layout),
       step: 0,
       // In the first round the schedule's own warm-up is enough.
       rampsUp: kept?.numbers.rampsUp ?? round > 0,
@@ -36,7 +36,7 @@ export function beginRound(saved: LocalState | undefined, start: RoundStart): Lo
       finiteSteps: 0,
       trainedMs: 0,
     },
-    training: { ...(kept?.training ?? freshState(checkpoint.vector)), parameters: checkpoint.vector },
+    training: { ...(kept?.training ?? freshState(shape, checkpoint.vector)), parameters: checkpoint.vector },
   };
 }
 

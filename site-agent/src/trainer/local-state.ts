@@ -2,9 +2,10 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { readSafetensors, type SafetensorsFile, writeSafetensors } from "@consilium/shared/params/safetensors.js";
+import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { z } from "zod";
-import type { TrainingState } from "../engine/training-state.js";
+import { initialLossScale } from "../engine/loss-scale.js";
+import { type StateShape, stateVectors, type TrainingState } from "../engine/training-state.js";
 import { replaceFile, storageError } from "./durable-file.js";
 
 /** What a site keeps for itself between the rounds of a run, and inside one: never part of what it sends. */
@@ -28,7 +29,12 @@ const numbersSchema = z.strictObject({
 
 export type StateNumbers = z.output<typeof numbersSchema>;
 
-const storedSchema = numbersSchema.extend({ optimizerStep: z.number().int().nonnegative() });
+const storedSchema = numbersSchema.extend({
+  optimizerStep: z.number().int().nonnegative(),
+  lossScale: z
+    .strictObject({ scale: z.number().positive(), finiteSteps: z.number().int().nonnegative() })
+    .optional(),
+});
 
 export interface LocalState {
   readonly numbers: StateNumbers;
@@ -36,8 +42,13 @@ export interface LocalState {
   readonly training: TrainingState;
 }
 
-const format = "consilium-local-state-1";
-const vectorNames = ["parameters", "moment1", "moment2"] as const;
+const format = "consilium-local-state-2";
+
+/** Names of the file's vectors; format 1 had AdamW's moments under their own names and nothing carried. */
+const tensorNames = {
+  "consilium-local-state-1": { slot: (name: string) => name, carried: (name: string) => name },
+  [format]: { slot: (name: string) => `slot/${name}`, carried: (name: string) => `carried/${name}` },
+};
 
 /** Folder of a run below the trainer's state directory; made when it is missing. */
 export async function runDirectory(stateDirectory: string, runId: string): Promise<string> {
@@ -58,37 +69,52 @@ function statePath(directory: string): string {
 
 /** @throws ConsiliumError "storage" */
 export async function saveState(directory: string, { numbers, training }: LocalState): Promise<void> {
-  const tensors = vectorNames.map((name) => ({ name, shape: [training[name].length], data: training[name] }));
-  const stored = storedSchema.parse({ ...numbers, optimizerStep: training.optimizerStep });
+  const { parameters, slots, carried, ...progress } = training;
+  const names = tensorNames[format];
+  const vectors: [string, Float32Array][] = [
+    ["parameters", parameters],
+    ...renamed(slots, names.slot),
+    ...renamed(carried, names.carried),
+  ];
+  const tensors = vectors.map(([name, data]) => ({ name, shape: [data.length], data }));
+  const stored = storedSchema.parse({ ...numbers, ...progress });
   await replaceFile(statePath(directory), (path) =>
     writeSafetensors(path, tensors, { format, numbers: JSON.stringify(stored) }),
   );
 }
 
+function renamed<T>(vectors: Readonly<Record<string, T>>, rename: (name: string) => string): [string, T][] {
+  return Object.entries(vectors).map(([name, vector]) => [rename(name), vector]);
+}
+
 /** @returns undefined when there is none, or none that fits: training then starts with moments of zero */
-export async function loadState(directory: string, layout: ParameterLayout): Promise<LocalState | undefined> {
+export async function loadState(directory: string, shape: StateShape): Promise<LocalState | undefined> {
   try {
     const { tensors, metadata } = await readSafetensors(statePath(directory));
     const stored = storedSchema.safeParse(JSON.parse(metadata["numbers"] ?? "null"));
-    if (!stored.success || metadata["format"] !== format) return undefined;
-    const { optimizerStep, ...numbers } = stored.data;
-    const [parameters, moment1, moment2] = vectorNames.map((name) => vectorFrom(tensors, name, layout));
-    const fits = numbers.layoutDigest === digestText(layout);
-    if (!fits || parameters === undefined || moment1 === undefined || moment2 === undefined) return undefined;
-    return { numbers, training: { parameters, moment1, moment2, optimizerStep } };
+    const names = Object.entries(tensorNames).find(([known]) => known === metadata["format"])?.[1];
+    if (!stored.success || names === undefined) return undefined;
+    const { optimizerStep, lossScale, ...numbers } = stored.data;
+    if (numbers.layoutDigest !== digestText(shape.layout)) return undefined;
+    const found = (name: string, length: number): Float32Array => {
+      const data = tensors.get(name)?.data;
+      if (data?.length !== length) throw new ConsiliumError("input-unreadable", `the saved state has no vector ${name}`);
+      return data;
+    };
+    const { slots, carried } = stateVectors(shape);
+    const training: TrainingState = {
+      parameters: found("parameters", shape.layout.dimension),
+      slots: Object.fromEntries(slots.map(([name, length]) => [name, found(names.slot(name), length)])),
+      carried: Object.fromEntries(carried.map(([name, length]) => [name, found(names.carried(name), length)])),
+      optimizerStep,
+      // The precision may have changed since.
+      ...(shape.lossScaling ? { lossScale: lossScale ?? initialLossScale() } : {}),
+    };
+    return { numbers, training };
   } catch (thrown) {
     if (thrown instanceof ConsiliumError || thrown instanceof SyntaxError) return undefined;
     throw thrown;
   }
-}
-
-function vectorFrom(
-  tensors: SafetensorsFile["tensors"],
-  name: string,
-  { dimension }: ParameterLayout,
-): Float32Array | undefined {
-  const data = tensors.get(name)?.data;
-  return data?.length === dimension ? data : undefined;
 }
 
 export function digestText(layout: ParameterLayout): string {

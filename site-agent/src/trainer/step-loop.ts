@@ -6,6 +6,7 @@ import { batches } from "../data/batches.js";
 import type { SourceItem } from "../data/source.js";
 import { type StepReport, trainLocally } from "../engine/local-trainer.js";
 import { Stepper } from "../engine/stepper.js";
+import type { StateShape } from "../engine/training-state.js";
 import type { HostTensors } from "../model/tensors.js";
 import { rampFactor } from "./begin-round.js";
 import type { LocalState, StateNumbers } from "./local-state.js";
@@ -14,6 +15,8 @@ import type { TrainProgress } from "./protocol.js";
 
 export interface StepLoopOptions {
   readonly run: PreparedRun;
+  /** As the run's step was made with. */
+  readonly shape: StateShape;
   readonly items: readonly SourceItem[];
   readonly config: RunConfig;
   readonly siteId: string;
@@ -37,8 +40,12 @@ const batchesAhead = 2;
  * @throws ConsiliumError "not-finite", "not-enough-data", "storage"; AbortedError, after the state was saved
  */
 export async function takeSteps(start: LocalState, options: StepLoopOptions): Promise<LocalState> {
-  const loop = new StepLoop(start, options);
-  return loop.run();
+  const stepper = await Stepper.start(options.run.step, options.shape, start.training);
+  try {
+    return await new StepLoop(stepper, start.numbers, options).run();
+  } finally {
+    await stepper.release();
+  }
 }
 
 class StepLoop {
@@ -50,9 +57,9 @@ class StepLoop {
   #stepEndedAt: number;
   #saveTookMs = 0;
 
-  constructor({ numbers, training }: LocalState, options: StepLoopOptions) {
+  constructor(stepper: Stepper, numbers: StateNumbers, options: StepLoopOptions) {
     this.#options = options;
-    this.#stepper = new Stepper(options.run.step, options.run.layout, training);
+    this.#stepper = stepper;
     this.#numbers = numbers;
     this.#savedAt = options.now();
     this.#stepEndedAt = this.#savedAt;
@@ -62,7 +69,7 @@ class StepLoop {
     try {
       await this.#takeSteps();
     } catch (thrown) {
-      if (thrown instanceof AbortedError) await this.#options.save(this.#state());
+      if (thrown instanceof AbortedError) await this.#options.save(await this.#state());
       throw thrown;
     }
     if (this.#numbers.finiteSteps === 0) throw neverFinite(this.#numbers.step);
@@ -78,9 +85,9 @@ class StepLoop {
       batchSize,
       firstStep: firstStep + this.#numbers.step,
       steps: stepsPerRound - this.#numbers.step,
-      learningRateAt: (step) =>
-        learningRateAt(step, config) * rampFactor(this.#numbers, this.#stepper.state.optimizerStep),
+      learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#stepper.optimizerStep),
       weightDecayAt: (step) => weightDecayAt(step, config),
+      scalars: this.#options.shape.method.scalars ?? {},
       clock: { now },
       ...(signal === undefined ? {} : { signal }),
     });
@@ -138,14 +145,14 @@ class StepLoop {
     const { now, saveEveryMs, save } = this.#options;
     const startedAt = now();
     if (startedAt - this.#savedAt < Math.max(saveEveryMs, this.#saveTookMs / savingShare)) return;
-    await save(this.#state());
+    await save(await this.#state());
     this.#savedAt = now();
     this.#stepEndedAt = this.#savedAt;
     this.#saveTookMs = this.#savedAt - startedAt;
   }
 
-  #state(): LocalState {
-    return { numbers: this.#numbers, training: this.#stepper.state };
+  async #state(): Promise<LocalState> {
+    return { numbers: this.#numbers, training: await this.#stepper.state() };
   }
 }
 

@@ -74,6 +74,7 @@ export class GraphBuilder {
 export function typedArray(type: ElementType, numbers: ArrayLike<number>): ConstantData {
   switch (type) {
     case "float32":
+    case "float16":
       return Float32Array.from(numbers);
     case "int32":
       return Int32Array.from(numbers);

@@ -22,7 +22,7 @@ export function scalarLike(builder: GraphBuilder, number: number, like: Value): 
 
 export function cast(builder: GraphBuilder, x: Value, type: ElementType): Value {
   if (x.type === type) return x;
-  const to = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 }[type];
+  const to = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 }[type];
   return builder.apply({ op: "Cast", inputs: [x], attributes: { to: { int: to } }, shape: x.shape, type });
 }
 

@@ -2,8 +2,9 @@
  * A program as a graph of ONNX operators (opset 18, plus "Input", "Constant", "Repeat" and the passes' own "Product").
  * Everything is immutable: passes make new graphs.
  */
-export type ElementType = "float32" | "int32" | "int64" | "bool" | "uint8";
+export type ElementType = "float32" | "float16" | "int32" | "int64" | "bool" | "uint8";
 
+/** float16 constants are kept as float32 numbers and rounded when they are written. */
 export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 
 export type Attribute =
@@ -54,6 +55,11 @@ export function intAttribute(operation: Operation, name: string): number {
   return attribute !== undefined && "int" in attribute ? attribute.int : 0;
 }
 
+export function floatAttribute(operation: Operation, name: string, absent: number): number {
+  const attribute = operation.attributes[name];
+  return attribute !== undefined && "float" in attribute ? attribute.float : absent;
+}
+
 export function intsAttribute(operation: Operation, name: string): readonly number[] {
   const attribute = operation.attributes[name];
   return attribute !== undefined && "ints" in attribute ? attribute.ints : [];
@@ -63,4 +69,9 @@ export function intsAttribute(operation: Operation, name: string): readonly numb
 export function uniformOf(value: Value): number | undefined {
   const data = value.operation.constant;
   return data !== undefined && data.length === 1 && !(data instanceof BigInt64Array) ? data[0] : undefined;
+}
+
+/** The numbers of a shape operand that is a constant. */
+export function intsConstant({ operation }: Value): readonly number[] | undefined {
+  return operation.constant instanceof BigInt64Array ? Array.from(operation.constant, Number) : undefined;
 }

@@ -51,14 +51,19 @@ function total(values: readonly Value[]): number {
   return values.reduce((sum, value) => sum + bytesOf(value), 0);
 }
 
+interface Moment {
+  readonly kept: number;
+  readonly working: number;
+}
+
 /** Several moments are nearly as full as the fullest. */
 const nearly = 0.99;
 
 /** The most that buffers hold at once, and the most of it that an operation of such a moment works on. */
-function fullestMoment(plan: BufferPlan): { readonly kept: number; readonly working: number } {
+function fullestMoment(plan: BufferPlan): Moment {
   const live = liveBytes(plan);
   const all = live.reduce((most, bytes) => Math.max(most, bytes), 0);
-  const working = [...plan.inside];
+  const working = plan.order.map(({ body }) => (body === undefined ? 0 : fullestMoment(planBuffers(body)).working));
   for (const { bytes, uses } of plan.buffers) for (const at of uses) working[at]! += bytes;
   const most = working.reduce((best, bytes, at) => (live[at]! >= nearly * all ? Math.max(best, bytes) : best), 0);
   return { kept: all - most, working: most };

@@ -1,5 +1,6 @@
 import type { TensorProto } from "@consilium/shared/onnx/gen/onnx.js";
 import type { ConstantData, ElementType, Shape } from "../graph/graph.js";
+import { halfBits } from "./half-bits.js";
 
 /** TensorProto.DataType of the ONNX format. */
 export const elementTypeCode: Readonly<Record<ElementType, number>> = {
@@ -8,6 +9,7 @@ export const elementTypeCode: Readonly<Record<ElementType, number>> = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
 };
 
 export interface InitializerSpec {
@@ -17,8 +19,9 @@ export interface InitializerSpec {
   readonly data: ConstantData;
 }
 
-/** The data is not copied; raw_data is little-endian, as are the machines that Node runs on. */
+/** The data is not copied, except to round it to float16; raw_data is little-endian, as are the machines that Node runs on. */
 export function initializer({ name, shape, type, data }: InitializerSpec): TensorProto {
-  const rawData = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const stored = type === "float16" && data instanceof Float32Array ? halfBits(data) : data;
+  const rawData = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
   return { name, dims: [...shape], dataType: elementTypeCode[type], rawData };
 }
