@@ -29,6 +29,27 @@ describe("runConfigSchema", () => {
     expect(() => parse(`${minimal}cohort: { minSites: 3, colluders: 2 }\n`)).toThrow(/at least colluders \+ 2 = 4/);
   });
 
+  it("has AdamW unless told otherwise, and refuses options of the other optimiser", () => {
+    expect(parse(minimal).optimizer).toMatchObject({
+      name: "adamw",
+      weightDecay: 0.05,
+      beta2: 0.999,
+      clipping: "tensor",
+    });
+    const lars = minimal.replace("learningRate: 0.001", "name: lars, learningRate: 0.2");
+    expect(parse(lars).optimizer).toMatchObject({ name: "lars", weightDecay: 1.5e-6, trustCoefficient: 0.001 });
+    expect(() => parse(lars.replace("0.2", "0.2, beta1: 0.9"))).toThrow(/unknown key 'optimizer\.beta1'/);
+    expect(() => parse(lars.replace("lars", "sgd"))).toThrow(/run\.yaml:6: .*use adamw \(the default\) or lars/);
+  });
+
+  it("refuses micro-batches that are not the undivided step", () => {
+    const masked = minimal.replace("name: simclr", "name: mae");
+    const training = (microBatches: number) => `training: { batchSize: 12, microBatches: ${microBatches} }\n`;
+    expect(parse(masked + training(4)).training.microBatches).toBe(4);
+    expect(() => parse(masked + training(5))).toThrow(/run\.yaml:8: .*does not divide batchSize 12/);
+    expect(() => parse(minimal + training(4))).toThrow(/must be 1: simclr compares/);
+  });
+
   it("refuses an option of another method", () => {
     expect(() => parse(minimal.replace("name: simclr", "name: simclr, maskRatio: 0.5"))).toThrow(
       /unknown key 'method\.maskRatio'/,

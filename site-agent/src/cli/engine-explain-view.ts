@@ -25,6 +25,7 @@ function factLines(explanation: Explanation): string[] {
     ["memory of a step", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.available)} available`],
     ["  state", `${formatBytes(memory.stateBytes)}, several times: parameters and what the optimiser keeps`],
     ["  batch", `${formatBytes(memory.batchBytes)}: images and masks`],
+    ["  constants", `${formatBytes(memory.constantBytes)} in the program`],
     ["  activations", `${formatBytes(memory.activationBytes)}: what waits for the backward pass or the update`],
     ["  transient", `${formatBytes(memory.transientBytes)}: what one operation works on`],
     ["batch that fits", memory.largestBatch > 0 ? `about ${count(memory.largestBatch)} images` : "none"],

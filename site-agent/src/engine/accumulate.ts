@@ -18,11 +18,7 @@ export function accumulate(
   return isTracing() ? loop(count, batch, onePart) : unrolled(count, batch, onePart);
 }
 
-function unrolled(
-  count: number,
-  batch: NamedTensors,
-  onePart: (part: NamedTensors) => NamedTensors,
-): NamedTensors {
+function unrolled(count: number, batch: NamedTensors, onePart: (part: NamedTensors) => NamedTensors): NamedTensors {
   let sum: NamedTensors | undefined;
   for (let index = 0; index < count; index++) {
     const one = onePart(mapTensors(batch, (tensor) => partOf(tensor, index, count)));

@@ -24,7 +24,7 @@ export function clipGroupOf(name: string, mode: ClippingMode): string {
 }
 
 export interface GradientSums {
-  /** Its clip group. */
+  /** Its clip group, as `clipGroupOf` says. */
   readonly key: string;
   /** Sums of squares, one per tensor, of any shape. */
   readonly squareSum: Tensor;

@@ -42,8 +42,7 @@ function update(operand: Operand, options: LarsOptions, rates: Rates): Updated {
   const shares = operand.decays ? adaptedShares(operand, options, rates) : { gradient: operand.factor };
   const slowed = tf.mul(slots["momentum"]!, options.momentum);
   const pushed = tf.add(slowed, shares.gradient === undefined ? gradient : tf.mul(gradient, shares.gradient));
-  const momentum =
-    shares.parameter === undefined ? pushed : tf.add(pushed, tf.mul(parameter, shares.parameter));
+  const momentum = shares.parameter === undefined ? pushed : tf.add(pushed, tf.mul(parameter, shares.parameter));
   return { parameter: tf.sub(parameter, tf.mul(momentum, rates.learningRate)), slots: { momentum } };
 }
 

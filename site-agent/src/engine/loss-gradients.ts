@@ -3,7 +3,7 @@ import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
 import { withoutPrefix, withPrefix } from "../ssl/ema.js";
 import { accumulate } from "./accumulate.js";
-import { seenByMethod, type StepTensors, type TrainStepOptions } from "./step-inputs.js";
+import { type StepTensors, seenByMethod, type TrainStepOptions } from "./step-inputs.js";
 
 export interface LossGradients {
   readonly loss: Scalar;

@@ -9,7 +9,10 @@ type Clipping = Partial<Pick<OptimizerConfig, "gradientClip" | "clipping">>;
 
 /** What a step program is made from; rates come with every step. */
 export type StepOptimizer = Clipping &
-  (Pick<ConfigOf<"adamw">, "name" | "beta1" | "beta2"> | Pick<ConfigOf<"lars">, "name" | "momentum" | "trustCoefficient">);
+  (
+    | Pick<ConfigOf<"adamw">, "name" | "beta1" | "beta2">
+    | Pick<ConfigOf<"lars">, "name" | "momentum" | "trustCoefficient">
+  );
 
 export function updateRule(optimizer: StepOptimizer): UpdateRule {
   switch (optimizer.name) {

@@ -74,9 +74,13 @@ export function stepTensors(options: TrainStepOptions, inputs: NamedTensors): St
   const pick = (names: readonly string[], inputOf = (name: string) => name): NamedTensors =>
     Object.fromEntries(names.map((name) => [name, tensorIn(inputs, inputOf(name))]));
   const batch = Object.entries(batchInputs(options));
-  const named = (wanted: (spec: TensorSpec) => boolean) => batch.filter(([, spec]) => wanted(spec)).map(([name]) => name);
+  const named = (wanted: (spec: TensorSpec) => boolean) =>
+    batch.filter(([, spec]) => wanted(spec)).map(([name]) => name);
   return {
-    parameters: pick(layout.parameters.map(({ name }) => name), parameterInput),
+    parameters: pick(
+      layout.parameters.map(({ name }) => name),
+      parameterInput,
+    ),
     carried: pick(Object.keys(method.carried?.specs ?? {}), carriedInput),
     images: pick(named(({ shape }) => shape.length > 0)),
     shared: pick(named(({ shape }) => shape.length === 0)),

@@ -57,8 +57,8 @@ export class Stepper {
   async take(batch: HostTensors, scalars: StepScalars): Promise<StepOutcome> {
     const { optimizerStep, lossScale } = this.#progress;
     const inputs = { ...batch, ...this.#scalarTensors(scalars) };
-    const outputs = await this.#held.advance(inputs, isFinite);
-    const finite = isFinite(outputs);
+    const outputs = await this.#held.advance(inputs, wasFinite);
+    const finite = wasFinite(outputs);
     this.#progress = {
       optimizerStep: optimizerStep + (finite ? 1 : 0),
       ...(lossScale === undefined ? {} : { lossScale: afterStep(lossScale, finite) }),
@@ -86,7 +86,7 @@ function progressOf({ optimizerStep, lossScale }: { optimizerStep: number; lossS
   return { optimizerStep, ...(lossScale === undefined ? {} : { lossScale }) };
 }
 
-function isFinite(outputs: HostTensors): boolean {
+function wasFinite(outputs: HostTensors): boolean {
   return scalarOf(outputs, "finite") === 1;
 }
 
@@ -94,7 +94,7 @@ function outcomeOf(outputs: HostTensors, scaleLowered: boolean): StepOutcome {
   const terms = Object.keys(outputs).filter((name) => name.startsWith("term/"));
   return {
     loss: scalarOf(outputs, "loss"),
-    finite: isFinite(outputs),
+    finite: wasFinite(outputs),
     scaleLowered,
     gradientNorm: scalarOf(outputs, "gradientNorm"),
     terms: Object.fromEntries(terms.map((name) => [name.slice("term/".length), scalarOf(outputs, name)])),

@@ -25,7 +25,9 @@ export type StateShape = Pick<TrainStepOptions, "layout" | "method" | "optimizer
 /** A state before its first step: slots of zero, carried tensors as the method starts them. */
 export function freshState(shape: StateShape, parameters: Float32Array): TrainingState {
   const { layout, method, optimizer, lossScaling = false } = shape;
-  const named = Object.fromEntries(layout.parameters.map((parameter) => [parameter.name, viewOf(parameters, parameter)]));
+  const named = Object.fromEntries(
+    layout.parameters.map((parameter) => [parameter.name, viewOf(parameters, parameter)]),
+  );
   const started = method.carried?.start(named) ?? {};
   return {
     parameters,
@@ -39,7 +41,11 @@ export function freshState(shape: StateShape, parameters: Float32Array): Trainin
 }
 
 /** Names and lengths of a state's vectors, besides the parameters. */
-export function stateVectors({ layout, method, optimizer }: StateShape): Record<"slots" | "carried", [string, number][]> {
+export function stateVectors({
+  layout,
+  method,
+  optimizer,
+}: StateShape): Record<"slots" | "carried", [string, number][]> {
   return {
     slots: updateRule(optimizer).slots.map((slot) => [slot, layout.dimension]),
     carried: Object.entries(method.carried?.specs ?? {}).map(([name, spec]) => [name, sizeOf(spec.shape)]),
@@ -90,6 +96,7 @@ function viewOf(vector: Float32Array, { shape, offset, size }: PlacedParameter):
 
 function floatsOf(tensors: HostTensors, name: string): Float32Array {
   const data = tensors[name]?.data;
-  if (!(data instanceof Float32Array)) throw new ConsiliumError("internal", `the training state lacks floats "${name}"`);
+  if (!(data instanceof Float32Array))
+    throw new ConsiliumError("internal", `the training state lacks floats "${name}"`);
   return data;
 }

@@ -18,7 +18,10 @@ export function movingAverage(average: Tensor, value: Tensor, momentum: Scalar |
  */
 export function emaTeacher(teacher: NamedTensors, student: NamedTensors, momentum: Scalar | number): NamedTensors {
   return Object.fromEntries(
-    Object.entries(teacher).map(([name, tensor]) => [name, movingAverage(tensor, parameterOf(student, name), momentum)]),
+    Object.entries(teacher).map(([name, tensor]) => [
+      name,
+      movingAverage(tensor, parameterOf(student, name), momentum),
+    ]),
   );
 }
 

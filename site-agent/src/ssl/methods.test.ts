@@ -1,4 +1,4 @@
-import { runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { isSeparable, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { describe, expect, it } from "vitest";
 import { createMethod } from "./methods.js";
 
@@ -16,6 +16,10 @@ describe("createMethod", () => {
   it("makes the method that a run names", () => {
     expect(createMethod(configOf({ name: "simclr" })).name).toBe("simclr");
     expect(createMethod(configOf({ name: "mae" })).name).toBe("mae");
+  });
+
+  it.each(["simclr", "mae"] as const)("says of %s what the run's checks say", (name) => {
+    expect(createMethod(configOf({ name })).separable).toBe(isSeparable({ name }));
   });
 
   it("refuses a mask that hides every patch", () => {

@@ -1,11 +1,25 @@
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { describe, expect, it } from "vitest";
+import { quadratic } from "../engine/testing/quadratic.js";
+import type { StateShape } from "../engine/training-state.js";
 import { beginRound, rampFactor, rampSteps } from "./begin-round.js";
 import { digestText, type LocalState } from "./local-state.js";
 
 const layout = placeParameters([{ name: "a", shape: [2], initializer: { kind: "zeros" } }]);
 const checkpoint = { vector: Float32Array.of(1, 2), digest: "new" };
-const start = (round: number) => ({ round, checkpoint, layout });
+const shape: StateShape = {
+  method: {
+    ...quadratic,
+    carried: {
+      specs: { "teacher.a": { shape: [2], dtype: "float32" } },
+      start: ({ a }) => ({ "teacher.a": a! }),
+      afterStep: ({ carried }) => carried,
+    },
+  },
+  layout,
+  optimizer: { name: "adamw", beta1: 0.9, beta2: 0.999 },
+};
+const start = (round: number) => ({ round, checkpoint, shape });
 
 function saved(round: number, checkpointDigest = "old"): LocalState {
   return {
@@ -22,8 +36,8 @@ function saved(round: number, checkpointDigest = "old"): LocalState {
     },
     training: {
       parameters: Float32Array.of(5, 6),
-      moment1: Float32Array.of(7, 8),
-      moment2: Float32Array.of(9, 10),
+      slots: { moment1: Float32Array.of(7, 8), moment2: Float32Array.of(9, 10) },
+      carried: { "teacher.a": Float32Array.of(11, 12) },
       optimizerStep: 13,
     },
   };
@@ -35,7 +49,7 @@ describe("beginRound", () => {
     expect(beginRound(state, start(4))).toBe(state);
   });
 
-  it("starts at the checkpoint with the moments of the round before", () => {
+  it("starts at the checkpoint with the moments and the teacher of the round before", () => {
     const begun = beginRound(saved(3), start(4));
     expect(begun.numbers).toMatchObject({
       round: 4,
@@ -53,7 +67,8 @@ describe("beginRound", () => {
     const forgotten = beginRound(saved(1), start(4));
     expect(forgotten.numbers).toMatchObject({ rampsUp: true, nextBatch: 17 });
     const zeros = new Float32Array(2);
-    expect(forgotten.training).toMatchObject({ optimizerStep: 0, moment1: zeros, moment2: zeros });
+    expect(forgotten.training).toMatchObject({ optimizerStep: 0, slots: { moment1: zeros, moment2: zeros } });
+    expect(forgotten.training.carried).toEqual({ "teacher.a": checkpoint.vector });
   });
 
   it("forgets moments of a round that is yet to come, as after a restored backup", () => {

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { quadratic } from "../engine/testing/quadratic.js";
+import type { StateShape } from "../engine/training-state.js";
+import type { SslMethod } from "../ssl/method.js";
 import { readCheckpoint } from "./checkpoint-vector.js";
 import { deltaPath, removeOtherDeltas, writeDelta } from "./delta-file.js";
 import { digestText, type LocalState, loadState, runDirectory, saveState } from "./local-state.js";
@@ -34,27 +37,63 @@ const state: LocalState = {
   training: {
     optimizerStep: 13,
     parameters: Float32Array.of(1e-30, 2, 3),
-    moment1: Float32Array.of(4, 5, 6),
-    moment2: Float32Array.of(7, 8, 1 / 3),
+    slots: { moment1: Float32Array.of(4, 5, 6), moment2: Float32Array.of(7, 8, 1 / 3) },
+    carried: { centre: Float32Array.of(-0.1) },
   },
 };
+
+const carried: SslMethod["carried"] = {
+  specs: { centre: { shape: [1, 1], dtype: "float32" } },
+  start: () => ({ centre: { shape: [1, 1], data: new Float32Array(1) } }),
+  afterStep: ({ carried: before }) => before,
+};
+const shape: StateShape = {
+  method: { ...quadratic, carried },
+  layout,
+  optimizer: { name: "adamw", beta1: 0.9, beta2: 0.999 },
+};
+const lars: StateShape["optimizer"] = { name: "lars", momentum: 0.9, trustCoefficient: 0.001 };
 
 describe("local state", () => {
   it("comes back with every bit", async () => {
     const directory = await runDirectory(root, "run");
     await saveState(directory, state);
-    expect(await loadState(directory, layout)).toEqual(state);
+    expect(await loadState(directory, shape)).toEqual(state);
     expect(await readdir(directory)).toEqual(["state.safetensors"]);
   });
 
-  it("is none at first, when damaged, and for another layout", async () => {
+  it("keeps the loss scale while steps scale their loss", async () => {
     const directory = await runDirectory(root, "run");
-    expect(await loadState(directory, layout)).toBeUndefined();
+    const lossScale = { scale: 2048, finiteSteps: 7 };
+    await saveState(directory, { ...state, training: { ...state.training, lossScale } });
+    expect((await loadState(directory, { ...shape, lossScaling: true }))?.training.lossScale).toEqual(lossScale);
+    expect(await loadState(directory, shape)).toEqual(state);
+    await saveState(directory, state);
+    const begun = await loadState(directory, { ...shape, lossScaling: true });
+    expect(begun?.training.lossScale).toEqual({ scale: 2 ** 16, finiteSteps: 0 });
+  });
+
+  it("reads the moments of the format before", async () => {
+    const directory = await runDirectory(root, "run");
+    const { parameters, slots, optimizerStep } = state.training;
+    const vectors = Object.entries({ parameters, ...slots }).map(([name, data]) => ({ name, shape: [3], data }));
+    const numbers = JSON.stringify({ ...state.numbers, optimizerStep });
+    const metadata = { format: "consilium-local-state-1", numbers };
+    await writeSafetensors(join(directory, "state.safetensors"), vectors, metadata);
+    const before = await loadState(directory, { ...shape, method: quadratic });
+    expect(before).toEqual({ ...state, training: { ...state.training, carried: {} } });
+    expect(await loadState(directory, shape)).toBeUndefined();
+  });
+
+  it("is none at first, when damaged, and for another layout or optimiser", async () => {
+    const directory = await runDirectory(root, "run");
+    expect(await loadState(directory, shape)).toBeUndefined();
     await saveState(directory, state);
     const other = placeParameters([{ name: "c", shape: [3], initializer: { kind: "zeros" } }]);
-    expect(await loadState(directory, other)).toBeUndefined();
+    expect(await loadState(directory, { ...shape, layout: other })).toBeUndefined();
+    expect(await loadState(directory, { ...shape, optimizer: lars })).toBeUndefined();
     await truncate(join(directory, "state.safetensors"), 100);
-    expect(await loadState(directory, layout)).toBeUndefined();
+    expect(await loadState(directory, shape)).toBeUndefined();
   });
 
   it("clears away what a killed trainer left half written", async () => {

@@ -31,9 +31,7 @@ export type StateNumbers = z.output<typeof numbersSchema>;
 
 const storedSchema = numbersSchema.extend({
   optimizerStep: z.number().int().nonnegative(),
-  lossScale: z
-    .strictObject({ scale: z.number().positive(), finiteSteps: z.number().int().nonnegative() })
-    .optional(),
+  lossScale: z.strictObject({ scale: z.number().positive(), finiteSteps: z.number().int().nonnegative() }).optional(),
 });
 
 export interface LocalState {
@@ -98,7 +96,8 @@ export async function loadState(directory: string, shape: StateShape): Promise<L
     if (numbers.layoutDigest !== digestText(shape.layout)) return undefined;
     const found = (name: string, length: number): Float32Array => {
       const data = tensors.get(name)?.data;
-      if (data?.length !== length) throw new ConsiliumError("input-unreadable", `the saved state has no vector ${name}`);
+      if (data?.length !== length)
+        throw new ConsiliumError("input-unreadable", `the saved state has no vector ${name}`);
       return data;
     };
     const { slots, carried } = stateVectors(shape);

@@ -20,7 +20,11 @@ async function find(): Promise<Finding<CudaFound>> {
 function cardsOf(): string {
   try {
     const parameters = ["--query-gpu=name,compute_cap", "--format=csv,noheader"];
-    return execFileSync("nvidia-smi", parameters, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 20_000 });
+    return execFileSync("nvidia-smi", parameters, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 20_000,
+    });
   } catch {
     return "";
   }

@@ -39,7 +39,10 @@ describe("probeCuda", () => {
 
   it.each([
     ["NVIDIA H200, 9.0\n", { detail: "NVIDIA H200 through CUDA", float16: true }],
-    ["NVIDIA GeForce GTX 1080, 6.1\nNVIDIA H200, 9.0\n", { detail: "NVIDIA GeForce GTX 1080 through CUDA", float16: false }],
+    [
+      "NVIDIA GeForce GTX 1080, 6.1\nNVIDIA H200, 9.0\n",
+      { detail: "NVIDIA GeForce GTX 1080 through CUDA", float16: false },
+    ],
     ["", { detail: "an NVIDIA card through CUDA", float16: false }],
   ])("names the first card of %j", async (cards, expected) => {
     const options = await installed(finds({ works: true, found: { cards } }));

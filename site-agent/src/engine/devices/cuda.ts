@@ -1,9 +1,9 @@
-import { CompiledSession } from "../compiled-session.js";
 import { compileModel } from "../compiled-model.js";
+import { CompiledSession } from "../compiled-session.js";
 import type { OptimizeOptions } from "../passes/optimize.js";
 import type { Engine } from "../program.js";
-import { openModel } from "./gpu-compile.js";
 import { createCudaSession } from "./cuda-runtime.js";
+import { openModel } from "./gpu-compile.js";
 
 export interface CudaOptions {
   readonly precision?: "float32" | "mixed" | undefined;

@@ -1,6 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 
-const outOfMemory = /out of (device |graphics )?memory|OUT_OF_(DEVICE_|HOST_)?MEMORY|failed to allocate|CUDA failure 2\b|ALLOC_FAILED|available memory of|Invalid Buffer.* previous error|exceeds the (supported maximum of \d+ bytes|max buffer size)|maxStorageBuffersPerShaderStage/i;
+const outOfMemory =
+  /out of (device |graphics )?memory|OUT_OF_(DEVICE_|HOST_)?MEMORY|failed to allocate|CUDA failure 2\b|ALLOC_FAILED|available memory of|Invalid Buffer.* previous error|exceeds the (supported maximum of \d+ bytes|max buffer size)|maxStorageBuffersPerShaderStage/i;
 const deviceLost = /device (was |is |has been )?lost|DEVICE_LOST|CUDA failure (700|719)\b|unspecified launch failure/i;
 const kernelMissing = /fallback to CPU EP has been explicitly disabled/;
 
@@ -18,13 +19,15 @@ export function gpuError(doing: string, cause: unknown): ConsiliumError {
   }
   if (outOfMemory.test(reason)) {
     return new ConsiliumError("out-of-memory", `${doing}: the device has not enough memory (${reason})`, {
-      remedy: "ask for a run with a smaller batch, end other programs that use the device, or set trainer.device to cpu",
+      remedy:
+        "ask for a run with a smaller batch, end other programs that use the device, or set trainer.device to cpu",
       cause,
     });
   }
   if (deviceLost.test(reason)) {
     return new ConsiliumError("internal", `${doing}: the device was lost (${reason})`, {
-      remedy: "the trainer has to start again to find the device; if it happens again, look for driver errors in the system's log",
+      remedy:
+        "the trainer has to start again to find the device; if it happens again, look for driver errors in the system's log",
       cause,
     });
   }

@@ -64,7 +64,5 @@ function start(
 
 function readFinding<Found>(message: unknown): Finding<Found> {
   const isFinding = typeof message === "object" && message !== null && "works" in message;
-  return isFinding
-    ? (message as Finding<Found>)
-    : { works: false, reason: "the probing process sent something else" };
+  return isFinding ? (message as Finding<Found>) : { works: false, reason: "the probing process sent something else" };
 }

@@ -4,7 +4,9 @@ import type { AdapterTraces } from "./webgpu-adapter.js";
 
 /** What Linux tells about this process's graphics devices; empty lists elsewhere. */
 export function adapterTraces(): AdapterTraces {
-  const deviceFiles = entries("/proc/self/fd").flatMap((fd) => orNothing(() => readlinkSync(join("/proc/self/fd", fd))));
+  const deviceFiles = entries("/proc/self/fd").flatMap((fd) =>
+    orNothing(() => readlinkSync(join("/proc/self/fd", fd))),
+  );
   const mapped = textOf("/proc/self/maps").matchAll(/\S+\.so\S*$/gm);
   return {
     platform: process.platform,

@@ -35,7 +35,9 @@ export function stepsPerCall(program: Program, count: number): StepsPerCall {
       build(inputs) {
         const start = {
           ...pick(inputs, state),
-          ...Object.fromEntries(reported.map(({ name, shape, dtype }) => [name, tf.zeros([count, ...shape], tensorType(dtype))])),
+          ...Object.fromEntries(
+            reported.map(({ name, shape, dtype }) => [name, tf.zeros([count, ...shape], tensorType(dtype))]),
+          ),
         };
         const rows = { ...inputs, [stepIndex]: tf.range(0, count, 1, "int32") };
         return repeat({ count, start, rows: omit(rows, state) }, (current, mine) => {

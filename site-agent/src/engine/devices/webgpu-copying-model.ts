@@ -13,7 +13,10 @@ export interface CopyingModel {
 /** A model that hands its inputs through. */
 export function copyingModel(specs: TensorSpecs): CopyingModel {
   const builder = new GraphBuilder();
-  const inputs = Object.entries(specs).map(([name, { shape, dtype }]) => ({ name, value: builder.input(shape, dtype) }));
+  const inputs = Object.entries(specs).map(([name, { shape, dtype }]) => ({
+    name,
+    value: builder.input(shape, dtype),
+  }));
   const graph: Graph = { name: "copy", inputs, outputs: inputs };
   const copies = modelOutputs(graph).map(({ name }, index) => [inputs[index]!.name, name]);
   return { bytes: serializeModel(graph, { producer: "consilium" }), copies: Object.fromEntries(copies) };

@@ -1,18 +1,15 @@
 import { type CompiledModel, type ModelOutput, modelOf } from "../compiled-model.js";
-import type { Graph } from "../graph/graph.js";
 import { type OptimizeOptions, optimize } from "../passes/optimize.js";
-import { rewrite, rewriteBodies } from "../passes/rewrite.js";
+import { rewrite } from "../passes/rewrite.js";
 import { lowerForWebgpu } from "../passes/webgpu-operators.js";
+import { unrollRepeats } from "../passes/webgpu-unroll.js";
 import type { Program } from "../program.js";
 import { traceProgram } from "../trace/trace-program.js";
 
 /** A program as a model of operators for which the WebGPU provider has kernels. */
 export function compileForWebgpu(program: Program, options: OptimizeOptions): CompiledModel {
-  return modelOf(lowered(optimize(traceProgram(program), options)));
-}
-
-function lowered(graph: Graph): Graph {
-  return rewrite(rewriteBodies(graph, lowered), lowerForWebgpu);
+  const graph = optimize(unrollRepeats(traceProgram(program)), options);
+  return modelOf(rewrite(graph, lowerForWebgpu));
 }
 
 /** The outputs that may become the input of the same name in the next run. */

@@ -2,8 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import { sizeOf } from "@consilium/shared/params/layout.js";
 import { InferenceSession } from "onnxruntime-node";
-import type { HostTensors } from "../../model/tensors.js";
+import type { HostDtype, HostTensor, HostTensors } from "../../model/tensors.js";
 import type { CompiledModel } from "../compiled-model.js";
 import { CompiledSession } from "../compiled-session.js";
 import type { Program } from "../program.js";
@@ -94,15 +95,23 @@ async function create(
   }
 }
 
-async function runSteps({ compiled }: OpenSession, { profile }: InspectionRequest): Promise<number[]> {
+async function runSteps({ compiled }: OpenSession, { program, model, profile }: InspectionRequest): Promise<number[]> {
   const stepsMs: number[] = [];
+  // As in training, where state is written into memory that is there.
+  const state = model.outputs.filter(({ name }) => name in program.inputs);
+  const into = Object.fromEntries(state.map(({ name, shape, dtype }) => [name, emptyTensor(shape, dtype)]));
   for (let step = 0; profile !== undefined && step < profile.steps; step++) {
     if (profile.signal.aborted) throw new AbortedError();
     const start = performance.now();
-    await compiled.run(profile.inputs);
+    await compiled.run(profile.inputs, into);
     stepsMs.push(performance.now() - start);
   }
   return stepsMs;
+}
+
+function emptyTensor(shape: readonly number[], dtype: HostDtype): HostTensor {
+  const length = sizeOf(shape);
+  return { shape, data: dtype === "float32" ? new Float32Array(length) : new Int32Array(length) };
 }
 
 async function readProfile(folder: string): Promise<unknown> {

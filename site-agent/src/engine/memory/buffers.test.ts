@@ -108,6 +108,7 @@ describe("planBuffers", () => {
       inputs: [{ name: "x", value: x }],
       outputs: [{ name: "sum", value: sum }],
     });
+    // A round makes an exponential and the next sum, while the last sum is held in place of the output.
     expect(plan.inside).toEqual([0, 2 * bytes, 0]);
     expect(Math.max(...liveBytes(plan))).toBe(4 * bytes);
   });

@@ -53,17 +53,23 @@ interface Place {
   readonly pinned: boolean;
 }
 
+export interface PlanOptions {
+  /** True where outputs are allocated by the run, as a loop's body does; absent: they have a place already. */
+  readonly allocatesOutputs?: boolean;
+}
+
 /**
  * Plans memory as ONNX Runtime's CPU provider does: views share, some operators write over an operand that dies, and
  * a result takes over the newest dead buffer of its own shape, which is held in between.
  */
-export function planBuffers(graph: Graph): BufferPlan {
+export function planBuffers(graph: Graph, { allocatesOutputs = false }: PlanOptions = {}): BufferPlan {
   const order = runningOrder(graph).filter(({ op, constant }) => op !== "Input" && constant === undefined);
   const planning = new Planning(graph);
   order.forEach((operation, at) => {
     planning.add(operation, at);
   });
-  return { order, buffers: planning.buffers(), inside: order.map(bytesInside) };
+  const outputs = allocatesOutputs ? planning.outputs(order.length - 1) : [];
+  return { order, buffers: [...planning.buffers(), ...outputs], inside: order.map(bytesInside) };
 }
 
 class Planning {
@@ -99,6 +105,14 @@ class Planning {
     });
   }
 
+  outputs(end: number): Buffer[] {
+    return [...this.#outputs].flatMap((value) => {
+      const place = this.#places.get(value);
+      const made = place !== undefined && place.pending < Number.POSITIVE_INFINITY;
+      return made ? [{ bytes: bytesOf(value), from: place.from, until: end, uses: place.uses }] : [];
+    });
+  }
+
   #allocate(value: Value, from: number): Place {
     const place = { value, from, uses: new Set<number>(), pending: 0, pinned: this.#outputs.has(value) };
     if (!place.pinned) this.#allocated.push(place);
@@ -129,10 +143,20 @@ function fits(from: Value, to: Value): boolean {
   return sameShape(from.shape, to.shape) && elementSize(from.type) === elementSize(to.type);
 }
 
-/** A round of a loop holds what it carries on beside what it was given. */
+/** The body of a loop as a plan of its own. */
+export function planBody(body: Graph): BufferPlan {
+  return planBuffers(body, { allocatesOutputs: true });
+}
+
+/**
+ * What a round needs beside as many bytes as the loop's outputs have: before they are there, the last round's results
+ * are held.
+ */
 function bytesInside({ body, outputs }: Operation): number {
   if (body === undefined) return 0;
-  return Math.max(0, ...liveBytes(planBuffers(body))) + outputs.reduce((sum, output) => sum + bytesOf(output), 0);
+  const carried = outputs.reduce((sum, output) => sum + bytesOf(output), 0);
+  const round = liveBytes(planBody(body)).reduce((most, bytes) => Math.max(most, bytes), 0);
+  return Math.max(carried, round);
 }
 
 /** Bytes in buffers while each operation runs, in running order. */

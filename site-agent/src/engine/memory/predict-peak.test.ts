@@ -36,6 +36,18 @@ describe("predictPeak", () => {
     expect(predictPeak(graph(), { heldOn: "device" }).totalBytes).toBe(2 * 4000 + 1000 + 4400);
   });
 
+  it("counts constants with their full shapes", () => {
+    const builder = new GraphBuilder();
+    const x = builder.input([size], "float32");
+    const y = elementwise(builder, "Add", [x, builder.uniform(1, [size], "float32")]);
+    const peak = predictPeak({
+      name: "t",
+      inputs: [{ name: "x", value: x }],
+      outputs: [{ name: "y", value: y }],
+    });
+    expect(peak).toMatchObject({ constantBytes: 4000, activationBytes: 0, transientBytes: 0, totalBytes: 8000 });
+  });
+
   it("tells what waits from what is worked on", () => {
     const builder = new GraphBuilder();
     const x = builder.input([size], "float32");

@@ -1,5 +1,6 @@
 import type { Graph, Value } from "../graph/graph.js";
-import { type BufferPlan, bytesOf, liveBytes, planBuffers } from "./buffers.js";
+import { operationsInOrder } from "../graph/order.js";
+import { type BufferPlan, bytesOf, liveBytes, planBody, planBuffers } from "./buffers.js";
 
 /** What one run of a program needs at its fullest moment, in bytes. */
 export interface PeakMemory {
@@ -7,6 +8,8 @@ export interface PeakMemory {
   readonly stateBytes: number;
   /** The other inputs: images, masks, scalars. */
   readonly batchBytes: number;
+  /** Numbers that are part of the program, repeated to their full shapes. */
+  readonly constantBytes: number;
   /** Values that wait for a later operation: activations for the backward pass, gradients for the update. */
   readonly activationBytes: number;
   /** Operands and results of the operation that runs at that moment. */
@@ -43,12 +46,19 @@ export function predictPeak(graph: Graph, { heldOn = "host" }: PeakOptions = {})
   const copies = stateCopies + (heldOn === "host" ? boundCopies : 0);
   const activationBytes = Math.ceil(kept * arenaSlack);
   const transientBytes = Math.ceil(working * arenaSlack);
-  const totalBytes = copies * stateBytes + batchBytes + activationBytes + transientBytes;
-  return { stateBytes, batchBytes, activationBytes, transientBytes, totalBytes };
+  const constantBytes = constantsOf(graph);
+  const totalBytes = copies * stateBytes + batchBytes + constantBytes + activationBytes + transientBytes;
+  return { stateBytes, batchBytes, constantBytes, activationBytes, transientBytes, totalBytes };
 }
 
 function total(values: readonly Value[]): number {
   return values.reduce((sum, value) => sum + bytesOf(value), 0);
+}
+
+function constantsOf(graph: Graph): number {
+  return operationsInOrder(graph).reduce((sum, { constant, outputs, body }) => {
+    return sum + (constant === undefined ? 0 : total(outputs)) + (body === undefined ? 0 : constantsOf(body));
+  }, 0);
 }
 
 interface Moment {
@@ -63,7 +73,7 @@ const nearly = 0.99;
 function fullestMoment(plan: BufferPlan): Moment {
   const live = liveBytes(plan);
   const all = live.reduce((most, bytes) => Math.max(most, bytes), 0);
-  const working = plan.order.map(({ body }) => (body === undefined ? 0 : fullestMoment(planBuffers(body)).working));
+  const working = plan.order.map(({ body }) => (body === undefined ? 0 : fullestMoment(planBody(body)).working));
   for (const { bytes, uses } of plan.buffers) for (const at of uses) working[at]! += bytes;
   const most = working.reduce((best, bytes, at) => (live[at]! >= nearly * all ? Math.max(best, bytes) : best), 0);
   return { kept: all - most, working: most };

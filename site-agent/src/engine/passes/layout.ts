@@ -20,7 +20,8 @@ const placeOf = [0, 2, 3, 1];
 /**
  * Lets element-wise operators, reductions, pads and the like work on images whose channels come first where the
  * convolutions around them do, so that the images are not turned round and back between them. A pure function of the
- * graph; what it leaves of transposes that cancel is for `mergeAliases`.
+ * graph; what it leaves of transposes that cancel is for `mergeAliases`. Operations with several outputs, such as a
+ * split, keep their order.
  */
 export function pushLayouts(graph: Graph): Graph {
   const chosen = chooseChannelsFirst(graph);

@@ -4,45 +4,40 @@ import { tf } from "../../model/tf.js";
 type Four = [number, number, number, number];
 type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
-interface Info {
-  readonly dataId: object;
-  readonly shape: Four;
-}
-
-/** What of TensorFlow.js's processor backend a kernel needs. */
-interface CpuBackend {
-  readonly data: { get(dataId: object): { readonly values: Float32Array } };
-  makeTensorInfo(shape: readonly number[], dtype: "float32", values: Float32Array): Info;
-}
-
 interface Images {
   readonly x: Float32Array;
   readonly dy: Float32Array;
 }
 
 /**
- * For tests: replaces the eager engine's gradient of a convolution's filter, NHWC, by the same sum over arrays, which
- * takes a fiftieth of the time of TensorFlow.js's kernel. For the whole process.
+ * For tests: replaces the eager engine's gradient of a convolution's filter, NHWC with padding as one number, by the
+ * same sum over arrays, which takes a fiftieth of the time of TensorFlow.js's kernel. For the whole process.
  */
 export function useFastFilterGradient(): void {
   tf.unregisterKernel("Conv2DBackpropFilter", "cpu");
   tf.registerKernel({
     kernelName: "Conv2DBackpropFilter",
     backendName: "cpu",
-    kernelFunc: ({ inputs, attrs, backend }) => {
-      const { x, dy } = inputs as unknown as { readonly x: Info; readonly dy: Info };
-      const { filterShape, strides, pad } = attrs as unknown as { filterShape: Four; strides: number; pad: "same" };
-      const cpu = backend as CpuBackend;
-      const valuesOf = ({ dataId }: Info): Float32Array => cpu.data.get(dataId).values;
+    kernelFunc: ({ inputs, attrs }) => {
+      const { x, dy } = inputs;
+      const [filterShape, strides, pad] = [attrs?.["filterShape"], attrs?.["strides"], attrs?.["pad"]];
+      if (!(x instanceof tf.Tensor && dy instanceof tf.Tensor) || !isFour(x.shape) || !isFour(filterShape)) {
+        throw new Error("the gradient of a filter has two tensors and a shape");
+      }
+      if (typeof strides !== "number" || typeof pad !== "number") throw new Error("one number for strides and padding");
       const info = tf.backend_util.computeConv2DInfo(x.shape, filterShape, strides, 1, pad);
-      const sums = filterGradient(info, { x: valuesOf(x), dy: valuesOf(dy) });
-      return cpu.makeTensorInfo(filterShape, "float32", Float32Array.from(sums));
+      const images = { x: Float32Array.from(x.dataSync()), dy: Float32Array.from(dy.dataSync()) };
+      return tf.tensor(Float32Array.from(filterGradient(info, images)), filterShape);
     },
   });
 }
 
+function isFour(value: unknown): value is Four {
+  return Array.isArray(value) && value.length === 4;
+}
+
 /** Sums in double precision: [rows, columns, inputs, outputs]. */
-export function filterGradient(info: ConvInfo, images: Images): Float64Array {
+function filterGradient(info: ConvInfo, images: Images): Float64Array {
   const sums = new Float64Array(sizeOf(info.filterShape));
   for (let image = 0; image < info.batchSize; image++) {
     for (let row = 0; row < info.outHeight; row++) {
@@ -52,7 +47,12 @@ export function filterGradient(info: ConvInfo, images: Images): Float64Array {
   return sums;
 }
 
-function addWindow(sums: Float64Array, info: ConvInfo, { x, dy }: Images, [image, row, column]: readonly number[]): void {
+function addWindow(
+  sums: Float64Array,
+  info: ConvInfo,
+  { x, dy }: Images,
+  [image, row, column]: readonly number[],
+): void {
   const { inHeight, inWidth, inChannels, outChannels, filterHeight, filterWidth } = info;
   const dyStart = ((image! * info.outHeight + row!) * info.outWidth + column!) * outChannels;
   for (let down = 0; down < filterHeight; down++) {

@@ -6,6 +6,7 @@ import type { SslMethod } from "../../ssl/method.js";
 export const quadratic: SslMethod = {
   name: "quadratic",
   viewPlan: { views: ["view"], imageSize: 1 },
+  separable: false,
   extraInputs: () => ({ scale: { shape: [], dtype: "float32" } }),
   drawExtraInputs: () => ({ scale: { shape: [], data: Float32Array.of(1) } }),
   loss(parameters, batch) {

@@ -8,6 +8,7 @@ import { elementwiseKernels } from "./kernels/elementwise.js";
 import { gatheringKernels } from "./kernels/gathering.js";
 import { imageKernels } from "./kernels/images.js";
 import { joiningKernels } from "./kernels/joining.js";
+import { logicKernels } from "./kernels/logic.js";
 import { normalizationKernels } from "./kernels/normalization.js";
 import { poolingKernels } from "./kernels/pooling.js";
 import { productKernels } from "./kernels/products.js";
@@ -27,6 +28,7 @@ export const traceKernels: TraceKernels = {
   ...gatheringKernels,
   ...imageKernels,
   ...joiningKernels,
+  ...logicKernels,
   ...normalizationKernels,
   ...poolingKernels,
   ...productKernels,

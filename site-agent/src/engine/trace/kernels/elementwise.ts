@@ -1,15 +1,22 @@
 import type { GraphBuilder } from "../../graph/builder.js";
 import { cast, elementwise, predicate, scalarLike } from "../../graph/emit.js";
 import type { Value } from "../../graph/graph.js";
-import type { KernelCall, TraceKernel, TraceKernels } from "../kernel-call.js";
+import type { TraceKernel, TraceKernels } from "../kernel-call.js";
+import { mapValues } from "./map-values.js";
 
 /** TensorFlow.js kernel → ONNX operator of the same meaning, one operand `x`, which keeps its type. */
-const unaryOperators = {
-  Abs: "Abs",
-  Neg: "Neg",
-  Relu: "Relu",
-  Sign: "Sign",
+const unaryOperators = { Sign: "Sign" };
+
+/** The same, and what to do with integers, for which not every provider has the operator. */
+const signOperators: Readonly<Record<string, (builder: GraphBuilder, x: Value) => Value>> = {
+  Abs: (builder, x) => elementwise(builder, "Max", [x, negated(builder, x)]),
+  Neg: (builder, x) => negated(builder, x),
+  Relu: (builder, x) => elementwise(builder, "Max", [x, scalarLike(builder, 0, x)]),
 };
+
+function negated(builder: GraphBuilder, x: Value): Value {
+  return elementwise(builder, "Mul", [x, scalarLike(builder, -1, x)]);
+}
 
 /** The same for operators that know float32 only; integers stay as they are. */
 const roundingOperators = { Ceil: "Ceil", Floor: "Floor", Round: "Round" };
@@ -49,21 +56,6 @@ const binaryOperators = {
   Sub: "Sub",
 };
 
-/** Two operands that broadcast; the result is boolean. */
-const comparisonOperators = {
-  Equal: "Equal",
-  LogicalAnd: "And",
-  LogicalOr: "Or",
-};
-
-/** The same; ONNX's do not compare booleans. */
-const orderOperators = {
-  Greater: "Greater",
-  GreaterEqual: "GreaterOrEqual",
-  Less: "Less",
-  LessEqual: "LessOrEqual",
-};
-
 /** x → value, for kernels without an ONNX operator of their own. */
 const composed: Record<string, (builder: GraphBuilder, x: Value) => Value> = {
   Square: (builder, x) => elementwise(builder, "Mul", [x, x]),
@@ -75,14 +67,6 @@ const composed: Record<string, (builder: GraphBuilder, x: Value) => Value> = {
     return elementwise(builder, "Mul", [elementwise(builder, "Tanh", [half]), shifted]);
   },
   Log1p: (builder, x) => elementwise(builder, "Log", [elementwise(builder, "Add", [x, scalarLike(builder, 1, x)])]),
-  IsNan: (builder, x) => predicate(builder, "IsNaN", [cast(builder, x, "float32")]),
-  IsInf: (builder, x) => predicate(builder, "IsInf", [cast(builder, x, "float32")]),
-  IsFinite: (builder, x) => {
-    const number = cast(builder, x, "float32");
-    const operands = [predicate(builder, "IsInf", [number]), predicate(builder, "IsNaN", [number])];
-    return predicate(builder, "Not", [predicate(builder, "Or", operands)]);
-  },
-  LogicalNot: (builder, x) => predicate(builder, "Not", [x]),
 };
 
 /** 1 above zero, `alpha` below; TensorFlow.js uses it as the derivative of rectifiers. */
@@ -99,9 +83,6 @@ const squaredDifference: TraceKernel = (call) => {
   const difference = elementwise(call.builder, "Sub", [call.input("a"), call.input("b")]);
   return elementwise(call.builder, "Mul", [difference, difference]);
 };
-
-const notEqual: TraceKernel = (call) =>
-  predicate(call.builder, "Not", [predicate(call.builder, "Equal", [call.input("a"), call.input("b")])]);
 
 /** Integers, also of float32; rounds towards minus infinity, unlike ONNX's integer division. */
 const floorDiv: TraceKernel = (call) => {
@@ -142,19 +123,6 @@ const atan2: TraceKernel = (call) => {
   return apply("Where", predicate(builder, "Equal", [b, zero]), upright, beside);
 };
 
-/** ONNX Runtime does not choose between booleans. */
-const select: TraceKernel = (call) => {
-  const type = call.input("t").type;
-  const chosen = elementwise(call.builder, "Where", [call.input("condition"), numeric(call, "t"), numeric(call, "e")]);
-  return cast(call.builder, chosen, type);
-};
-
-/** Booleans as 0 and 1. */
-function numeric(call: KernelCall, name: string): Value {
-  const x = call.input(name);
-  return x.type === "bool" ? cast(call.builder, x, "int32") : x;
-}
-
 const clipByValue: TraceKernel = (call) => {
   const { builder } = call;
   const x = call.input("x");
@@ -171,16 +139,22 @@ const castTo: TraceKernel = (call) => {
 
 const addAll: TraceKernel = (call) => call.inputs.reduce((sum, term) => elementwise(call.builder, "Add", [sum, term]));
 
-function mapValues<In, Out>(table: Readonly<Record<string, In>>, change: (entry: In) => Out): Record<string, Out> {
-  return Object.fromEntries(Object.entries(table).map(([name, entry]) => [name, change(entry)]));
-}
-
 export const elementwiseKernels: TraceKernels = {
   ...mapValues(
     unaryOperators,
     (op): TraceKernel =>
       (call) =>
         elementwise(call.builder, op, [call.input("x")]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(signOperators).map(([op, ofIntegers]): [string, TraceKernel] => [
+      op,
+      (call) => {
+        const { builder } = call;
+        const x = call.input("x");
+        return x.type === "float32" ? elementwise(builder, op, [x]) : ofIntegers(builder, x);
+      },
+    ]),
   ),
   ...mapValues(
     roundingOperators,
@@ -203,18 +177,6 @@ export const elementwiseKernels: TraceKernels = {
         elementwise(call.builder, op, [call.input("a"), call.input("b")]),
   ),
   ...mapValues(
-    comparisonOperators,
-    (op): TraceKernel =>
-      (call) =>
-        predicate(call.builder, op, [call.input("a"), call.input("b")]),
-  ),
-  ...mapValues(
-    orderOperators,
-    (op): TraceKernel =>
-      (call) =>
-        predicate(call.builder, op, [numeric(call, "a"), numeric(call, "b")]),
-  ),
-  ...mapValues(
     composed,
     (lower): TraceKernel =>
       (call) =>
@@ -226,8 +188,6 @@ export const elementwiseKernels: TraceKernels = {
   ClipByValue: clipByValue,
   FloorDiv: floorDiv,
   Mod: mod,
-  NotEqual: notEqual,
-  Select: select,
   SquaredDifference: squaredDifference,
   Step: step,
 };

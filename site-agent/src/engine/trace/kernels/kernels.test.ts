@@ -2,7 +2,6 @@ import { expect, it } from "vitest";
 import type { TensorSpec } from "../../../model/tensors.js";
 import { type Tensor, tf } from "../../../model/tf.js";
 import { disagreement, drawInputs, programOf, runBoth } from "../../testing/agreement.js";
-import { traceKernels } from "../trace-kernels.js";
 
 type Case = readonly [name: string, operands: readonly TensorSpec[], run: (...operands: Tensor[]) => Tensor | Tensor[]];
 
@@ -283,10 +282,4 @@ it.each(cases)("agrees with the reference: %s", async (_name, operands, run) => 
       `${name} ${both.eager[name]!.data.join()} ${both.compiled[name]!.data.join()}`,
     ).toBeLessThan(2e-6);
   }
-});
-
-it("knows kernels under the names that TensorFlow.js gives them", () => {
-  const known = new Set(tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName));
-  const others = Object.keys(traceKernels).filter((name) => !known.has(name));
-  expect(others).toEqual([]);
 });

@@ -9,6 +9,13 @@ function reduction(...dtypes: readonly Dtype[]): CallGenerator {
   };
 }
 
+/** Of positive numbers: where numbers cancel, a mean is what rounding leaves. */
+const mean: CallGenerator = (draw) => {
+  const { inputs, attributes = {} } = reduction("float32")(draw);
+  const { shape } = inputs["x"]!;
+  return { inputs: { x: draw.flag() ? draw.integers(shape, 1, 5) : draw.floatBetween(shape, [1, 2]) }, attributes };
+};
+
 /** The kernel has its own name for the axes. */
 const max: CallGenerator = (draw) => {
   const { inputs, attributes = {} } = reduction("float32", "int32")(draw);
@@ -53,9 +60,12 @@ const fusedMatMul: CallGenerator = (draw) => {
 
 const einsum: CallGenerator = (draw) => {
   const equation = draw.pick("bij,bjk->bik", "ij->ji", "bij,bkj->bik", "bhid,bhjd->bhij", "i,i->", "i,j->ij", "ij->i");
-  const extents = new Map([..."bhijkd"].map((letter) => [letter, draw.integer(1, 4)]));
+  const extents = new Map("bhijkd".split("").map((letter) => [letter, draw.integer(1, 4)]));
   const terms = equation.split("->")[0]!.split(",");
-  const operands = terms.map((term, index) => [index, draw.float([...term].map((letter) => extents.get(letter)!))]);
+  const operands = terms.map((term, index) => [
+    index,
+    draw.float(term.split("").map((letter) => extents.get(letter)!)),
+  ]);
   return { inputs: Object.fromEntries(operands), attributes: { equation } };
 };
 
@@ -92,7 +102,7 @@ export const reductionCalls: CallGenerators = {
   DenseBincount: denseBincount,
   Einsum: einsum,
   Max: max,
-  Mean: reduction("float32", "int32"),
+  Mean: mean,
   Min: reduction("float32", "int32"),
   Prod: reduction("float32", "int32"),
   SearchSorted: searchSorted,
