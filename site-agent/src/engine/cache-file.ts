@@ -15,6 +15,7 @@ const factsSchema: z.ZodType<Omit<CompiledModel, "bytes">> = z.strictObject({
       dtype: z.enum(["float32", "int32", "uint8"]),
     }),
   ),
+  peakBytes: z.number().nonnegative(),
   optimized: z.literal(true).exactOptional(),
 });
 

@@ -9,6 +9,8 @@ export interface CompileReport {
   readonly traced: boolean;
   /** From the call of `compile` until the program could run, in milliseconds. */
   readonly compileMs: number;
+  /** Memory of one run at its fullest moment, as predicted. */
+  readonly peakBytes: number;
   /** Why the model could not be kept for the next time, such as "ENOSPC". */
   readonly notKept?: string;
 }

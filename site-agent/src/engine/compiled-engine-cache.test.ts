@@ -66,7 +66,7 @@ it("compiles anew what ONNX Runtime refuses", async () => {
   const program = attention();
   const { y } = await runWith(program, undefined);
   const variant = `cpu ${process.platform} ${process.arch}`;
-  const compile = () => ({ bytes: Uint8Array.of(1, 2, 3), outputs: [] });
+  const compile = () => ({ bytes: Uint8Array.of(1, 2, 3), outputs: [], peakBytes: 0 });
   const options = { products: "fused" as const };
   await cachedModel({ directory: cacheDirectory, program, options, variant, compile });
   const damaged = await runWith(program, cacheDirectory);

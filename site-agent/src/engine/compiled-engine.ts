@@ -37,7 +37,7 @@ export function compiledCpuEngine(engine: CompiledCpuOptions = {}): Engine {
   };
 }
 
-interface Ready extends Pick<CompileReport, "cache" | "traced" | "notKept"> {
+interface Ready extends Pick<CompileReport, "cache" | "traced" | "notKept" | "peakBytes"> {
   readonly session: InferenceSession;
   readonly outputs: CompiledModel["outputs"];
 }
@@ -53,8 +53,8 @@ async function ready(program: Program, engine: CompiledCpuOptions): Promise<Read
       return compiled.model;
     },
   });
-  const { outputs, cache, notKept } = model;
-  const origin = { outputs, cache, ...(notKept === undefined ? {} : { notKept }) };
+  const { outputs, peakBytes, cache, notKept } = model;
+  const origin = { outputs, peakBytes, cache, ...(notKept === undefined ? {} : { notKept }) };
   if (made !== undefined) return { session: made, traced: true, ...origin };
   const level = model.optimized === true ? "disabled" : "all";
   try {

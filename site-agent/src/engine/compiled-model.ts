@@ -1,5 +1,6 @@
 import type { TensorSpec } from "../model/tensors.js";
 import type { Graph } from "./graph/graph.js";
+import { predictPeak } from "./memory/predict-peak.js";
 import { modelOutputs } from "./onnx/lower-graph.js";
 import { serializeModel } from "./onnx/serialize-model.js";
 import { type OptimizeOptions, optimize } from "./passes/optimize.js";
@@ -17,6 +18,8 @@ export interface ModelOutput extends TensorSpec {
 export interface CompiledModel {
   readonly bytes: Uint8Array;
   readonly outputs: readonly ModelOutput[];
+  /** Memory of one run at its fullest moment with its state on the host, as predicted. */
+  readonly peakBytes: number;
   /** The runtime that loads the bytes wrote them after its own optimisations and need not repeat them. */
   readonly optimized?: true;
 }
@@ -26,7 +29,8 @@ export function compileModel(program: Program, options: OptimizeOptions): Compil
 }
 
 export function modelOf(graph: Graph): CompiledModel {
-  return { bytes: serializeModel(graph, { producer: "consilium" }), outputs: outputsOf(graph) };
+  const { totalBytes: peakBytes } = predictPeak(graph);
+  return { bytes: serializeModel(graph, { producer: "consilium" }), outputs: outputsOf(graph), peakBytes };
 }
 
 export function outputsOf(graph: Graph): ModelOutput[] {

@@ -16,11 +16,12 @@ export async function openModel<Session>(
   const startedAt = performance.now();
   const model = await cachedModel(request);
   const session = await open(model);
-  const { outputs, cache, notKept } = model;
+  const { outputs, peakBytes, cache, notKept } = model;
   const report: CompileReport = {
     program: request.program.name,
     cache,
     traced: cache !== "hit",
+    peakBytes,
     compileMs: performance.now() - startedAt,
     ...(notKept === undefined ? {} : { notKept }),
   };
