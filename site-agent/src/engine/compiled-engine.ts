@@ -75,7 +75,7 @@ interface Compiled {
 
 async function compileFor(program: Program, engine: CompiledCpuOptions): Promise<Compiled> {
   const graph = optimize(traceProgram(program), options);
-  const model = modelOf(graph);
+  const model = modelOf(graph, { sequence: true });
   const { cacheDirectory } = engine;
   // The best layout for a convolution depends on the processor: such a model is optimised whenever it is loaded.
   if (cacheDirectory !== undefined && program.description !== undefined && !convolves(graph)) {

@@ -28,9 +28,10 @@ export function compileModel(program: Program, options: OptimizeOptions): Compil
   return modelOf(optimize(traceProgram(program), options));
 }
 
-export function modelOf(graph: Graph): CompiledModel {
+/** @param options `sequence` as in `serializeModel` */
+export function modelOf(graph: Graph, options: { readonly sequence?: boolean } = {}): CompiledModel {
   const { totalBytes: peakBytes } = predictPeak(graph);
-  return { bytes: serializeModel(graph, { producer: "consilium" }), outputs: outputsOf(graph), peakBytes };
+  return { bytes: serializeModel(graph, { producer: "consilium", ...options }), outputs: outputsOf(graph), peakBytes };
 }
 
 export function outputsOf(graph: Graph): ModelOutput[] {

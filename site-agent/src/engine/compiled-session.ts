@@ -1,10 +1,12 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { sizeOf } from "@consilium/shared/params/layout.js";
 import { type InferenceSession, Tensor } from "onnxruntime-node";
 import type { HostTensor, HostTensors, TensorSpecs } from "../model/tensors.js";
 import { checkTensors, dtypeOf } from "./check-tensors.js";
 import type { CompileReport } from "./compile-report.js";
 import type { ModelOutput } from "./compiled-model.js";
 import { HostHeldState } from "./host-held-state.js";
+import { sequenceOutputName } from "./onnx/sequence-output.js";
 import type { CompiledProgram, HeldState, Program } from "./program.js";
 
 /** A graph on ONNX Runtime, spoken to in the program's names. */
@@ -20,29 +22,42 @@ export class CompiledSession implements CompiledProgram {
     checkTensors(this.program.name, this.program.inputs, inputs);
     checkTensors(this.program.name, this.#specsOf(into), into);
     const feeds = Object.fromEntries(Object.keys(this.program.inputs).map((name) => [name, ortTensor(inputs[name]!)]));
-    const results = await this.#run(feeds, into);
+    const inPlace = this.#canSkipCopies && this.outputs.every(({ name }) => name in into);
+    const results = await this.#run(feeds, into, inPlace);
     return Object.fromEntries(
       this.outputs.map(({ name, modelName }) => [name, into[name] ?? hostTensor(name, results[modelName])]),
     );
   }
 
   async hold(state: HostTensors): Promise<HeldState> {
-    return new HostHeldState(this, state);
+    const reported = this.outputs.filter(({ name }) => !(name in state)).map((output) => [output.name, zeros(output)]);
+    return new HostHeldState(this, state, Object.fromEntries(reported));
   }
 
   release(): Promise<void> {
     return this.session.release();
   }
 
-  /** ONNX Runtime writes the outputs that have a destination there by itself. */
-  async #run(feeds: Record<string, Tensor>, into: HostTensors): Promise<InferenceSession.ReturnType> {
-    const fetches = this.outputs.map(({ name, modelName }) => {
+  get #canSkipCopies(): boolean {
+    return this.session.outputNames[0] === sequenceOutputName;
+  }
+
+  /**
+   * ONNX Runtime writes the outputs that have a destination there by itself. Its binding for Node (1.30) copies each of
+   * them again into new memory, for a training state of hundreds of megabytes at every step, unless it meets an output that
+   * it cannot hand over: then it fails after the run and before the copies. So where every output has its destination,
+   * such an output is asked for first. A binding that can hand it over only copies, as it would have done without.
+   */
+  async #run(feeds: Record<string, Tensor>, into: HostTensors, inPlace: boolean): Promise<InferenceSession.ReturnType> {
+    const fetches: (readonly [string, Tensor | null])[] = this.outputs.map(({ name, modelName }) => {
       const destination = into[name];
       return [modelName, destination === undefined ? null : ortTensor(destination)] as const;
     });
+    if (inPlace) fetches.unshift([sequenceOutputName, null]);
     try {
       return await this.session.run(feeds, Object.fromEntries(fetches));
     } catch (cause) {
+      if (inPlace && cause instanceof Error && /^Non tensor type/.test(cause.message)) return {};
       throw failure(this.program.name, cause);
     }
   }
@@ -50,6 +65,10 @@ export class CompiledSession implements CompiledProgram {
   #specsOf(into: HostTensors): TensorSpecs {
     return Object.fromEntries(this.outputs.filter(({ name }) => name in into).map((output) => [output.name, output]));
   }
+}
+
+function zeros({ shape, dtype }: ModelOutput): HostTensor {
+  return { shape, data: dtype === "float32" ? new Float32Array(sizeOf(shape)) : new Int32Array(sizeOf(shape)) };
 }
 
 export function failure(name: string, cause: unknown): ConsiliumError {

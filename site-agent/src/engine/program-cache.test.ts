@@ -16,7 +16,12 @@ afterEach(() => rm(directory, { recursive: true }));
 const outputs = [{ name: "x", modelName: "x:out", shape: [3], dtype: "float32" as const }];
 const base = { ...programOf({ x: { shape: [3], dtype: "float32" } }, (inputs) => inputs), description: "{}" };
 const options = { products: "fused" as const };
-const compiled = (size = 4): CompiledModel => ({ bytes: new Uint8Array(size).fill(7), outputs, optimized: true });
+const compiled = (size = 4): CompiledModel => ({
+  bytes: new Uint8Array(size).fill(7),
+  outputs,
+  peakBytes: 9,
+  optimized: true,
+});
 
 type Request = Parameters<typeof cachedModel>[0];
 

@@ -4,7 +4,7 @@ import {
   GraphProto,
   NodeProto,
   type TensorProto,
-  type ValueInfoProto,
+  ValueInfoProto,
 } from "@consilium/shared/onnx/gen/onnx.js";
 import { sizeOf } from "@consilium/shared/params/layout.js";
 import {
@@ -77,10 +77,10 @@ function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope
       data: BigInt64Array.of(BigInt(intAttribute(operation, "count"))),
     }),
   );
-  const going = {
+  const going = ValueInfoProto.fromPartial({
     name: `${inside}going`,
     type: { tensorType: { elemType: elementTypeCode.bool, shape: { dim: [] } } },
-  };
+  });
   const still = { ...going, name: `${inside}still` };
   const lower = lowerScope(body, names, inside);
   lower.node.push(NodeProto.fromPartial({ opType: "Identity", input: [going.name], output: [still.name] }));
@@ -103,7 +103,10 @@ function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope
 
 export function valueInfo({ name, value }: NamedValue): ValueInfoProto {
   const dim = value.shape.map((extent) => ({ dimValue: extent, dimParam: "" }));
-  return { name, type: { tensorType: { elemType: elementTypeCode[value.type], shape: { dim } } } };
+  return ValueInfoProto.fromPartial({
+    name,
+    type: { tensorType: { elemType: elementTypeCode[value.type], shape: { dim } } },
+  });
 }
 
 /** ONNX knows a name once: an output called like an input, as a parameter before and after a step, gets a suffix. */

@@ -1,11 +1,14 @@
 import { ModelProto } from "@consilium/shared/onnx/gen/onnx.js";
 import type { Graph } from "../graph/graph.js";
 import { lowerGraph, modelOutputs, valueInfo } from "./lower-graph.js";
+import { sequenceOutput } from "./sequence-output.js";
 
 export interface ModelOptions {
   readonly producer: string;
   /** Written as metadata_props, for whoever opens the file. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Adds the output of `sequence-output.ts`. */
+  readonly sequence?: boolean;
 }
 
 const opset = 18;
@@ -16,7 +19,9 @@ const irVersion = 8;
  * the suffix ".next"), constants are initialisers.
  * The graph must have been through `optimize`, which leaves only operators that ONNX Runtime knows.
  */
-export function serializeModel(graph: Graph, { producer, metadata = {} }: ModelOptions): Uint8Array {
+export function serializeModel(graph: Graph, { producer, metadata = {}, sequence = false }: ModelOptions): Uint8Array {
+  const lowered = lowerGraph(graph);
+  const extra = sequence ? [sequenceOutput()] : [];
   const model = ModelProto.fromPartial({
     irVersion,
     producerName: producer,
@@ -26,10 +31,11 @@ export function serializeModel(graph: Graph, { producer, metadata = {} }: ModelO
     ],
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
-      ...lowerGraph(graph),
+      node: [...extra.map(({ node }) => node), ...lowered.node],
+      initializer: [...extra.map((added) => added.initializer), ...lowered.initializer],
       name: graph.name,
       input: graph.inputs.map(valueInfo),
-      output: modelOutputs(graph).map(valueInfo),
+      output: [...extra.map(({ output }) => output), ...modelOutputs(graph).map(valueInfo)],
     },
   });
   return ModelProto.encode(model).finish();

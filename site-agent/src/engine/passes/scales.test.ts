@@ -7,7 +7,7 @@ import { disagreement, drawInputs, programOf, runBoth } from "../testing/agreeme
 import { after, graphOf, operators, type Parts } from "../testing/graphs.js";
 import { foldBias, lowerProducts } from "./products.js";
 import { rewrite } from "./rewrite.js";
-import { absorbScales, accumulateInside, foldResultScale, sinkScales } from "./scales.js";
+import { absorbScales, accumulateInside, foldResultScale, scaleBeforeBias, sinkScales } from "./scales.js";
 
 const plain = { transposeA: false, transposeB: false };
 
@@ -75,6 +75,26 @@ describe("foldResultScale", () => {
       return [scaled(parts, rows, 0.5), rows];
     });
     expect(operators([lowerProducts("fused"), foldResultScale].reduce(rewrite, graph))).toEqual(["Gemm", "Mul"]);
+  });
+});
+
+describe("scaleBeforeBias", () => {
+  it("scales product and bias instead of their sum, also behind a reshape", () => {
+    const graph = graphOf((parts) => {
+      const { builder, input } = parts;
+      const rows = product(builder, [input(6, 4), input(4, 5)], plain);
+      return scaled(parts, reshape(builder, elementwise(builder, "Add", [rows, input(5)]), [2, 3, 5]), 0.5);
+    });
+    const spread = [scaleBeforeBias, lowerProducts("fused"), foldResultScale].reduce(rewrite, graph);
+    expect(operators(spread)).toEqual(["Gemm", "Mul", "Add", "Reshape"]);
+    expect(spread.outputs[0]!.value.shape).toEqual([2, 3, 5]);
+  });
+
+  it("leaves a sum alone that no product made", () => {
+    const kept = after(scaleBeforeBias, (parts) =>
+      scaled(parts, elementwise(parts.builder, "Add", [parts.input(6, 5), parts.input(5)]), 0.5),
+    );
+    expect(kept.operators).toEqual(["Add", "Mul"]);
   });
 });
 

@@ -12,13 +12,31 @@ interface Scaled {
 }
 
 /** What a float32 product with one number multiplies; undefined for everything else. */
-function scaledValue({ operation, shape, type }: Value): Scaled | undefined {
-  if (operation.op !== "Mul" || type !== "float32") return undefined;
-  const [a, b] = [operation.inputs[0]!, operation.inputs[1]!];
+function scaledValue(value: Value): Scaled | undefined {
+  return value.operation.op === "Mul" ? factorOf(value.operation.inputs, value) : undefined;
+}
+
+function factorOf([a, b]: readonly Value[], { shape, type }: Value): Scaled | undefined {
+  if (a === undefined || b === undefined || type !== "float32") return undefined;
   const [left, right] = [uniformOf(a), uniformOf(b)];
   if (right !== undefined && sameShape(a.shape, shape)) return { value: a, factor: right };
   return left !== undefined && sameShape(b.shape, shape) ? { value: b, factor: left } : undefined;
 }
+
+/**
+ * Scales a product and the bias added to it, which is small, instead of their sum: the product may take the factor.
+ * Also across a reshape of the sum.
+ */
+export const scaleBeforeBias: Rule = (operation, inputs, { builder }) => {
+  const scaled = operation.op === "Mul" ? factorOf(inputs, operation.outputs[0]!) : undefined;
+  if (scaled === undefined) return undefined;
+  const { value, factor } = scaled;
+  const sum = value.operation.op === "Reshape" ? value.operation.inputs[0]! : value;
+  const [x, y] = sum.operation.op === "Add" ? sum.operation.inputs : [];
+  if (x === undefined || y?.shape.length !== 1 || x.operation.op !== "Product") return undefined;
+  const scale = (part: Value): Value => elementwise(builder, "Mul", [part, builder.uniform(factor, [], "float32")]);
+  return reshape(builder, elementwise(builder, "Add", [scale(x), scale(y)]), value.shape);
+};
 
 const linearInFirst: ReadonlySet<string> = new Set(["Reshape", "Transpose", "ReduceSum", "ReduceMean"]);
 
