@@ -4,6 +4,8 @@ import { sizeOf } from "@consilium/shared/params/layout.js";
 import { randomFor } from "@consilium/shared/random.js";
 import { deviceChoices } from "@consilium/site-agent/engine/devices/device.js";
 import { openEngine } from "@consilium/site-agent/engine/devices/open-engine.js";
+import { microBatchesFor } from "@consilium/site-agent/engine/micro-batches.js";
+import { runStep } from "@consilium/site-agent/engine/run-step.js";
 import { trainStepProgram } from "@consilium/site-agent/engine/train-step.js";
 import type { HostTensor, HostTensors, TensorSpec } from "@consilium/site-agent/model/tensors.js";
 import { z } from "zod";
@@ -44,20 +46,15 @@ const { engine, device, precision } = await openEngine({
   ...(shape.threads === 0 ? {} : { threads: shape.threads }),
 });
 const startedAt = performance.now();
-const { method, layout, config } = measured;
-const { optimizer, training } = config;
-const program = trainStepProgram({
-  method,
-  layout,
-  optimizer,
-  batchSize: shape.batch,
-  microBatches: training.microBatches,
-});
+const { method, layout } = measured;
+const options = runStep(measured.config, { device, precision });
+const microBatches = microBatchesFor({ config: measured.config, separable: method.separable, device });
+const program = trainStepProgram({ ...options, method, layout, microBatches });
 const compiled = await engine.compile(program);
 const { state, batch } = inputsOf(measured, program.inputs);
 const held = await compiled.hold(state);
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
-say({ ready: true, compileMs: performance.now() - startedAt, device, precision, microBatches: training.microBatches });
+say({ ready: true, compileMs: performance.now() - startedAt, device, precision, microBatches });
 
 async function steps(count: number): Promise<void> {
   const stepMs: number[] = [];

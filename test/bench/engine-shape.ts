@@ -39,7 +39,12 @@ export function measuredStep(shape: EngineShape): MeasuredStep {
     training: { batchSize: shape.batch, ...(shape.microBatches === 0 ? {} : { microBatches: shape.microBatches }) },
     rounds: 1,
   });
-  if (dense) return { config, layout: denseLayout(config.model), method: denseReconstruction(config.model) };
+  if (dense) {
+    // What has no decoder is the contrastive method's, as far as the engine chooses by the configuration.
+    const { method } = runConfigSchema.parse({ ...config, training: {}, method: { name: "simclr" } });
+    const encoderOnly = { ...config, method };
+    return { config: encoderOnly, layout: denseLayout(config.model), method: denseReconstruction(config.model) };
+  }
   return { config, layout: parameterLayout(config), method: createMethod(config) };
 }
 

@@ -95,8 +95,11 @@ const optimizer = z.discriminatedUnion("name", [adamw, lars], { error: "use adam
 
 const training = z.strictObject({
   batchSize: count.default(64),
-  /** Equal parts of a batch that go through the model one after the other: less memory, the same gradients. */
-  microBatches: count.default(1),
+  /**
+   * Equal parts of a batch that go through the model one after the other: less memory, the same gradients. Absent: what
+   * suits each site's device.
+   */
+  microBatches: count.optional(),
   /** Run transformer blocks again in the backward pass instead of keeping what they computed: less memory, more time. */
   recompute: z.boolean().default(false),
   /** Local steps that every site takes in a round. */
@@ -160,7 +163,7 @@ export const runConfigSchema = z
         message: `imageSize ${imageSize} is not a multiple of patchSize ${patchSize}`,
       });
     }
-    const { batchSize, microBatches } = config.training;
+    const { batchSize, microBatches = 1 } = config.training;
     const refuseMicroBatches = (message: string): void =>
       context.addIssue({ code: "custom", path: ["training", "microBatches"], message });
     if (batchSize % microBatches !== 0) refuseMicroBatches(`does not divide batchSize ${batchSize}`);

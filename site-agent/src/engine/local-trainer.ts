@@ -2,7 +2,7 @@ import type { Clock } from "@consilium/shared/clock.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
 import type { SslMethod } from "../ssl/method.js";
-import type { StepOutcome, Stepper } from "./stepper.js";
+import type { StepOutcome, Stepper, StepScalars } from "./stepper.js";
 
 export interface LocalTraining {
   /** Holds the state, which is whole after every report and after every error. */
@@ -12,6 +12,7 @@ export interface LocalTraining {
   readonly batchSize: number;
   /** Global step of the first local step. */
   readonly firstStep: number;
+  /** A multiple of the steps that the stepper takes in a call. */
   readonly steps: number;
   /** Functions of the global step. */
   readonly learningRateAt: (step: number) => number;
@@ -39,39 +40,52 @@ const hopelessSteps = 3;
  *   that lowered a loss scale; "not-enough-data" when the batches end first; AbortedError between two steps
  */
 export async function* trainLocally(training: LocalTraining): AsyncGenerator<StepReport, void, void> {
-  const { batches, steps, firstStep, clock, signal } = training;
+  const { batches, steps, firstStep, stepper, clock, signal } = training;
   let [taken, failedInARow] = [0, 0];
   if (steps === 0) return;
   let startedMs = clock.now();
+  let waiting: HostTensors[] = [];
   for await (const batch of batches) {
     if (signal?.aborted) throw new AbortedError();
-    const report = await takeStep(training, { batch, step: firstStep + taken, startedMs });
-    if (report.finite) failedInARow = 0;
-    else if (!report.scaleLowered) failedInARow++;
-    taken++;
-    yield report;
-    if (failedInARow === hopelessSteps) throw notFinite(report.step);
-    if (taken === steps) return;
+    waiting.push(batch);
+    if (waiting.length < stepper.stepsPerCall) continue;
+    for (const report of await takeSteps(training, { batches: waiting, firstStep: firstStep + taken, startedMs })) {
+      if (report.finite) failedInARow = 0;
+      else if (!report.scaleLowered) failedInARow++;
+      taken++;
+      yield report;
+      if (failedInARow === hopelessSteps) throw notFinite(report.step);
+    }
+    if (taken >= steps) return;
+    waiting = [];
     startedMs = clock.now();
   }
   throw new ConsiliumError("not-enough-data", `the batches ended after ${taken} of ${steps} steps`);
 }
 
-interface OneStep {
-  readonly batch: HostTensors;
-  readonly step: number;
+interface OneCall {
+  readonly batches: readonly HostTensors[];
+  /** Global step of the first. */
+  readonly firstStep: number;
   readonly startedMs: number;
 }
 
-async function takeStep(training: LocalTraining, { batch, step, startedMs }: OneStep): Promise<StepReport> {
-  const { stepper, batchSize, clock, learningRateAt, weightDecayAt } = training;
-  const learningRate = learningRateAt(step);
-  const own = Object.entries(training.scalars ?? {}).map(([name, valueAt]) => [name, valueAt(step)]);
-  const scalars = { ...Object.fromEntries(own), learningRate, weightDecay: weightDecayAt(step) };
-  const outcome = await stepper.take(batch, scalars);
+async function takeSteps(training: LocalTraining, { batches, firstStep, startedMs }: OneCall): Promise<StepReport[]> {
+  const { stepper, batchSize, clock } = training;
+  const requests = batches.map((batch, index) => ({ batch, scalars: scalarsAt(firstStep + index, training) }));
+  const outcomes = await stepper.takeCall(requests);
   // A coarse clock may see no time pass.
   const seconds = Math.max(clock.now() - startedMs, 1) / 1000;
-  return { ...outcome, step, learningRate, imagesPerSecond: batchSize / seconds };
+  const imagesPerSecond = (batchSize * outcomes.length) / seconds;
+  return outcomes.map((outcome, index) => {
+    const { learningRate } = requests[index]!.scalars;
+    return { ...outcome, step: firstStep + index, learningRate, imagesPerSecond };
+  });
+}
+
+function scalarsAt(step: number, { learningRateAt, weightDecayAt, scalars = {} }: LocalTraining): StepScalars {
+  const own = Object.entries(scalars).map(([name, valueAt]) => [name, valueAt(step)]);
+  return { ...Object.fromEntries(own), learningRate: learningRateAt(step), weightDecay: weightDecayAt(step) };
 }
 
 function notFinite(step: number): ConsiliumError {

@@ -1,7 +1,9 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensor, HostTensors } from "../model/tensors.js";
+import type { StepsPerCall } from "./devices/steps-per-call.js";
 import { afterStep, canLower, type LossScale } from "./loss-scale.js";
 import type { CompiledProgram, HeldState } from "./program.js";
+import { oneStepPerCall } from "./step-calls.js";
 import { type StateShape, stateFrom, stateTensors, type TrainingState } from "./training-state.js";
 
 /** The optimiser's rates, and the method's own scalars. */
@@ -21,6 +23,14 @@ export interface StepOutcome {
   readonly terms: Readonly<Record<string, number>>;
 }
 
+/** One step of a call. */
+export interface StepRequest {
+  /** Views and extra inputs by name. */
+  readonly batch: HostTensors;
+  readonly scalars: StepScalars;
+}
+
+type Calls = Pick<StepsPerCall, "count" | "join" | "split">;
 type Progress = Pick<TrainingState, "optimizerStep" | "lossScale">;
 
 /** Takes steps with a compiled `trainStepProgram`. The state stays where the program runs until it is asked for. */
@@ -29,18 +39,32 @@ export class Stepper {
   readonly #shape: StateShape;
   #progress: Progress;
 
-  private constructor(held: HeldState, shape: StateShape, progress: Progress) {
+  readonly #calls: Calls;
+
+  private constructor(held: HeldState, { shape, calls }: { shape: StateShape; calls: Calls }, progress: Progress) {
     this.#held = held;
     this.#shape = shape;
+    this.#calls = calls;
     this.#progress = progress;
   }
 
   /**
+   * @param step the compiled program of `calls`
    * @param shape as the program was made with
    * @param state copied
    */
-  static async start(step: CompiledProgram, shape: StateShape, state: TrainingState): Promise<Stepper> {
-    return new Stepper(await step.hold(stateTensors(shape, state)), shape, progressOf(state));
+  static async start(
+    step: CompiledProgram,
+    shape: StateShape,
+    state: TrainingState,
+    calls: Calls = oneStepPerCall,
+  ): Promise<Stepper> {
+    return new Stepper(await step.hold(stateTensors(shape, state)), { shape, calls }, progressOf(state));
+  }
+
+  /** How many steps `takeCall` takes. */
+  get stepsPerCall(): number {
+    return this.#calls.count;
   }
 
   /** Updates since the optimiser's slots were zero. */
@@ -53,17 +77,31 @@ export class Stepper {
     return stateFrom(this.#shape, await this.#held.read(), this.#progress);
   }
 
-  /** @param batch views and extra inputs by name */
+  /** One step, where a call is one. */
   async take(batch: HostTensors, scalars: StepScalars): Promise<StepOutcome> {
+    const [outcome] = await this.takeCall([{ batch, scalars }]);
+    return outcome!;
+  }
+
+  /**
+   * @param steps as many as a call takes. A step that fails inside a call leaves the bias correction of those after it one
+   *   step ahead, and the loss scale as it is until the next call.
+   */
+  async takeCall(steps: readonly StepRequest[]): Promise<StepOutcome[]> {
+    const inputs = steps.map(({ batch, scalars }, index) => ({ ...batch, ...this.#scalarTensors(scalars, index) }));
+    const accepts = this.#calls.count === 1 ? wasFinite : () => true;
+    const outputs = await this.#held.advance(this.#calls.join(inputs), accepts);
+    return this.#calls.split(outputs).map((one) => this.#noted(one));
+  }
+
+  #noted(outputs: HostTensors): StepOutcome {
     const { optimizerStep, lossScale } = this.#progress;
-    const inputs = { ...batch, ...this.#scalarTensors(scalars) };
-    const outputs = await this.#held.advance(inputs, wasFinite);
     const finite = wasFinite(outputs);
     this.#progress = {
       optimizerStep: optimizerStep + (finite ? 1 : 0),
       ...(lossScale === undefined ? {} : { lossScale: afterStep(lossScale, finite) }),
     };
-    return outcomeOf(outputs, !finite && lossScale !== undefined && canLower(lossScale));
+    return outcomeOf(outputs, { finite, scaleLowered: !finite && lossScale !== undefined && canLower(lossScale) });
   }
 
   /** Gives up the state's memory on the device. */
@@ -71,11 +109,11 @@ export class Stepper {
     await this.#held.release();
   }
 
-  #scalarTensors(scalars: StepScalars): HostTensors {
+  #scalarTensors(scalars: StepScalars, index: number): HostTensors {
     const { optimizerStep, lossScale } = this.#progress;
     const numbers: Readonly<Record<string, number>> = {
       ...scalars,
-      step: optimizerStep + 1,
+      step: optimizerStep + 1 + index,
       ...(lossScale === undefined ? {} : { lossScale: lossScale.scale }),
     };
     return Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, scalarTensor(number)]));
@@ -86,16 +124,17 @@ function progressOf({ optimizerStep, lossScale }: { optimizerStep: number; lossS
   return { optimizerStep, ...(lossScale === undefined ? {} : { lossScale }) };
 }
 
+/** Some GPUs lose undefined numbers inside a graph, so that "finite" alone says too little. */
 function wasFinite(outputs: HostTensors): boolean {
-  return scalarOf(outputs, "finite") === 1;
+  const [loss, norm] = [scalarOf(outputs, "loss"), scalarOf(outputs, "gradientNorm")];
+  return scalarOf(outputs, "finite") === 1 && Number.isFinite(loss) && Number.isFinite(norm);
 }
 
-function outcomeOf(outputs: HostTensors, scaleLowered: boolean): StepOutcome {
+function outcomeOf(outputs: HostTensors, judged: Pick<StepOutcome, "finite" | "scaleLowered">): StepOutcome {
   const terms = Object.keys(outputs).filter((name) => name.startsWith("term/"));
   return {
     loss: scalarOf(outputs, "loss"),
-    finite: wasFinite(outputs),
-    scaleLowered,
+    ...judged,
     gradientNorm: scalarOf(outputs, "gradientNorm"),
     terms: Object.fromEntries(terms.map((name) => [name.slice("term/".length), scalarOf(outputs, name)])),
   };

@@ -12,6 +12,8 @@ export interface RoundStart {
   readonly round: number;
   readonly checkpoint: Checkpoint;
   readonly shape: StateShape;
+  /** Steps that are taken at a time; absent: 1. */
+  readonly stepsPerCall?: number;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface RoundStart {
  */
 export function beginRound(saved: LocalState | undefined, start: RoundStart): LocalState {
   const { round, checkpoint, shape } = start;
-  if (saved?.numbers.round === round && saved.numbers.checkpointDigest === checkpoint.digest) return saved;
+  if (saved !== undefined && isOfThisRound(saved, start)) return saved;
   const kept = stillUseful(saved, round) ? saved : undefined;
   return {
     numbers: {
@@ -38,6 +40,12 @@ export function beginRound(saved: LocalState | undefined, start: RoundStart): Lo
     },
     training: { ...(kept?.training ?? freshState(shape, checkpoint.vector)), parameters: checkpoint.vector },
   };
+}
+
+/** A state between two calls, which one saved on another device need not be, cannot be gone on with. */
+function isOfThisRound({ numbers }: LocalState, { round, checkpoint, stepsPerCall = 1 }: RoundStart): boolean {
+  const same = numbers.round === round && numbers.checkpointDigest === checkpoint.digest;
+  return same && numbers.step % stepsPerCall === 0;
 }
 
 function stillUseful(saved: LocalState | undefined, round: number): boolean {

@@ -1,7 +1,6 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { DataSettings } from "../data/data-settings.js";
 import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
@@ -9,11 +8,15 @@ import type { ImageSource, SourceItem } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
 import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
+import type { StepsPerCall } from "../engine/devices/steps-per-call.js";
+import { availableMemory, readMemory } from "../engine/memory/available-memory.js";
+import { checkMemory } from "../engine/memory/check-memory.js";
 import type { CompiledProgram } from "../engine/program.js";
-import { recomputing } from "../engine/recompute.js";
-import { trainStepProgram } from "../engine/train-step.js";
+import { runStep } from "../engine/run-step.js";
+import { callSize, stepCalls } from "../engine/step-calls.js";
+import { type TrainStepOptions, trainStepProgram } from "../engine/train-step.js";
+import type { StateShape } from "../engine/training-state.js";
 import type { SslMethod } from "../ssl/method.js";
-import { createMethod } from "../ssl/methods.js";
 import type { CheckedJob, Prepared } from "./protocol.js";
 
 /** What a trainer needs from outside; the process brings threads and the site's devices, tests bring their own. */
@@ -32,7 +35,11 @@ export interface PreparedRun {
   readonly key: string;
   readonly layout: ParameterLayout;
   readonly method: SslMethod;
+  /** What decides which vectors the training state has. */
+  readonly shape: StateShape;
   readonly step: CompiledProgram;
+  /** How many steps one run of the program takes, and how. */
+  readonly calls: Calls;
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   /** Looks again what is there. */
@@ -48,20 +55,20 @@ export function preparationKey({ runId, config, data, threads, engine, siteId }:
 /** @throws ConsiliumError "kernel-missing", "config-invalid", "input-unreadable", "not-enough-data" */
 export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<PreparedRun> {
   const { config, data: settings } = job;
-  const layout = parameterLayout(config);
-  const plain = createMethod(config);
-  const method = config.training.recompute ? recomputing(plain) : plain;
   const source = openSource({ settings, imageSize: config.model.imageSize });
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
   await source.list();
-  const step = await compileStep(job, { layout, method, parts });
+  const { step, shape, calls } = await compileStep(job, parts);
+  const { layout, method } = shape;
   const maker = parts.openViewMaker({ config, settings, views: method.viewPlan.views });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
   return {
     key: preparationKey(job),
     layout,
     method,
+    shape,
     step,
+    calls,
     maker,
     quarantine,
     list: () => listed({ source, maker, quarantine }),
@@ -71,20 +78,35 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   };
 }
 
+type Calls = Pick<StepsPerCall, "count" | "join" | "split">;
+
 async function compileStep(
   job: CheckedJob,
-  { layout, method, parts }: { layout: ParameterLayout; method: SslMethod; parts: TrainerParts },
-): Promise<CompiledProgram> {
-  const { optimizer, training } = job.config;
-  const { engine, device, precision, reason } = await parts.openEngine(engineRequest(job));
+  parts: TrainerParts,
+): Promise<Pick<PreparedRun, "step" | "shape" | "calls">> {
+  const { config } = job;
+  const opened = await parts.openEngine(engineRequest(job));
+  const { engine, device, precision, reason } = opened;
   const startedAt = parts.now();
-  const description = stepDescription(job.config, layout);
-  const program = trainStepProgram({ method, layout, optimizer, batchSize: training.batchSize });
+  const options = runStep(config, opened);
+  const { program, ...calls } = stepCalls(options, callSize(device, config.training.stepsPerRound));
+  const description = stepDescription(config, { options, count: calls.count });
   const step = await engine.compile({ ...program, description });
+  if (device === "cpu") checkFits(step.report?.peakBytes, options, config);
   const { cache = "off", compileMs = parts.now() - startedAt, notKept } = step.report ?? {};
   const origin = { cache, compileMs, ...(notKept === undefined ? {} : { notKept }) };
   parts.onPrepared?.({ runId: job.runId, device, precision, reason, ...origin });
-  return step;
+  return { step, shape: options, calls };
+}
+
+/** @throws ConsiliumError "out-of-memory" with the batch size that would fit */
+function checkFits(peakBytes = 0, options: TrainStepOptions, { training }: RunConfig): void {
+  if (peakBytes <= availableMemory(readMemory())) return;
+  checkMemory({
+    programFor: (batchSize) => trainStepProgram({ ...options, batchSize }),
+    ...{ batchSize: options.batchSize, recompute: training.recompute, separable: options.method.separable },
+    ...{ microBatches: options.microBatches ?? 1, passes: { products: "fused" } },
+  });
 }
 
 function engineRequest({ threads, engine }: CheckedJob): OpenRequest {
@@ -99,10 +121,12 @@ function engineRequest({ threads, engine }: CheckedJob): OpenRequest {
 }
 
 /** Everything of a run but what surely leaves its step as it is: what is new in a configuration counts until it is here. */
-function stepDescription(config: RunConfig, layout: ParameterLayout): string {
+function stepDescription(config: RunConfig, { options, count }: { options: TrainStepOptions; count: number }): string {
   const { name: _name, seed: _seed, cohort: _cohort, deadlines: _deadlines, ...deciding } = config;
   const { rounds: _rounds, aggregation: _aggregation, ...step } = deciding;
-  return canonicalJson({ step, layout: Buffer.from(layout.digest).toString("hex") });
+  const { layout, microBatches, lossScaling } = options;
+  const chosen = { count, microBatches: microBatches ?? 1, lossScaling: lossScaling ?? false };
+  return canonicalJson({ step, chosen, layout: Buffer.from(layout.digest).toString("hex") });
 }
 
 interface Listed {

@@ -6,7 +6,6 @@ import { batches } from "../data/batches.js";
 import type { SourceItem } from "../data/source.js";
 import { type StepReport, trainLocally } from "../engine/local-trainer.js";
 import { Stepper } from "../engine/stepper.js";
-import type { StateShape } from "../engine/training-state.js";
 import type { HostTensors } from "../model/tensors.js";
 import { rampFactor } from "./begin-round.js";
 import type { LocalState, StateNumbers } from "./local-state.js";
@@ -16,7 +15,6 @@ import type { TrainProgress } from "./protocol.js";
 export interface StepLoopOptions {
   readonly run: PreparedRun;
   /** As the run's step was made with. */
-  readonly shape: StateShape;
   readonly items: readonly SourceItem[];
   readonly config: RunConfig;
   readonly siteId: string;
@@ -40,7 +38,7 @@ const batchesAhead = 2;
  * @throws ConsiliumError "not-finite", "not-enough-data", "storage"; AbortedError, after the state was saved
  */
 export async function takeSteps(start: LocalState, options: StepLoopOptions): Promise<LocalState> {
-  const stepper = await Stepper.start(options.run.step, options.shape, start.training);
+  const stepper = await Stepper.start(options.run.step, options.run.shape, start.training, options.run.calls);
   try {
     return await new StepLoop(stepper, start.numbers, options).run();
   } finally {
@@ -87,7 +85,7 @@ class StepLoop {
       steps: stepsPerRound - this.#numbers.step,
       learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#stepper.optimizerStep),
       weightDecayAt: (step) => weightDecayAt(step, config),
-      scalars: this.#options.shape.method.scalars ?? {},
+      scalars: this.#options.run.method.scalars ?? {},
       clock: { now },
       ...(signal === undefined ? {} : { signal }),
     });

@@ -44,11 +44,10 @@ export class RoundTrainer {
     const run = await this.#prepared(job);
     const items = await run.list();
     const checkpoint = await readCheckpoint(job.checkpointPath, run.layout);
-    const shape = { method: run.method, layout: run.layout, optimizer: config.optimizer };
-    const begun = beginRound(await loadState(directory, shape), { round, checkpoint, shape });
-    const state = await takeSteps(begun, {
+    const { shape, calls } = run;
+    const start = { round, checkpoint, shape, stepsPerCall: calls.count };
+    const state = await takeSteps(beginRound(await loadState(directory, shape), start), {
       run,
-      shape,
       items,
       config,
       siteId,

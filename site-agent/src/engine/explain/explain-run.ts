@@ -5,14 +5,14 @@ import { type ParameterLayout, sizeOf } from "@consilium/shared/params/layout.js
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { type Random, randomFor } from "@consilium/shared/random.js";
 import type { HostTensor, HostTensors, TensorSpec, TensorSpecs } from "../../model/tensors.js";
-import { createMethod } from "../../ssl/methods.js";
 import { modelOf } from "../compiled-model.js";
+import type { DeviceName } from "../devices/device.js";
 import type { Graph } from "../graph/graph.js";
 import { largestBatch } from "../memory/fitting-batch.js";
 import { type PeakMemory, predictPeak } from "../memory/predict-peak.js";
 import { type OptimizeOptions, optimize } from "../passes/optimize.js";
 import type { Program } from "../program.js";
-import { recomputing } from "../recompute.js";
+import { runStep } from "../run-step.js";
 import { parameterInput } from "../step-inputs.js";
 import { traceProgram } from "../trace/trace-program.js";
 import { trainStepProgram } from "../train-step.js";
@@ -59,7 +59,7 @@ export interface Explanation {
 export async function explainRun(request: ExplainRequest): Promise<Explanation> {
   const { config, device, available } = request;
   const batchSize = request.batchSize ?? config.training.batchSize;
-  const step = trainingStep(config, batchSize);
+  const step = trainingStep(config, batchSize, device);
   const passes: OptimizeOptions = { products: device === "cpu" ? "fused" : "plain" };
   const traced = traceProgram(step.program);
   const optimised = optimize(traced, passes);
@@ -67,7 +67,7 @@ export async function explainRun(request: ExplainRequest): Promise<Explanation> 
   const peakOf = (graph: Graph): PeakMemory => predictPeak(graph, { heldOn: device === "cpu" ? "host" : "device" });
   const memory = peakOf(optimised);
   const needOf = (size: number): number =>
-    (size === batchSize ? memory : peakOf(optimize(traceProgram(trainingStep(config, size).program), passes)))
+    (size === batchSize ? memory : peakOf(optimize(traceProgram(trainingStep(config, size, device).program), passes)))
       .totalBytes;
   return {
     ...{ program: step.program.name, device, batchSize, recompute: config.training.recompute },
@@ -80,7 +80,7 @@ export async function explainRun(request: ExplainRequest): Promise<Explanation> 
     memory: {
       ...memory,
       available,
-      largestBatch: largestBatch({ batchSize, multipleOf: config.training.microBatches, available, needOf }),
+      largestBatch: largestBatch({ batchSize, multipleOf: config.training.microBatches ?? 1, available, needOf }),
     },
     ...(inspection?.profile === undefined ? {} : { profile: profileReport(inspection.profile) }),
   };
@@ -111,13 +111,12 @@ interface TrainingStep {
   readonly inputs: () => HostTensors;
 }
 
-function trainingStep(config: RunConfig, batchSize: number): TrainingStep {
-  const { optimizer, training, seed } = config;
-  const layout = parameterLayout(config);
-  const plain = createMethod(config);
-  const method = training.recompute ? recomputing(plain) : plain;
-  const { microBatches } = training;
-  const program = trainStepProgram({ method, layout, optimizer, batchSize, microBatches });
+function trainingStep(config: RunConfig, batchSize: number, device: DeviceName): TrainingStep {
+  const { seed } = config;
+  const sized = { ...config, training: { ...config.training, batchSize } };
+  const options = runStep(sized, { device, precision: "float32" });
+  const { method, layout } = options;
+  const program = trainStepProgram(options);
   return {
     program,
     inputs: () => ({
