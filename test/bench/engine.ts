@@ -76,7 +76,7 @@ async function startPeer(shape: EngineShape): Promise<{ process: StepProcess; ve
     here("peers/pytorch_step.py"),
     JSON.stringify(peerShape(shape)),
   ]);
-  return { process: peer, version: `${ready["torch"]}, ${ready["threads"]} threads` };
+  return { process: peer, version: `${String(ready["torch"])}, ${String(ready["threads"])} threads` };
 }
 
 interface Turns {

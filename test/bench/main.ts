@@ -40,7 +40,7 @@ if (bench === undefined) {
     if (!json) for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(28)} ${value}`);
     console.log(JSON.stringify(result));
   } catch (error) {
-    console.error(`error: ${error instanceof Error ? error.message : error}`);
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
 }

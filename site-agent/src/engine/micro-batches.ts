@@ -3,8 +3,8 @@ import { architectureOf, mlpRatio, patchCount } from "@consilium/shared/params/a
 import { maskShape } from "../ssl/masking.js";
 import type { DeviceName } from "./devices/device.js";
 
-/** About what processor caches hold: above it, every element-wise operator waits for memory. */
-const cacheBytes = 4 * 1024 ** 2;
+/** About what processor caches hold of one value: above it, every element-wise operator waits for memory. */
+const cacheBytes = 8 * 1024 ** 2;
 
 export interface MicroBatchQuestion {
   readonly config: Pick<RunConfig, "model" | "method" | "training">;
