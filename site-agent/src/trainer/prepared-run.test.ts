@@ -8,8 +8,9 @@ import { openSource } from "../data/open-source.js";
 import { putPatterns } from "../data/test-images.js";
 import { LocalViewMaker } from "../data/view-maker.js";
 import { compiledCpuEngine } from "../engine/compiled-engine.js";
+import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
-import { preparationKey, prepareRun, type TrainerParts } from "./prepared-run.js";
+import { type PreparedRun, preparationKey, prepareRun, type TrainerParts } from "./prepared-run.js";
 import { type CheckedJob, type Prepared, type TrainJob, trainJobSchema } from "./protocol.js";
 
 let root: string;
@@ -43,12 +44,24 @@ function job(changes: Partial<TrainJob> = {}): CheckedJob {
   });
 }
 
-async function prepare(changes: Partial<TrainJob> = {}): Promise<{ said: Prepared[]; asked: OpenRequest[] }> {
+interface Outcome {
+  readonly said: Prepared[];
+  readonly asked: OpenRequest[];
+  readonly run: PreparedRun;
+}
+
+type Opened = Partial<Pick<OpenedEngine, "device" | "precision">>;
+
+async function prepare(
+  changes: Partial<TrainJob> = {},
+  { available, ...opened }: Opened & { available?: number } = {},
+): Promise<Outcome> {
   const [said, asked]: [Prepared[], OpenRequest[]] = [[], []];
   const parts: TrainerParts = {
     async openEngine(request) {
       asked.push(request);
-      return { engine: compiledCpuEngine(request), device: "cpu", reason: "for the test", precision: "float32" };
+      const usual = { device: "cpu", reason: "for the test", precision: "float32" } as const;
+      return { engine: compiledCpuEngine(request), ...usual, ...opened };
     },
     openViewMaker: ({ config: run, settings, views }) =>
       new LocalViewMaker({
@@ -57,16 +70,41 @@ async function prepare(changes: Partial<TrainJob> = {}): Promise<{ said: Prepare
         ...{ views, cacheBytes: 0, concurrency: 1 },
       }),
     now: () => 0,
+    ...(available === undefined ? {} : { availableMemory: () => available }),
     onPrepared: (prepared) => said.push(prepared),
   };
   const run = await prepareRun(job(changes), parts);
   await run.close();
-  return { said, asked };
+  return { said, asked, run };
 }
 
 const cacheFor = async (changes: Partial<TrainJob>) => (await prepare(changes)).said.map(({ cache }) => cache);
 
 describe("prepareRun", () => {
+  it("refuses a step that does not fit, with the batch size that does", async () => {
+    const large = { training: { ...config.training, batchSize: 64 } };
+    const refusal = prepare({ config: { ...config, ...large } }, { available: 60 * 1024 ** 2 });
+    await expect(refusal).rejects.toMatchObject({ code: "out-of-memory" });
+    await expect(refusal).rejects.toThrow(/needs .*, and 60(\.0)? MiB is available/);
+    const remedy = await refusal.then(
+      () => "",
+      (error: unknown) => (error instanceof ConsiliumError ? (error.remedy ?? "") : ""),
+    );
+    const fits = Number(/training\.batchSize to (\d+) in/.exec(remedy)?.[1]);
+    expect(fits).toBeGreaterThan(1);
+    expect(fits).toBeLessThan(64);
+    const smaller = { training: { ...config.training, batchSize: fits } };
+    await prepare({ config: { ...config, ...smaller } }, { available: 60 * 1024 ** 2 });
+  });
+
+  it("scales the loss in mixed precision, and takes several steps a call on CUDA", async () => {
+    const mixed = await prepare({}, { precision: "mixed" });
+    expect(mixed.run.shape.lossScaling).toBe(true);
+    const eight = { ...config, training: { ...config.training, stepsPerRound: 16 } };
+    const cuda = await prepare({ config: eight }, { device: "cuda" });
+    expect([mixed.run.calls.count, cuda.run.calls.count]).toEqual([1, 8]);
+  });
+
   it("asks for the site's device and says once what it got", async () => {
     const engine = { device: "webgpu", precision: "mixed", cacheDirectory, tensorflowDirectory: "/tf" } as const;
     const { said, asked } = await prepare({ engine });

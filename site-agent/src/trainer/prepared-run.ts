@@ -26,6 +26,8 @@ export interface TrainerParts {
   openViewMaker(options: { config: RunConfig; settings: DataSettings; views: readonly string[] }): ViewMaker;
   /** Milliseconds; only differences count. */
   now(): number;
+  /** Bytes that a step may take on the processor; absent: what this process may still allocate. */
+  availableMemory?(): number;
   /** Told once for each run, when its step can be taken. */
   onPrepared?(prepared: Prepared): void;
 }
@@ -92,20 +94,29 @@ async function compileStep(
   const { program, ...calls } = stepCalls(options, callSize(device, config.training.stepsPerRound));
   const description = stepDescription(config, { options, count: calls.count });
   const step = await engine.compile({ ...program, description });
-  if (device === "cpu") checkFits(step.report?.peakBytes, options, config);
+  if (device === "cpu") await checkFits(step, { options, config, available: parts.availableMemory?.() });
   const { cache = "off", compileMs = parts.now() - startedAt, notKept } = step.report ?? {};
   const origin = { cache, compileMs, ...(notKept === undefined ? {} : { notKept }) };
   parts.onPrepared?.({ runId: job.runId, device, precision, reason, ...origin });
   return { step, shape: options, calls };
 }
 
+interface Fitting {
+  readonly options: TrainStepOptions;
+  readonly config: RunConfig;
+  readonly available: number | undefined;
+}
+
 /** @throws ConsiliumError "out-of-memory" with the batch size that would fit */
-function checkFits(peakBytes = 0, options: TrainStepOptions, { training }: RunConfig): void {
-  if (peakBytes <= availableMemory(readMemory())) return;
+async function checkFits(step: CompiledProgram, { options, config, available }: Fitting): Promise<void> {
+  const there = available ?? availableMemory(readMemory());
+  if ((step.report?.peakBytes ?? 0) <= there) return;
+  await step.release();
+  const { batchSize, method, microBatches = 1 } = options;
   checkMemory({
-    programFor: (batchSize) => trainStepProgram({ ...options, batchSize }),
-    ...{ batchSize: options.batchSize, recompute: training.recompute, separable: options.method.separable },
-    ...{ microBatches: options.microBatches ?? 1, passes: { products: "fused" } },
+    programFor: (size) => trainStepProgram({ ...options, batchSize: size }),
+    ...{ batchSize, microBatches, recompute: config.training.recompute, separable: method.separable },
+    ...{ passes: { products: "fused" }, available: there },
   });
 }
 
