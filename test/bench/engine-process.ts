@@ -45,16 +45,17 @@ const { engine, device, precision } = await openEngine({
   precision: z.enum(["auto", "float32", "mixed"]).parse(shape.precision),
   ...(shape.threads === 0 ? {} : { threads: shape.threads }),
 });
-const startedAt = performance.now();
 const { method, layout } = measured;
 const options = runStep(measured.config, { device, precision });
 const microBatches = microBatchesFor({ config: measured.config, separable: method.separable, device });
 const program = trainStepProgram({ ...options, method, layout, microBatches });
+const startedAt = performance.now();
 const compiled = await engine.compile(program);
+const compileMs = performance.now() - startedAt;
 const { state, batch } = inputsOf(measured, program.inputs);
 const held = await compiled.hold(state);
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
-say({ ready: true, compileMs: performance.now() - startedAt, device, precision, microBatches });
+say({ ready: true, compileMs, device, precision, microBatches });
 
 async function steps(count: number): Promise<void> {
   const stepMs: number[] = [];
