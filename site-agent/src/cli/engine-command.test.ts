@@ -92,6 +92,15 @@ describe("engine doctor", () => {
     expect(written.stdout).not.toMatch(/^chosen/m);
   });
 
+  it("says whose settings count", async () => {
+    const { run, written, home } = finding();
+    await run("doctor");
+    expect(written.stdout).toMatch(`settings   defaults, no site has joined in ${home}`);
+    writeFileSync(join(home, "site.yaml"), "data: { source: folder, path: x }\n");
+    await run("doctor");
+    expect(written.stdout).toMatch(`settings   ${join(home, "site.yaml")}`);
+  });
+
   it("tests what site.yaml asks for, unless told otherwise", async () => {
     const { run, asked, home } = finding();
     await run("doctor");

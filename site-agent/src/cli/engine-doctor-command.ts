@@ -39,7 +39,9 @@ export function addEngineDoctor(engine: Command, surroundings: Surroundings): vo
         surroundings.engines.examine(requestFrom(options, home), onCase),
       );
       const problem = problemOf(report);
-      outputOf(command, surroundings).result({ passed: problem === undefined, ...report }, () => doctorLines(report));
+      outputOf(command, surroundings).result({ passed: problem === undefined, ...report }, () =>
+        doctorLines(report, settingsText(home)),
+      );
       if (problem !== undefined) throw new CommandFailed(problem, exitCodes.refused);
     });
   example(
@@ -60,6 +62,10 @@ function requestFrom({ device, precision, test }: DoctorOptions, home: SiteHome)
     tensorflowDirectory: tensorflowDirectory(home.root),
     ...(threads === 0 ? {} : { threads }),
   };
+}
+
+function settingsText({ root, siteYaml }: SiteHome): string {
+  return existsSync(siteYaml) ? siteYaml : `defaults, no site has joined in ${root}`;
 }
 
 function problemOf({ chosen, test }: DoctorReport): ConsiliumError | undefined {

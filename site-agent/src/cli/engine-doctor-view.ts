@@ -4,10 +4,13 @@ import type { ProbedDevice } from "../engine/devices/choose-device.js";
 import type { DoctorReport, Machine } from "../engine/devices/doctor.js";
 import type { SelfTestReport } from "../engine/devices/self-test.js";
 
-/** What `engine doctor` says on a terminal. */
-export function doctorLines({ machine, devices, automatic, chosen, test }: DoctorReport): string[] {
+/**
+ * What `engine doctor` says on a terminal.
+ * @param settings where the device that is asked for comes from
+ */
+export function doctorLines({ machine, devices, automatic, chosen, test }: DoctorReport, settings: string): string[] {
   return [
-    ...machineLines(machine),
+    ...machineLines(machine, settings),
     "",
     ...tableLines(
       [{ title: "DEVICE" }, { title: "FOUND" }, { title: "DETAIL", maxWidth: 200 }],
@@ -23,11 +26,13 @@ export function doctorLines({ machine, devices, automatic, chosen, test }: Docto
   ];
 }
 
-function machineLines({ processor, threads, memoryBytes, availableMemoryBytes, system, node }: Machine): string[] {
+function machineLines(machine: Machine, settings: string): string[] {
+  const { processor, threads, memoryBytes, availableMemoryBytes, system, node } = machine;
   return fieldLines([
     ["processor", `${processor}, ${threads} threads`],
     ["memory", `${formatBytes(availableMemoryBytes)} of ${formatBytes(memoryBytes)} available`],
     ["system", `${system}, Node ${node}`],
+    ["settings", settings],
   ]);
 }
 

@@ -23,7 +23,7 @@ function factLines(explanation: Explanation): string[] {
     ["parameters", count(parameters)],
     ["products", `${giga(flops)} GFLOP in a step, ${giga(flops / batchSize)} for each image`],
     ["memory of a step", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.available)} available`],
-    ["  state", `${formatBytes(memory.stateBytes)}, several times: parameters and what the optimiser keeps`],
+    ["  state", `${formatBytes(memory.stateBytes)} in each of several copies: parameters and what the optimiser keeps`],
     ["  batch", `${formatBytes(memory.batchBytes)}: images and masks`],
     ["  constants", `${formatBytes(memory.constantBytes)} in the program`],
     ["  activations", `${formatBytes(memory.activationBytes)}: what waits for the backward pass or the update`],

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 
 /** Beside this folder: code that writes programs, and code that decides what becomes of them. */
 const ownFolders = ["engine", "model", "ssl", "eval"];
-/** Of the shared package: which tensors there are. */
-const sharedFolders = ["params", "config"];
+/** Of the shared package: which tensors there are, and how ONNX is written. */
+const sharedFolders = ["params", "config", "onnx"];
 const libraries = ["onnxruntime-node", "@tensorflow/tfjs", "@tensorflow/tfjs-core"];
 
 const require = createRequire(import.meta.url);

@@ -46,3 +46,19 @@ it("uses no more memory for tensors after a run than before", async () => {
   await program.run({ x });
   expect(tf.memory().numTensors).toBe(numTensors);
 });
+
+it("takes a program whose tensors are called like the engine's own", async () => {
+  const inputs = { sequence: spec, "sequence.member": spec, "v4.0": spec };
+  const program = programOf(inputs, (given) => ({
+    sequence: tf.add(given["sequence"]!, given["sequence.member"]!),
+    "sequence.next": tf.mul(given["v4.0"]!, tf.exp(given["sequence"]!)),
+  }));
+  const tensors = Object.fromEntries(Object.keys(inputs).map((name) => [name, x]));
+  const compiled = await compiledCpuEngine({ threads: 1 }).compile(program);
+  const outputs = await compiled.run(tensors);
+  expect([...outputs["sequence"]!.data]).toEqual([2, 4, 6]);
+  expect(outputs["sequence.next"]!.data[0]).toBeCloseTo(Math.E, 5);
+  const held = await compiled.hold({ sequence: x });
+  await held.advance(tensors, () => true);
+  expect([...(await held.read())["sequence"]!.data]).toEqual([2, 4, 6]);
+});

@@ -6,7 +6,7 @@ import { checkTensors, dtypeOf } from "./check-tensors.js";
 import type { CompileReport } from "./compile-report.js";
 import type { ModelOutput } from "./compiled-model.js";
 import { HostHeldState } from "./host-held-state.js";
-import { sequenceOutputName } from "./onnx/sequence-output.js";
+import { isOutOfMemory } from "./memory/out-of-memory.js";
 import type { CompiledProgram, HeldState, Program } from "./program.js";
 
 /** A graph on ONNX Runtime, spoken to in the program's names. */
@@ -22,8 +22,7 @@ export class CompiledSession implements CompiledProgram {
     checkTensors(this.program.name, this.program.inputs, inputs);
     checkTensors(this.program.name, this.#specsOf(into), into);
     const feeds = Object.fromEntries(Object.keys(this.program.inputs).map((name) => [name, ortTensor(inputs[name]!)]));
-    const inPlace = this.#canSkipCopies && this.outputs.every(({ name }) => name in into);
-    const results = await this.#run(feeds, into, inPlace);
+    const results = await this.#run(feeds, into);
     return Object.fromEntries(
       this.outputs.map(({ name, modelName }) => [name, into[name] ?? hostTensor(name, results[modelName])]),
     );
@@ -38,8 +37,10 @@ export class CompiledSession implements CompiledProgram {
     return this.session.release();
   }
 
-  get #canSkipCopies(): boolean {
-    return this.session.outputNames[0] === sequenceOutputName;
+  /** Name of the output of `sequence-output.ts`, where the model has it: the one that is not the program's. */
+  get #sequence(): string | undefined {
+    const { outputNames } = this.session;
+    return outputNames.length > this.outputs.length ? outputNames[0] : undefined;
   }
 
   /**
@@ -48,16 +49,17 @@ export class CompiledSession implements CompiledProgram {
    * it cannot hand over: then it fails after the run and before the copies. So where every output has its destination,
    * such an output is asked for first. A binding that can hand it over only copies, as it would have done without.
    */
-  async #run(feeds: Record<string, Tensor>, into: HostTensors, inPlace: boolean): Promise<InferenceSession.ReturnType> {
+  async #run(feeds: Record<string, Tensor>, into: HostTensors): Promise<InferenceSession.ReturnType> {
     const fetches: (readonly [string, Tensor | null])[] = this.outputs.map(({ name, modelName }) => {
       const destination = into[name];
       return [modelName, destination === undefined ? null : ortTensor(destination)] as const;
     });
-    if (inPlace) fetches.unshift([sequenceOutputName, null]);
+    const inPlace = this.outputs.every(({ name }) => name in into) ? this.#sequence : undefined;
+    if (inPlace !== undefined) fetches.unshift([inPlace, null]);
     try {
       return await this.session.run(feeds, Object.fromEntries(fetches));
     } catch (cause) {
-      if (inPlace && cause instanceof Error && /^Non tensor type/.test(cause.message)) return {};
+      if (inPlace !== undefined && cause instanceof Error && /^Non tensor type/.test(cause.message)) return {};
       throw failure(this.program.name, cause);
     }
   }
@@ -71,13 +73,11 @@ function zeros({ shape, dtype }: ModelOutput): HostTensor {
   return { shape, data: dtype === "float32" ? new Float32Array(sizeOf(shape)) : new Int32Array(sizeOf(shape)) };
 }
 
-export function failure(name: string, cause: unknown): ConsiliumError {
+function failure(name: string, cause: unknown): ConsiliumError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (!/bad_alloc|failed to allocate|out of memory/i.test(reason)) {
-    return new ConsiliumError("internal", `program ${name} failed: ${reason}`, { cause });
-  }
+  if (!isOutOfMemory(cause)) return new ConsiliumError("internal", `program ${name} failed: ${reason}`, { cause });
   return new ConsiliumError("out-of-memory", `program ${name} needs more memory than there is: ${reason}`, {
-    remedy: "give the machine more memory, or ask for a run with a smaller batch",
+    remedy: "use a machine or device with more memory, or ask for a run with a smaller batch",
     cause,
   });
 }

@@ -72,6 +72,16 @@ describe("state that is held", () => {
     await expect(held.advance({}, yes)).rejects.toThrow('does not hand back "step"');
   });
 
+  it("may be reported under another name", async () => {
+    const program = programOf({ total: spec }, ({ total }) => {
+      const next = tf.add(total!, 1);
+      return { total: next, before: total!, after: next };
+    });
+    const held = await (await eagerEngine().compile(program)).hold({ total: floats(0, 0) });
+    for (const accepts of [false, true, true]) await held.advance({}, () => accepts);
+    expect(values(await held.read())).toEqual({ total: [2, 2] });
+  });
+
   it("is checked, like the other inputs", async () => {
     const compiled = await eagerEngine().compile(counting);
     await expect(compiled.hold({ total: floats(1) })).rejects.toThrow('"total" has shape [1], not [2]');

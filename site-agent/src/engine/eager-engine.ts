@@ -4,6 +4,7 @@ import { withBackend } from "./active-backend.js";
 import { checkTensors } from "./check-tensors.js";
 import { EagerHeldState } from "./eager-held-state.js";
 import { disposeAll, readAll, type UploadPixels, upload } from "./eager-tensors.js";
+import { isOutOfMemory } from "./memory/out-of-memory.js";
 import type { CompiledProgram, Engine, Program } from "./program.js";
 
 export interface EagerOptions {
@@ -67,7 +68,7 @@ function explained<T>(program: Program, run: () => T): T {
         { remedy: "set another trainer.device in site.yaml", cause },
       );
     }
-    if (/\bOOM\b|RESOURCE_EXHAUSTED|out of memory/i.test(message)) {
+    if (isOutOfMemory(cause)) {
       throw new ConsiliumError("out-of-memory", `program ${program.name} does not fit on the device: ${message}`, {
         remedy: "lower the batch size of the run, or use a device with more memory",
         cause,

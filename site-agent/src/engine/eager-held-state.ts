@@ -33,8 +33,10 @@ export class EagerHeldState implements HeldState {
       const results = program.build({ ...this.runner.upload(inputs, Object.keys(others)), ...this.#state });
       const rest = pick(results, (name) => !(name in this.#state));
       const outputs = readAll(rest);
-      disposeAll(rest);
       if (accepts(outputs)) this.#replace(results);
+      // A result may be the held tensor itself.
+      const held = new Set(Object.values(this.#state));
+      disposeAll(Object.fromEntries(Object.entries(results).filter(([, tensor]) => !held.has(tensor))));
       return outputs;
     });
   }
@@ -57,7 +59,6 @@ export class EagerHeldState implements HeldState {
       // A tensor may come back as it went in, or under two names: each name owns one handle on the values.
       return [name, result.clone()];
     });
-    disposeAll(pick(results, (name) => name in this.#state));
     disposeAll(this.#state);
     this.#state = kept(Object.fromEntries(next));
   }

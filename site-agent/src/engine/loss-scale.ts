@@ -46,6 +46,15 @@ export function afterStep(
   return { scale: Math.min(most, scale * 2), finiteSteps: 0 };
 }
 
+/**
+ * The scale after steps that were all taken with the same one: it halves once, however many of them were not finite.
+ * @param finite for each step
+ */
+export function afterSteps(lossScale: LossScale, finite: readonly boolean[]): LossScale {
+  if (!finite.every((step) => step)) return afterStep(lossScale, false);
+  return finite.reduce((scale) => afterStep(scale, true), lossScale);
+}
+
 /** Whether a step that was not finite may be finite at a lower scale; at the lowest, the loss itself is to blame. */
 export function canLower({ scale }: LossScale, options: Partial<LossScaleOptions> = {}): boolean {
   return scale > { ...defaults, ...options }.least;

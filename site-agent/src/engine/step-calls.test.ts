@@ -26,11 +26,12 @@ interface Taken {
   readonly state: TrainingState;
 }
 
-async function take(count: number, scales: readonly number[]): Promise<Taken> {
-  const { program, ...calls } = stepCalls(options, count);
+async function take(count: number, scales: readonly number[], over: Partial<TrainStepOptions> = {}): Promise<Taken> {
+  const shape = { ...options, ...over };
+  const { program, ...calls } = stepCalls(shape, count);
   const compiled = await compiledCpuEngine({ threads: 1 }).compile(program);
-  const start = freshState(options, new Float32Array(quadraticLayout.dimension));
-  const stepper = await Stepper.start(compiled, options, start, calls);
+  const start = freshState(shape, new Float32Array(quadraticLayout.dimension));
+  const stepper = await Stepper.start(compiled, shape, start, calls);
   const requests = scales.map(requestOf);
   const outcomes: StepOutcome[] = [];
   for (let at = 0; at < requests.length; at += count) {
@@ -64,6 +65,16 @@ it("goes on after a failed step with the state before it", async () => {
   expect(outcomes.map(({ finite }) => finite)).toEqual([false, true]);
   expect(state.optimizerStep).toBe(1);
   expect(state.parameters.every(Number.isFinite)).toBe(true);
+});
+
+it("lowers the loss scale once for all steps that were taken with it", async () => {
+  const { outcomes, state } = await take(4, Array(4).fill(Number.POSITIVE_INFINITY), { lossScaling: true });
+  expect(outcomes.map(({ scaleLowered }) => scaleLowered)).toEqual([true, true, true, true]);
+  expect(state.lossScale).toEqual({ scale: 2 ** 15, finiteSteps: 0 });
+  const mixed = await take(4, [1, 1, Number.POSITIVE_INFINITY, 1], { lossScaling: true });
+  expect(mixed.state.lossScale).toEqual({ scale: 2 ** 15, finiteSteps: 0 });
+  const finite = await take(4, [1, 1, 1, 1], { lossScaling: true });
+  expect(finite.state.lossScale).toEqual({ scale: 2 ** 16, finiteSteps: 4 });
 });
 
 it("takes several steps at a time on CUDA only, as many as divide a round", () => {

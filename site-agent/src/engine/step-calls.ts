@@ -1,13 +1,13 @@
 import type { HostTensors } from "../model/tensors.js";
 import type { DeviceName } from "./devices/device.js";
-import { type StepsPerCall, stepsPerCall } from "./devices/steps-per-call.js";
+import { type StepCalls, type StepsPerCall, stepsPerCall } from "./devices/steps-per-call.js";
 import { type TrainStepOptions, trainStepProgram } from "./train-step.js";
 
 /** Beyond this, copying the state takes a small share of the time on any device, and a round is seldom interrupted. */
 const mostPerCall = 8;
 
 /** One step of a program is one run of it. */
-export const oneStepPerCall: Pick<StepsPerCall, "count" | "join" | "split"> = {
+export const oneStepPerCall: StepCalls = {
   count: 1,
   join: ([step]): HostTensors => step ?? {},
   split: (outputs) => [outputs],

@@ -1,7 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensor, HostTensors } from "../model/tensors.js";
-import type { StepsPerCall } from "./devices/steps-per-call.js";
-import { afterStep, canLower, type LossScale } from "./loss-scale.js";
+import type { StepCalls } from "./devices/steps-per-call.js";
+import { afterSteps, canLower, type LossScale } from "./loss-scale.js";
 import type { CompiledProgram, HeldState } from "./program.js";
 import { oneStepPerCall } from "./step-calls.js";
 import { type StateShape, stateFrom, stateTensors, type TrainingState } from "./training-state.js";
@@ -30,18 +30,16 @@ export interface StepRequest {
   readonly scalars: StepScalars;
 }
 
-type Calls = Pick<StepsPerCall, "count" | "join" | "split">;
 type Progress = Pick<TrainingState, "optimizerStep" | "lossScale">;
 
 /** Takes steps with a compiled `trainStepProgram`. The state stays where the program runs until it is asked for. */
 export class Stepper {
   readonly #held: HeldState;
   readonly #shape: StateShape;
+  readonly #calls: StepCalls;
   #progress: Progress;
 
-  readonly #calls: Calls;
-
-  private constructor(held: HeldState, { shape, calls }: { shape: StateShape; calls: Calls }, progress: Progress) {
+  private constructor(held: HeldState, { shape, calls }: { shape: StateShape; calls: StepCalls }, progress: Progress) {
     this.#held = held;
     this.#shape = shape;
     this.#calls = calls;
@@ -57,7 +55,7 @@ export class Stepper {
     step: CompiledProgram,
     shape: StateShape,
     state: TrainingState,
-    calls: Calls = oneStepPerCall,
+    calls: StepCalls = oneStepPerCall,
   ): Promise<Stepper> {
     return new Stepper(await step.hold(stateTensors(shape, state)), { shape, calls }, progressOf(state));
   }
@@ -85,23 +83,27 @@ export class Stepper {
 
   /**
    * @param steps as many as a call takes. A step that fails inside a call leaves the bias correction of those after it one
-   *   step ahead, and the loss scale as it is until the next call.
+   *   step ahead. All of a call's steps have one loss scale.
    */
   async takeCall(steps: readonly StepRequest[]): Promise<StepOutcome[]> {
     const inputs = steps.map(({ batch, scalars }, index) => ({ ...batch, ...this.#scalarTensors(scalars, index) }));
     const accepts = this.#calls.count === 1 ? wasFinite : () => true;
     const outputs = await this.#held.advance(this.#calls.join(inputs), accepts);
-    return this.#calls.split(outputs).map((one) => this.#noted(one));
+    const results = this.#calls.split(outputs);
+    const { lossScale } = this.#progress;
+    this.#note(results.map(wasFinite));
+    return results.map((one) => {
+      const finite = wasFinite(one);
+      return outcomeOf(one, { finite, scaleLowered: !finite && lossScale !== undefined && canLower(lossScale) });
+    });
   }
 
-  #noted(outputs: HostTensors): StepOutcome {
+  #note(finite: readonly boolean[]): void {
     const { optimizerStep, lossScale } = this.#progress;
-    const finite = wasFinite(outputs);
     this.#progress = {
-      optimizerStep: optimizerStep + (finite ? 1 : 0),
-      ...(lossScale === undefined ? {} : { lossScale: afterStep(lossScale, finite) }),
+      optimizerStep: optimizerStep + finite.filter((step) => step).length,
+      ...(lossScale === undefined ? {} : { lossScale: afterSteps(lossScale, finite) }),
     };
-    return outcomeOf(outputs, { finite, scaleLowered: !finite && lossScale !== undefined && canLower(lossScale) });
   }
 
   /** Gives up the state's memory on the device. */

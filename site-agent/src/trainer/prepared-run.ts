@@ -8,7 +8,7 @@ import type { ImageSource, SourceItem } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
 import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
-import type { StepsPerCall } from "../engine/devices/steps-per-call.js";
+import type { StepCalls } from "../engine/devices/steps-per-call.js";
 import { availableMemory, readMemory } from "../engine/memory/available-memory.js";
 import { checkMemory } from "../engine/memory/check-memory.js";
 import type { CompiledProgram } from "../engine/program.js";
@@ -41,7 +41,7 @@ export interface PreparedRun {
   readonly shape: StateShape;
   readonly step: CompiledProgram;
   /** How many steps one run of the program takes, and how. */
-  readonly calls: Calls;
+  readonly calls: StepCalls;
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   /** Looks again what is there. */
@@ -79,8 +79,6 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
     },
   };
 }
-
-type Calls = Pick<StepsPerCall, "count" | "join" | "split">;
 
 async function compileStep(
   job: CheckedJob,

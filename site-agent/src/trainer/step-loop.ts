@@ -83,7 +83,7 @@ class StepLoop {
       batchSize,
       firstStep: firstStep + this.#numbers.step,
       steps: stepsPerRound - this.#numbers.step,
-      learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#stepper.optimizerStep),
+      learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#updatesBefore(step)),
       weightDecayAt: (step) => weightDecayAt(step, config),
       scalars: this.#options.run.method.scalars ?? {},
       clock: { now },
@@ -92,8 +92,16 @@ class StepLoop {
     for await (const report of reports) {
       this.#count(report);
       this.#tell(report);
-      if (this.#numbers.step < stepsPerRound) await this.#saveWhenDue();
+      // Inside a call the stepper's state is that of the call's end already.
+      const betweenCalls = this.#numbers.step % this.#stepper.stepsPerCall === 0;
+      if (betweenCalls && this.#numbers.step < stepsPerRound) await this.#saveWhenDue();
     }
+  }
+
+  /** Updates before a global step, if those of the same call before it succeed. */
+  #updatesBefore(step: number): number {
+    const ahead = step - (this.#options.firstStep + this.#numbers.step);
+    return this.#stepper.optimizerStep + ahead;
   }
 
   async *#batches(): AsyncGenerator<HostTensors, void, void> {

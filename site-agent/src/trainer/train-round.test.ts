@@ -64,14 +64,14 @@ function job(over: Partial<TrainJob> = {}): CheckedJob {
 }
 
 /** Counts compilations; time stands still but for one tick at each look, so that saves fall where a test wants them. */
-function parts(): TrainerParts & { compiled: number } {
+function parts(device: "cpu" | "cuda" = "cpu"): TrainerParts & { compiled: number } {
   let now = 0;
   return {
     compiled: 0,
     async openEngine({ threads, cacheDirectory }) {
       this.compiled++;
       const engine = compiledCpuEngine({ threads, cacheDirectory });
-      return { engine, device: "cpu", reason: "for the test", precision: "float32" };
+      return { engine, device, reason: "for the test", precision: "float32" };
     },
     openViewMaker: ({ config: run, settings, views }) =>
       new LocalViewMaker({
@@ -85,8 +85,8 @@ function parts(): TrainerParts & { compiled: number } {
   };
 }
 
-async function train(given: CheckedJob, options?: TrainOptions): Promise<TrainedRound> {
-  const trainer = new RoundTrainer(parts());
+async function train(given: CheckedJob, options?: TrainOptions, device?: "cpu" | "cuda"): Promise<TrainedRound> {
+  const trainer = new RoundTrainer(parts(device));
   try {
     return await trainer.train(given, options);
   } finally {
@@ -143,6 +143,32 @@ describe("RoundTrainer", () => {
     expect(steps).toContain(4);
     expect(steps).not.toContain(1);
     expect(resumed.deltaDigest).toBe(through.deltaDigest);
+  });
+
+  describe("with several steps per call", () => {
+    const ten = { ...config, training: { ...config.training, stepsPerRound: 10 } };
+
+    it.each([3, 8])("saves between calls only: gives the same bits when the process was lost in step %i", async (at) => {
+      const through = await train(job({ config: ten }), {}, "cuda");
+      stateDirectory = `${stateDirectory}-lost`;
+      const lost: TrainOptions["onProgress"] = ({ step }) => {
+        if (step === at) throw new Error("lost");
+      };
+      const saving = job({ config: ten, saveEveryMs: 1 });
+      await expect(train(saving, { onProgress: lost }, "cuda")).rejects.toThrow("lost");
+      expect((await train(saving, {}, "cuda")).deltaDigest).toBe(through.deltaDigest);
+    });
+
+    it("lets the learning rate rise step by step", async () => {
+      const lengths: number[] = [];
+      for (const device of ["cpu", "cuda"] as const) {
+        stateDirectory = `${stateDirectory}-${device}`;
+        const { deltaPath } = await train(job({ config: ten, round: 1, firstStep: 10 }), {}, device);
+        const bytes = await readFile(deltaPath);
+        lengths.push(Math.hypot(...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).slice(0, 10_000)));
+      }
+      expect(lengths[1]! / lengths[0]!).toBeCloseTo(1, 2);
+    });
   });
 
   it("keeps compiled step and moments between the rounds of a run", async () => {

@@ -1,7 +1,6 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { isOutOfMemory } from "../memory/out-of-memory.js";
 
-const outOfMemory =
-  /out of (device |graphics )?memory|OUT_OF_(DEVICE_|HOST_)?MEMORY|failed to allocate|CUDA failure 2\b|ALLOC_FAILED|available memory of|Invalid Buffer.* previous error|exceeds the (supported maximum of \d+ bytes|max buffer size)|maxStorageBuffersPerShaderStage/i;
 const deviceLost = /device (was |is |has been )?lost|DEVICE_LOST|CUDA failure (700|719)\b|unspecified launch failure/i;
 const kernelMissing = /fallback to CPU EP has been explicitly disabled/;
 
@@ -17,7 +16,7 @@ export function gpuError(doing: string, cause: unknown): ConsiliumError {
       cause,
     });
   }
-  if (outOfMemory.test(reason)) {
+  if (isOutOfMemory(cause)) {
     return new ConsiliumError("out-of-memory", `${doing}: the device has not enough memory (${reason})`, {
       remedy:
         "ask for a run with a smaller batch, end other programs that use the device, or set trainer.device to cpu",

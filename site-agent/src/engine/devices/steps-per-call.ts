@@ -19,6 +19,9 @@ export interface StepsPerCall {
   split(outputs: HostTensors): HostTensors[];
 }
 
+/** How calls are made of steps, without the program. */
+export type StepCalls = Omit<StepsPerCall, "program">;
+
 /** @param program its inputs that are outputs of the same name are state; it must keep state by itself where a step fails */
 export function stepsPerCall(program: Program, count: number): StepsPerCall {
   const outputs = outputsOf(traceProgram(program));

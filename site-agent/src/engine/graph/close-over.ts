@@ -16,7 +16,6 @@ export function closeOver(graph: Graph, firstInside: number): Closed {
   const builder = new GraphBuilder();
   const moved = new Map<Value, Value>();
   const captured: Value[] = [];
-  const own = new Set(graph.inputs.map(({ value }) => value));
   const inputs = graph.inputs.map(({ name, value }) => ({ name, value: builder.input(value.shape, value.type) }));
   for (const [at, { value }] of graph.inputs.entries()) moved.set(value, inputs[at]!.value);
 
@@ -28,7 +27,7 @@ export function closeOver(graph: Graph, firstInside: number): Closed {
   };
   for (const operation of reachable(graph, firstInside)) {
     for (const input of operation.inputs) {
-      if (moved.has(input) || own.has(input)) continue;
+      if (moved.has(input)) continue;
       if (input.operation.constant === undefined) capture(input);
       else moved.set(input, builder.copy(input.operation, [])[0]!);
     }

@@ -4,9 +4,9 @@ import { traceProgram } from "../trace/trace-program.js";
 import { availableMemory, readMemory } from "./available-memory.js";
 import { fittingBatch } from "./fitting-batch.js";
 import { outOfMemoryError } from "./out-of-memory.js";
-import { type PeakMemory, type PeakOptions, predictPeak } from "./predict-peak.js";
+import { type PeakMemory, predictPeak } from "./predict-peak.js";
 
-export interface MemoryQuestion extends PeakOptions {
+export interface MemoryQuestion {
   /** The training step for a batch size. */
   readonly programFor: (batchSize: number) => Program;
   readonly batchSize: number;
@@ -51,7 +51,6 @@ function partsThatFit(question: MemoryQuestion, fits: number): { microBatches?: 
   return {};
 }
 
-function predict({ programFor, passes, heldOn }: MemoryQuestion, batchSize: number): PeakMemory {
-  const graph = optimize(traceProgram(programFor(batchSize)), passes);
-  return predictPeak(graph, heldOn === undefined ? {} : { heldOn });
+function predict({ programFor, passes }: MemoryQuestion, batchSize: number): PeakMemory {
+  return predictPeak(optimize(traceProgram(programFor(batchSize)), passes));
 }

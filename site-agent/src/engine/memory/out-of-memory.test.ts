@@ -42,6 +42,8 @@ describe("isOutOfMemory", () => {
     "vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY",
     "Buffer size (8589934592) exceeds the max buffer size limit (2147483648).",
     "Array buffer allocation failed",
+    "WebGPU validation failed. [Invalid Buffer (unlabeled)] is invalid due to a previous error.",
+    "OOM when allocating tensor with shape[64,197,768]",
   ])("knows %s", (message) => {
     expect(isOutOfMemory(new Error(message))).toBe(true);
   });

@@ -43,17 +43,19 @@ function remedyOf({ batchSize, fits, microBatches, recompute }: Shortage): strin
 
 const signs: readonly RegExp[] = [
   /bad[ _]alloc(ation)?/i,
-  /out[ _-]?of[ _-]?memory/i,
-  /failed to allocate memory/i,
+  /out[ _-]?of[ _-]?(device |graphics |host |DEVICE_|HOST_)?memory/i,
   /(cannot|could not|failed to|unable to) allocate/i,
   /array buffer allocation failed/i,
   /available memory of \d+ is smaller than requested/i,
-  /exceeds the max(imum)? buffer size/i,
-  /VK_ERROR_OUT_OF_(DEVICE|HOST)_MEMORY/,
-  /CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/,
+  /exceeds the (max(imum)? buffer size|supported maximum of \d+ bytes)/i,
+  /CUDA failure 2\b|CU(BLAS|DNN)_STATUS_ALLOC_FAILED/,
+  // A buffer of WebGPU that could not be made, and tensors in more pieces than a shader has buffers.
+  /Invalid Buffer.* previous error|maxStorageBuffersPerShaderStage/i,
+  // TensorFlow.
+  /\bOOM\b|RESOURCE_EXHAUSTED/,
 ];
 
-/** Whether an error, or what caused it, is a failure to get memory: of ONNX Runtime, WebGPU, CUDA or JavaScript. */
+/** Whether an error, or what caused it, is a failure to get memory: of ONNX Runtime, WebGPU, CUDA, TensorFlow or JavaScript. */
 export function isOutOfMemory(error: unknown): boolean {
   if (!(error instanceof Error)) return typeof error === "string" && signs.some((sign) => sign.test(error));
   if (error instanceof ConsiliumError && error.code === "out-of-memory") return true;

@@ -29,7 +29,7 @@ function graph(): Graph {
 }
 
 describe("predictPeak", () => {
-  it("counts state twice on a device, and once more where it crosses the binding", () => {
+  it("counts state twice on a device, and once more on the host, for saves", () => {
     const host = predictPeak(graph());
     expect(host).toMatchObject({ stateBytes: 4000, batchBytes: 1000, activationBytes: 0, transientBytes: 4400 });
     expect(host.totalBytes).toBe(3 * 4000 + 1000 + 4400);

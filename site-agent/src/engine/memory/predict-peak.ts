@@ -19,15 +19,15 @@ export interface PeakMemory {
 }
 
 export interface PeakOptions {
-  /** "host": the state lives in this process's memory and crosses ONNX Runtime's binding; "device": it stays there. */
+  /** "host": the state lives in this process's memory; "device": it stays there. */
   readonly heldOn?: "host" | "device";
 }
 
 /** Two take turns as input and output. */
 const stateCopies = 2;
 
-/** ONNX Runtime's binding for Node copies every output on the host, also one that was written in place. */
-const boundCopies = 1;
+/** On the host there is a third beside them: the one that a run starts from, and that which a save writes out. */
+const savedCopies = 1;
 
 /** The arena hands out chunks that are larger than asked for, and leaves gaps. */
 const arenaSlack = 1.1;
@@ -43,7 +43,7 @@ export function predictPeak(graph: Graph, { heldOn = "host" }: PeakOptions = {})
   const state = graph.inputs.filter(({ name }) => outputs.has(name));
   const stateBytes = total(state.map(({ value }) => value));
   const batchBytes = total(graph.inputs.map(({ value }) => value)) - stateBytes;
-  const copies = stateCopies + (heldOn === "host" ? boundCopies : 0);
+  const copies = stateCopies + (heldOn === "host" ? savedCopies : 0);
   const activationBytes = Math.ceil(kept * arenaSlack);
   const transientBytes = Math.ceil(working * arenaSlack);
   const constantBytes = constantsOf(graph);

@@ -28,11 +28,28 @@ export interface LoweredGraph {
 const largestRepeated = 256;
 
 export function lowerGraph(graph: Graph): LoweredGraph {
-  return lowerScope(graph, valueNames(graph), "");
+  return lowerScope(graph, valueNames(graph), { scope: ownPrefix(graph), outputPrefix: "" });
 }
 
-/** @param scope prefix of every name that is made here, because ONNX knows a name once in all graphs of a model */
-function lowerScope(graph: Graph, names: ReadonlyMap<Value, string>, scope: string): LoweredGraph {
+/** Before names that are made here, so that no input or output has one of them. */
+function ownPrefix(graph: Graph): string {
+  const names = [...graph.inputs, ...modelOutputs(graph)].map(({ name }) => name);
+  let prefix = "";
+  while (names.some((name) => name.startsWith(prefix) && /^[vr]\d+\./.test(name.slice(prefix.length)))) prefix += "_";
+  return prefix;
+}
+
+interface Prefixes {
+  /** Of every name that is made here, because ONNX knows a name once in all graphs of a model. */
+  readonly scope: string;
+  readonly outputPrefix: string;
+}
+
+function lowerScope(
+  graph: Graph,
+  names: ReadonlyMap<Value, string>,
+  { scope, outputPrefix }: Prefixes,
+): LoweredGraph {
   const nameOf = (value: Value): string => names.get(value) ?? `${scope}v${value.operation.id}.${value.index}`;
   const lowered: LoweredGraph = { node: [], initializer: [] };
   for (const operation of operationsInOrder(graph)) {
@@ -46,7 +63,7 @@ function lowerScope(graph: Graph, names: ReadonlyMap<Value, string>, scope: stri
   }
   // What has another name already: an input handed through, or a value that is two outputs.
   for (const { name, value } of modelOutputs(graph)) {
-    const wanted = `${scope}${name}`;
+    const wanted = `${outputPrefix}${name}`;
     if (nameOf(value) === wanted) continue;
     lowered.node.push(NodeProto.fromPartial({ opType: "Identity", input: [nameOf(value)], output: [wanted] }));
   }
@@ -63,11 +80,12 @@ function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope
   const inside = `${scope}r${operation.id}.`;
   const carried = operation.outputs.length;
   const own = body.inputs.slice(0, 1 + carried);
-  const names = new Map(own.map(({ name, value }) => [value, `${inside}in.${name}`]));
+  const names = new Map(own.map(({ name, value }, at) => [value, at === 0 ? `${inside}index` : `${inside}in.${name}`]));
   for (const [at, { value }] of body.inputs.slice(1 + carried).entries()) {
     names.set(value, nameOf(operation.inputs[carried + at]!));
   }
-  nameOutputs(body, names, inside);
+  const outputPrefix = `${inside}out.`;
+  nameOutputs(body, names, outputPrefix);
   const trips = `${inside}count`;
   lowered.initializer.push(
     initializer({
@@ -82,10 +100,10 @@ function repeatProto(operation: Operation, body: Graph, { nameOf, scope }: Scope
     type: { tensorType: { elemType: elementTypeCode.bool, shape: { dim: [] } } },
   });
   const still = { ...going, name: `${inside}still` };
-  const lower = lowerScope(body, names, inside);
+  const lower = lowerScope(body, names, { scope: inside, outputPrefix });
   lower.node.push(NodeProto.fromPartial({ opType: "Identity", input: [going.name], output: [still.name] }));
   const [index, ...rest] = own.map(({ value }) => valueInfo({ name: names.get(value)!, value }));
-  const outputs = modelOutputs(body).map(({ name, value }) => valueInfo({ name: `${inside}${name}`, value }));
+  const outputs = modelOutputs(body).map(({ name, value }) => valueInfo({ name: `${outputPrefix}${name}`, value }));
   const graph = GraphProto.fromPartial({
     ...lower,
     name: `${inside}body`,
@@ -111,8 +129,15 @@ export function valueInfo({ name, value }: NamedValue): ValueInfoProto {
 
 /** ONNX knows a name once: an output called like an input, as a parameter before and after a step, gets a suffix. */
 export function modelOutputs(graph: Graph): NamedValue[] {
-  const taken = new Set(graph.inputs.map(({ name }) => name));
-  return graph.outputs.map(({ name, value }) => ({ name: taken.has(name) ? `${name}.next` : name, value }));
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const taken = new Set([...inputs, ...graph.outputs.map(({ name }) => name)]);
+  return graph.outputs.map(({ name, value }) => {
+    if (!inputs.has(name)) return { name, value };
+    let next = `${name}.next`;
+    while (taken.has(next)) next += ".next";
+    taken.add(next);
+    return { name: next, value };
+  });
 }
 
 /** Inputs keep their names; an output's value gets its first name unless it is an input or a constant. */
@@ -123,9 +148,9 @@ function valueNames(graph: Graph): ReadonlyMap<Value, string> {
   return names;
 }
 
-function nameOutputs(graph: Graph, names: Map<Value, string>, scope: string): void {
+function nameOutputs(graph: Graph, names: Map<Value, string>, prefix: string): void {
   for (const { name, value } of modelOutputs(graph)) {
-    if (!names.has(value) && value.operation.constant === undefined) names.set(value, `${scope}${name}`);
+    if (!names.has(value) && value.operation.constant === undefined) names.set(value, `${prefix}${name}`);
   }
 }
 

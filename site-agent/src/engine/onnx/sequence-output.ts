@@ -1,9 +1,6 @@
 import { NodeProto, type TensorProto, ValueInfoProto } from "@consilium/shared/onnx/gen/onnx.js";
 import { elementTypeCode, initializer } from "./tensor-proto.js";
 
-/** Name of an output that is no tensor; first of all outputs where a model has it. */
-export const sequenceOutputName = "sequence";
-
 export interface SequenceOutput {
   readonly node: NodeProto;
   readonly initializer: TensorProto;
@@ -12,16 +9,19 @@ export interface SequenceOutput {
 
 /**
  * An output that is a sequence of tensors, which ONNX Runtime's binding for Node cannot hand over: see
- * `CompiledSession`.
+ * `CompiledSession`. First of all outputs where a model has it.
+ * @param taken names that the model has already
  */
-export function sequenceOutput(): SequenceOutput {
-  const member = `${sequenceOutputName}.member`;
+export function sequenceOutput(taken: ReadonlySet<string>): SequenceOutput {
+  let name = "sequence";
+  while (taken.has(name) || taken.has(`${name}.member`)) name += "_";
+  const member = `${name}.member`;
   const tensorType = { elemType: elementTypeCode.float32, shape: { dim: [] } };
   return {
-    node: NodeProto.fromPartial({ opType: "SequenceConstruct", input: [member], output: [sequenceOutputName] }),
+    node: NodeProto.fromPartial({ opType: "SequenceConstruct", input: [member], output: [name] }),
     initializer: initializer({ name: member, shape: [], type: "float32", data: Float32Array.of(0) }),
     output: ValueInfoProto.fromPartial({
-      name: sequenceOutputName,
+      name,
       type: { sequenceType: { elemType: { tensorType } } },
     }),
   };

@@ -21,7 +21,8 @@ const irVersion = 8;
  */
 export function serializeModel(graph: Graph, { producer, metadata = {}, sequence = false }: ModelOptions): Uint8Array {
   const lowered = lowerGraph(graph);
-  const extra = sequence ? [sequenceOutput()] : [];
+  const outputs = modelOutputs(graph);
+  const extra = sequence ? [sequenceOutput(new Set([...graph.inputs, ...outputs].map(({ name }) => name)))] : [];
   const model = ModelProto.fromPartial({
     irVersion,
     producerName: producer,
@@ -35,7 +36,7 @@ export function serializeModel(graph: Graph, { producer, metadata = {}, sequence
       initializer: [...extra.map((added) => added.initializer), ...lowered.initializer],
       name: graph.name,
       input: graph.inputs.map(valueInfo),
-      output: [...extra.map(({ output }) => output), ...modelOutputs(graph).map(valueInfo)],
+      output: [...extra.map(({ output }) => output), ...outputs.map(valueInfo)],
     },
   });
   return ModelProto.encode(model).finish();

@@ -29,7 +29,9 @@ export const foldUniforms: Rule = (operation, inputs, { builder }) => {
   const first = x === undefined ? undefined : uniformOf(x);
   if (first === undefined) return undefined;
   if (rearranging.has(operation.op)) return builder.uniform(first, shape, type);
-  if (operation.op === "Cast" && x!.type !== "float32") return builder.uniform(first, shape, type);
+  if (operation.op === "Cast" && x!.type !== "float32") {
+    return builder.uniform(type === "bool" ? Number(first !== 0) : first, shape, type);
+  }
   const evaluate = evaluators[operation.op];
   if (evaluate === undefined || type !== "float32") return undefined;
   const numbers = inputs.map(uniformOf).filter((number) => number !== undefined);

@@ -130,10 +130,10 @@ class Mixing {
 
   /** What a loop's body reads from outside as float16 only is rounded outside, not in every round. */
   #moveLoop(operation: Operation, body: Graph): void {
-    const captured = body.inputs.slice(1 + operation.outputs.length);
     const first = new Mixing(body, new Set()).run();
     const narrow = onlyRounded(first);
-    const rounded = new Set(captured.filter(({ name }) => narrow.has(name)).map(({ value }) => value));
+    const captured = body.inputs.filter((_, at) => at > operation.outputs.length && narrow.has(first.inputs[at]!.value));
+    const rounded = new Set(captured.map(({ value }) => value));
     const loop = this.#builder.operation({
       ...operation,
       inputs: operation.inputs.map((input, index) =>
@@ -161,14 +161,14 @@ function movesOneTensor(operation: Operation): boolean {
   );
 }
 
-/** Names of inputs that a graph does nothing with but round them to float16. */
-function onlyRounded(graph: Graph): ReadonlySet<string> {
+/** Inputs that a graph does nothing with but round them to float16. */
+function onlyRounded(graph: Graph): ReadonlySet<Value> {
   const rounded = new Set<Value>();
   const others = new Set(graph.outputs.map(({ value }) => value));
   for (const { op, inputs, outputs } of operationsInOrder(graph)) {
     const narrows = op === "Cast" && outputs[0]!.type === "float16";
     for (const input of inputs) (narrows ? rounded : others).add(input);
   }
-  const found = graph.inputs.filter(({ value }) => isFloat(value) && rounded.has(value) && !others.has(value));
-  return new Set(found.map(({ name }) => name));
+  const inputs = graph.inputs.map(({ value }) => value);
+  return new Set(inputs.filter((value) => isFloat(value) && rounded.has(value) && !others.has(value)));
 }

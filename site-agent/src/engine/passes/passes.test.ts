@@ -60,6 +60,8 @@ describe("constants", () => {
   it("turns booleans into numbers, but not floats into integers", () => {
     const yes = after(foldUniforms, ({ builder }) => cast(builder, builder.uniform(1, [2], "bool"), "float32"));
     expect(yes.output.operation.constant).toEqual(Float32Array.of(1));
+    const many = after(foldUniforms, ({ builder }) => cast(builder, builder.uniform(256, [2], "int32"), "bool"));
+    expect(many.output.operation.constant).toEqual(Uint8Array.of(1));
     const half = after(foldUniforms, ({ builder }) => cast(builder, builder.uniform(0.5, [2], "float32"), "int32"));
     expect(half.operators).toEqual(["Cast"]);
   });

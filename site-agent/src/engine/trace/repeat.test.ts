@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type Tensor, tf } from "../../model/tf.js";
-import { compileModel } from "../compiled-model.js";
+import { compileModel, modelOf } from "../compiled-model.js";
+import { CompiledSession } from "../compiled-session.js";
+import { createCpuSession } from "../cpu-session.js";
+import { optimize } from "../passes/optimize.js";
+import { unrollRepeats } from "../passes/webgpu-unroll.js";
 import { disagreement, drawInputs, programOf, runBoth } from "../testing/agreement.js";
 import { repeat } from "./repeat.js";
+import { traceProgram } from "./trace-program.js";
 
 const inputs = {
   weight: { shape: [3, 4], dtype: "float32" },
@@ -62,5 +67,53 @@ describe("repeat", () => {
       }));
     });
     expect(disagreement(await runBoth(program, drawInputs(inputs)))).toBeLessThan(1e-6);
+  });
+
+  it("carries what is called like its own values", async () => {
+    const program = programOf(inputs, ({ rows }) =>
+      repeat({ count: 3, start: { index: tf.scalar(1), "captured.1": tf.scalar(2) }, rows: { rows: rows! } }, (now, mine) => ({
+        index: tf.add(now["index"]!, tf.sum(mine["rows"]!)),
+        "captured.1": tf.mul(now["captured.1"]!, now["index"]!),
+      })),
+    );
+    expect(disagreement(await runBoth(program, drawInputs(inputs)))).toBeLessThan(1e-5);
+  });
+
+  it("returns a constant from outside and the same value twice", async () => {
+    const program = programOf(inputs, ({ rows }) => {
+      const constant = tf.tensor1d([1, 2, 3]);
+      const start = { constant: tf.zeros([3]), one: tf.scalar(0), other: tf.scalar(0), rows: rows! };
+      return repeat({ count: 2, start, rows: {} }, (now) => {
+        const sum = tf.sum(tf.add(now["rows"]!, now["constant"]!));
+        return { constant, one: sum, other: sum, rows: rows! };
+      });
+    });
+    expect(disagreement(await runBoth(program, drawInputs(inputs)))).toBeLessThan(1e-5);
+  });
+
+  it("reads values of every loop around it", async () => {
+    const program = programOf(inputs, ({ weight, rows }) => {
+      const start = { sum: tf.zeros([3, 4]), last: tf.zeros([3]), before: tf.zeros([3, 4]) };
+      return repeat({ count: 3, start, rows: { rows: rows! } }, ({ sum }, mine) => {
+        const doubled = tf.mul(sum!, 0.5);
+        const inside = { sum: sum!, last: tf.zeros([3]), before: tf.zeros([3, 4]) };
+        return repeat({ count: 2, start: inside, rows: { row: mine["rows"]! } }, (now, { row }) => ({
+          sum: tf.add(tf.add(now["sum"]!, doubled), tf.mul(weight!, tf.reshape(row!, [3, 1]))),
+          last: tf.sum(mine["rows"]!, 0),
+          before: sum!,
+        }));
+      });
+    });
+    const values = drawInputs(inputs);
+    const runs = await runBoth(program, values);
+    expect(disagreement(runs)).toBeLessThan(1e-5);
+    const unrolled = modelOf(optimize(unrollRepeats(traceProgram(program)), { products: "plain" }));
+    const session = new CompiledSession(
+      program,
+      unrolled.outputs,
+      await createCpuSession(unrolled.bytes, { name: "unrolled", threads: 1, level: "all" }),
+    );
+    expect(disagreement({ ...runs, compiled: await session.run(values) })).toBeLessThan(1e-5);
+    await session.release();
   });
 });
