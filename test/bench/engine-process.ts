@@ -1,8 +1,9 @@
 import { createInterface } from "node:readline";
+import { asConsiliumError } from "@consilium/shared/errors.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { sizeOf } from "@consilium/shared/params/layout.js";
 import { randomFor } from "@consilium/shared/random.js";
-import { deviceChoices } from "@consilium/site-agent/engine/devices/device.js";
+import { deviceChoices, type EngineRequest, type OpenedEngine } from "@consilium/site-agent/engine/devices/device.js";
 import { openEngine } from "@consilium/site-agent/engine/devices/open-engine.js";
 import { microBatchesFor } from "@consilium/site-agent/engine/micro-batches.js";
 import { runStep } from "@consilium/site-agent/engine/run-step.js";
@@ -19,6 +20,17 @@ const random = randomFor("bench");
 
 function pixels({ shape: extents }: TensorSpec): HostTensor {
   return { shape: extents, data: Uint8Array.from({ length: sizeOf(extents) }, () => random.integer(256)) };
+}
+
+/** A device that cannot be had is said in words. */
+async function open(request: EngineRequest): Promise<OpenedEngine> {
+  try {
+    return await openEngine(request);
+  } catch (thrown) {
+    const { message, remedy } = asConsiliumError(thrown);
+    console.error(`error: ${message}${remedy === undefined ? "" : `\n  → ${remedy}`}`);
+    process.exit(1);
+  }
 }
 
 const scalars: Readonly<Record<string, number>> = { learningRate: 1e-4, weightDecay: 0.05, step: 1, lossScale: 1 };
@@ -40,7 +52,7 @@ function inputsOf({ layout, method }: MeasuredStep, inputs: Readonly<Record<stri
   return { state: state! as HostTensors, batch: batch! as HostTensors };
 }
 
-const { engine, device, precision } = await openEngine({
+const { engine, device, precision } = await open({
   device: z.enum(deviceChoices).parse(shape.device),
   precision: z.enum(["auto", "float32", "mixed"]).parse(shape.precision),
   ...(shape.threads === 0 ? {} : { threads: shape.threads }),

@@ -2,6 +2,7 @@ import { type ModelConfig, type RunConfig, runConfigSchema } from "@consilium/sh
 import { architectureOf } from "@consilium/shared/params/architecture.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { deviceChoices } from "@consilium/site-agent/engine/devices/device.js";
 import type { SslMethod } from "@consilium/site-agent/ssl/method.js";
 import { createMethod } from "@consilium/site-agent/ssl/methods.js";
 import { denseLayout, denseReconstruction } from "./dense-reconstruction.js";
@@ -28,17 +29,35 @@ export interface MeasuredStep {
   readonly method: SslMethod;
 }
 
-export function measuredStep(shape: EngineShape): MeasuredStep {
-  const dense = shape.step === "dense";
-  const config = runConfigSchema.parse({
+/** @throws Error that names every option that does not fit */
+export function checkShape(shape: EngineShape): void {
+  const problems: string[] = [];
+  if (!deviceChoices.some((device) => device === shape.device)) {
+    problems.push(`--device ${shape.device}: use ${deviceChoices.join(", ")}`);
+  }
+  if (!["auto", "float32", "mixed"].includes(shape.precision)) {
+    problems.push(`--precision ${shape.precision}: use auto, float32 or mixed`);
+  }
+  const parsed = runConfigSchema.safeParse(configInput(shape));
+  for (const { path, message } of parsed.error?.issues ?? []) problems.push(`${path.join(".")}: ${message}`);
+  if (problems.length > 0) throw new Error(problems.join("\n  "));
+}
+
+function configInput(shape: EngineShape): object {
+  return {
     name: "bench",
     modality: "dermatology",
     model: { architecture: shape.model, imageSize: shape.imageSize, patchSize: shape.patchSize },
-    method: { name: dense ? "mae" : shape.step },
+    method: { name: shape.step === "dense" ? "mae" : shape.step },
     optimizer: { learningRate: 1e-4 },
     training: { batchSize: shape.batch, ...(shape.microBatches === 0 ? {} : { microBatches: shape.microBatches }) },
     rounds: 1,
-  });
+  };
+}
+
+export function measuredStep(shape: EngineShape): MeasuredStep {
+  const dense = shape.step === "dense";
+  const config = runConfigSchema.parse(configInput(shape));
   if (dense) {
     // What has no decoder is the contrastive method's, as far as the engine chooses by the configuration.
     const { method } = runConfigSchema.parse({ ...config, training: {}, method: { name: "simclr" } });

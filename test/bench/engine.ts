@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { BenchOptions, BenchResult } from "./bench.js";
-import { type EngineShape, peerShape } from "./engine-shape.js";
+import { checkShape, type EngineShape, peerShape } from "./engine-shape.js";
 import { pythonWithTorch } from "./peer-python.js";
 import { StepProcess } from "./step-process.js";
 
@@ -13,7 +13,7 @@ const stepsPerTurn = 3;
 
 function shapeOf(options: BenchOptions): EngineShape {
   const method = options.text("method", "mae");
-  return {
+  const shape = {
     model: options.text("model", "vit-tiny"),
     step: options.flag("full-tokens") ? "dense" : method,
     batch: options.number("batch", 16),
@@ -24,6 +24,8 @@ function shapeOf(options: BenchOptions): EngineShape {
     precision: options.text("precision", "auto"),
     microBatches: options.number("micro-batches", 0),
   };
+  checkShape(shape);
+  return shape;
 }
 
 /**
@@ -36,6 +38,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const turns = options.number("turns", 6);
   const against = options.text("against", "");
   if (against !== "" && against !== "pytorch") throw new Error(`--against ${against}: only pytorch is known`);
+  const python = against === "" ? undefined : pythonWithTorch(process.env);
   const tsx = createRequire(import.meta.url).resolve("tsx");
   const [ours, ready] = await StepProcess.start(process.execPath, [
     "--import",
@@ -43,8 +46,9 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     here("engine-process.ts"),
     JSON.stringify(shape),
   ]);
-  const peer = against === "" ? undefined : await startPeer(shape);
+  let peer: Peer | undefined;
   try {
+    peer = python === undefined ? undefined : await startPeer(python, shape);
     const measured = await takeTurns({ ours, peer: peer?.process, turns });
     const { model, step, batch, imageSize } = shape;
     const figures = {
@@ -70,8 +74,12 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-async function startPeer(shape: EngineShape): Promise<{ process: StepProcess; version: string }> {
-  const python = pythonWithTorch(process.env);
+interface Peer {
+  readonly process: StepProcess;
+  readonly version: string;
+}
+
+async function startPeer(python: string, shape: EngineShape): Promise<Peer> {
   const [peer, ready] = await StepProcess.start(python, [
     here("peers/pytorch_step.py"),
     JSON.stringify(peerShape(shape)),

@@ -5,12 +5,36 @@ import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
 
 /** `npm run bench -- <name> [--option value …] [--json]`: prints what was measured, and one line of JSON with --json. */
-const benches: Readonly<Record<string, Bench>> = { engine, round, secagg };
+const benches: Readonly<Record<string, { readonly run: Bench; readonly options: readonly string[] }>> = {
+  engine: {
+    run: engine,
+    options: [
+      ...["model", "method", "full-tokens", "batch", "size", "patch", "device", "precision", "threads"],
+      ...["micro-batches", "turns", "against"],
+    ],
+  },
+  round: { run: round, options: ["sites", "params"] },
+  secagg: { run: secagg, options: ["sites", "params", "drop"] },
+};
 
-const flags: ReadonlySet<string> = new Set(["json", "full-tokens"]);
+const flags: ReadonlySet<string> = new Set(["json", "full-tokens", "help"]);
+
+function usage(): string {
+  const lines = Object.entries(benches).map(([name, { options }]) => {
+    const words = options.map((option) => (flags.has(option) ? `[--${option}]` : `[--${option} …]`));
+    return `  npm run bench -- ${name} ${words.join(" ")} [--json]`;
+  });
+  return lines.join("\n");
+}
 
 /** Every option takes a value but the flags. */
-function parse(args: readonly string[]): { name: string | undefined; options: BenchOptions; json: boolean } {
+interface Parsed {
+  readonly name: string | undefined;
+  readonly given: ReadonlyMap<string, string | true>;
+  readonly json: boolean;
+}
+
+function parse(args: readonly string[]): Parsed {
   const { positionals, tokens } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -24,19 +48,20 @@ function parse(args: readonly string[]): { name: string | undefined; options: Be
     if (token.kind !== "option") continue;
     given.set(token.name, flags.has(token.name) ? true : (token.value ?? rest.shift() ?? true));
   }
-  return { name, options: new BenchOptions(given), json: given.has("json") };
+  return { name, given, json: given.has("json") };
 }
 
-const { name, options, json } = parse(process.argv.slice(2));
+const { name, given, json } = parse(process.argv.slice(2));
 const bench = name === undefined ? undefined : benches[name];
-if (bench === undefined) {
-  console.error(
-    `error: no benchmark '${name ?? ""}'\n  → npm run bench -- ${Object.keys(benches).join("|")} [--option value …] [--json]`,
-  );
+const unknown = [...given.keys()].filter((key) => !["json", "help"].includes(key) && !bench?.options.includes(key));
+if (given.has("help")) console.log(usage());
+else if (bench === undefined || unknown.length > 0) {
+  const reason = bench === undefined ? `no benchmark '${name ?? ""}'` : `no option --${unknown.join(", --")}`;
+  console.error(`error: ${reason}\n${usage()}`);
   process.exitCode = 2;
 } else {
   try {
-    const result = await bench(options);
+    const result = await bench.run(new BenchOptions(given));
     if (!json) for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(28)} ${value}`);
     console.log(JSON.stringify(result));
   } catch (error) {

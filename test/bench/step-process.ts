@@ -44,7 +44,7 @@ export class StepProcess {
 
   async #next(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`${this.#child.spawnfile} ended (exit code ${this.#child.exitCode})`);
+    if (done === true) throw new Error(`${this.#child.spawnargs.slice(0, 4).join(" ")} ended, see above`);
     return JSON.parse(value);
   }
 }

@@ -15,7 +15,7 @@ import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surrou
 interface DoctorOptions {
   readonly home?: string;
   readonly device?: DeviceChoice;
-  readonly precision: NonNullable<EngineRequest["precision"]>;
+  readonly precision?: NonNullable<EngineRequest["precision"]>;
   readonly test: boolean;
 }
 
@@ -28,9 +28,11 @@ export function addEngineDoctor(engine: Command, surroundings: Surroundings): vo
     .option("--home <dir>", homeHelp)
     .addOption(new Option("--device <device>", "choose this one instead of site.yaml's").choices(deviceChoices))
     .addOption(
-      new Option("--precision <precision>", "test with this precision")
-        .choices(["auto", "float32", "mixed"])
-        .default("auto"),
+      new Option("--precision <precision>", "test with this precision instead of site.yaml's").choices([
+        "auto",
+        "float32",
+        "mixed",
+      ]),
     )
     .option("--no-test", "only look, compute nothing")
     .action(async (options: DoctorOptions) => {
@@ -57,7 +59,7 @@ function requestFrom({ device, precision, test }: DoctorOptions, home: SiteHome)
   const threads = trainer?.threads ?? 0;
   return {
     device: device ?? trainer?.device ?? "auto",
-    precision,
+    precision: precision ?? trainer?.precision ?? "auto",
     test,
     tensorflowDirectory: tensorflowDirectory(home.root),
     ...(threads === 0 ? {} : { threads }),

@@ -16,10 +16,13 @@ export function explanationLines(explanation: Explanation, top: number): string[
 }
 
 function factLines(explanation: Explanation): string[] {
-  const { program, device, recompute, parameters, flops, memory, batchSize, profile } = explanation;
+  const { program, device, microBatches, recompute, parameters, flops, memory, batchSize, profile } = explanation;
   const measured = profile === undefined ? [] : [speedField(flops, profile, batchSize)];
   return fieldLines([
-    ["program", `${program} on ${device}${recompute ? ", blocks run again in the backward pass" : ""}`],
+    [
+      "program",
+      `${program}${partsText(microBatches)} on ${device}${recompute ? ", blocks run again in the backward pass" : ""}`,
+    ],
     ["parameters", count(parameters)],
     ["products", `${giga(flops)} GFLOP in a step, ${giga(flops / batchSize)} for each image`],
     ["memory of a step", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.available)} available`],
@@ -94,4 +97,8 @@ function count(value: number): string {
 
 function giga(flops: number): string {
   return (flops / 1e9).toPrecision(3);
+}
+
+function partsText(microBatches: number): string {
+  return microBatches === 1 ? "" : ` in ${microBatches} parts`;
 }

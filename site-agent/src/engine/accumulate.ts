@@ -1,6 +1,7 @@
 import type { NamedTensors } from "../model/tensors.js";
-import { type Tensor, tf } from "../model/tf.js";
-import { repeat } from "./trace/repeat.js";
+import { tf } from "../model/tf.js";
+import { mapTensors } from "./named-tensors.js";
+import { partOf, repeat } from "./trace/repeat.js";
 import { isTracing } from "./trace/tracing.js";
 
 /**
@@ -34,16 +35,6 @@ function loop(count: number, batch: NamedTensors, onePart: (part: NamedTensors) 
   return repeat({ count, start, rows: batch }, (sum, part) => added(sum, onePart(part)));
 }
 
-function partOf(tensor: Tensor, index: number, count: number): Tensor {
-  const [total = 0, ...rest] = tensor.shape;
-  const size = total / count;
-  return tf.slice(tensor, [index * size, ...rest.map(() => 0)], [size, ...rest]);
-}
-
 function added(a: NamedTensors, b: NamedTensors): NamedTensors {
   return Object.fromEntries(Object.entries(a).map(([name, tensor]) => [name, tf.add(tensor, b[name]!)]));
-}
-
-function mapTensors(tensors: NamedTensors, change: (tensor: Tensor) => Tensor): NamedTensors {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, change(tensor)]));
 }

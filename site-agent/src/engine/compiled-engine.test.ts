@@ -62,3 +62,9 @@ it("takes a program whose tensors are called like the engine's own", async () =>
   await held.advance(tensors, () => true);
   expect([...(await held.read())["sequence"]!.data]).toEqual([2, 4, 6]);
 });
+
+it.each(engines)("goes on from held state, whatever else is called like it (%s)", async (_name, engine) => {
+  const held = await (await engine.compile(double)).hold({ x });
+  await held.advance({ x: { shape: [3], data: Float32Array.of(7, 7, 7) } }, () => true);
+  expect([...(await held.read())["x"]!.data]).toEqual([2, 4, 6]);
+});

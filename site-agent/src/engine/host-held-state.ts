@@ -18,7 +18,7 @@ export class HostHeldState implements HeldState {
   }
 
   async advance(inputs: HostTensors, accepts: (outputs: HostTensors) => boolean): Promise<HostTensors> {
-    const all = await this.program.run({ ...this.#current, ...inputs }, { ...this.#next, ...this.reported });
+    const all = await this.program.run({ ...inputs, ...this.#current }, { ...this.#next, ...this.reported });
     const outputs = this.#withoutState(all);
     if (Object.keys(all).length - Object.keys(outputs).length !== Object.keys(this.#next).length) {
       throw new ConsiliumError("internal", "a program does not hand back all of the state that it was given");

@@ -3,6 +3,7 @@ import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
 import { withoutPrefix, withPrefix } from "../ssl/ema.js";
 import { accumulate } from "./accumulate.js";
+import { mapTensors } from "./named-tensors.js";
 import { type StepTensors, seenByMethod, type TrainStepOptions } from "./step-inputs.js";
 
 export interface LossGradients {
@@ -72,8 +73,4 @@ function released(kept: Tensor): Tensor {
   const tensor = kept.clone();
   kept.dispose();
   return tensor;
-}
-
-function mapTensors(tensors: NamedTensors, change: (tensor: Tensor) => Tensor): NamedTensors {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, change(tensor)]));
 }

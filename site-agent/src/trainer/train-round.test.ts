@@ -148,16 +148,19 @@ describe("RoundTrainer", () => {
   describe("with several steps per call", () => {
     const ten = { ...config, training: { ...config.training, stepsPerRound: 10 } };
 
-    it.each([3, 8])("saves between calls only: gives the same bits when the process was lost in step %i", async (at) => {
-      const through = await train(job({ config: ten }), {}, "cuda");
-      stateDirectory = `${stateDirectory}-lost`;
-      const lost: TrainOptions["onProgress"] = ({ step }) => {
-        if (step === at) throw new Error("lost");
-      };
-      const saving = job({ config: ten, saveEveryMs: 1 });
-      await expect(train(saving, { onProgress: lost }, "cuda")).rejects.toThrow("lost");
-      expect((await train(saving, {}, "cuda")).deltaDigest).toBe(through.deltaDigest);
-    });
+    it.each([3, 8])(
+      "saves between calls only: gives the same bits when the process was lost in step %i",
+      async (at) => {
+        const through = await train(job({ config: ten }), {}, "cuda");
+        stateDirectory = `${stateDirectory}-lost`;
+        const lost: TrainOptions["onProgress"] = ({ step }) => {
+          if (step === at) throw new Error("lost");
+        };
+        const saving = job({ config: ten, saveEveryMs: 1 });
+        await expect(train(saving, { onProgress: lost }, "cuda")).rejects.toThrow("lost");
+        expect((await train(saving, {}, "cuda")).deltaDigest).toBe(through.deltaDigest);
+      },
+    );
 
     it("lets the learning rate rise step by step", async () => {
       const lengths: number[] = [];
@@ -165,7 +168,9 @@ describe("RoundTrainer", () => {
         stateDirectory = `${stateDirectory}-${device}`;
         const { deltaPath } = await train(job({ config: ten, round: 1, firstStep: 10 }), {}, device);
         const bytes = await readFile(deltaPath);
-        lengths.push(Math.hypot(...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).slice(0, 10_000)));
+        lengths.push(
+          Math.hypot(...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).slice(0, 10_000)),
+        );
       }
       expect(lengths[1]! / lengths[0]!).toBeCloseTo(1, 2);
     });

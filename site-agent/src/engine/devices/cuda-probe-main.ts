@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import type { CudaFound } from "./cuda-probe.js";
 import { createCudaSession } from "./cuda-runtime.js";
 import { checkDoubling, doublingModel } from "./gpu-probe-model.js";
-import type { Finding } from "./gpu-probe-process.js";
+import type { Finding } from "./probe-process.js";
 
 /** A process that uses CUDA once and tells its parent how that went. A driver that crashes takes only this one along. */
 async function find(): Promise<Finding<CudaFound>> {

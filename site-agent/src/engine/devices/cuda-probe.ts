@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ProbedDevice } from "./choose-device.js";
-import { findingOf, type ProbeProcessOptions } from "./gpu-probe-process.js";
+import { findingOf, type ProbeProcessOptions } from "./probe-process.js";
 
 /** What the probing process found. */
 export interface CudaFound {

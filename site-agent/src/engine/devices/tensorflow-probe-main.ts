@@ -1,5 +1,5 @@
 import { asConsiliumError } from "@consilium/shared/errors.js";
-import type { Finding } from "./gpu-probe-process.js";
+import type { Finding } from "./probe-process.js";
 import { openTensorflow } from "./tensorflow.js";
 import type { TensorflowFound } from "./tensorflow-probe.js";
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { asConsiliumError } from "@consilium/shared/errors.js";
 import type { DeviceProbe } from "./device.js";
-import { findingOf, type ProbeProcessOptions } from "./gpu-probe-process.js";
+import { findingOf, type ProbeProcessOptions } from "./probe-process.js";
 import { findTensorflow, type TensorflowOptions } from "./tensorflow.js";
 import { installRemedy } from "./tensorflow-backend.js";
 

@@ -1,6 +1,6 @@
 import { checkDoubling, doublingModel } from "./gpu-probe-model.js";
-import type { Finding } from "./gpu-probe-process.js";
 import { adapterTraces } from "./gpu-system-files.js";
+import type { Finding } from "./probe-process.js";
 import type { WebgpuFound } from "./webgpu-probe.js";
 import { createWebgpuSession } from "./webgpu-runtime.js";
 

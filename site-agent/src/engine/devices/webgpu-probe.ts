@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { ProbedDevice } from "./choose-device.js";
-import { findingOf, type ProbeProcessOptions } from "./gpu-probe-process.js";
+import { findingOf, type ProbeProcessOptions } from "./probe-process.js";
 import { type AdapterTraces, adapterOf } from "./webgpu-adapter.js";
 
 /** What the probing process found. */

@@ -38,6 +38,8 @@ export interface Explanation {
   readonly program: string;
   readonly device: string;
   readonly batchSize: number;
+  /** Equal parts that the batch goes through the model in. */
+  readonly microBatches: number;
   readonly recompute: boolean;
   readonly parameters: number;
   /** Of the products of one step. */
@@ -60,6 +62,9 @@ export async function explainRun(request: ExplainRequest): Promise<Explanation> 
   const { config, device, available } = request;
   const batchSize = request.batchSize ?? config.training.batchSize;
   const step = trainingStep(config, batchSize, device);
+  // Other batches in the same number of parts: what the device would choose for them is another question.
+  const { microBatches } = step;
+  const divided = { ...config, training: { ...config.training, microBatches } };
   const passes: OptimizeOptions = { products: device === "cpu" ? "fused" : "plain" };
   const traced = traceProgram(step.program);
   const optimised = optimize(traced, passes);
@@ -67,10 +72,10 @@ export async function explainRun(request: ExplainRequest): Promise<Explanation> 
   const peakOf = (graph: Graph): PeakMemory => predictPeak(graph, { heldOn: device === "cpu" ? "host" : "device" });
   const memory = peakOf(optimised);
   const needOf = (size: number): number =>
-    (size === batchSize ? memory : peakOf(optimize(traceProgram(trainingStep(config, size, device).program), passes)))
+    (size === batchSize ? memory : peakOf(optimize(traceProgram(trainingStep(divided, size, device).program), passes)))
       .totalBytes;
   return {
-    ...{ program: step.program.name, device, batchSize, recompute: config.training.recompute },
+    ...{ program: step.program.name, device, batchSize, microBatches, recompute: config.training.recompute },
     parameters: parameterLayout(config).dimension,
     flops: graphFlops(optimised),
     operations: operationRows({
@@ -80,7 +85,7 @@ export async function explainRun(request: ExplainRequest): Promise<Explanation> 
     memory: {
       ...memory,
       available,
-      largestBatch: largestBatch({ batchSize, multipleOf: config.training.microBatches ?? 1, available, needOf }),
+      largestBatch: largestBatch({ batchSize, multipleOf: microBatches, available, needOf }),
     },
     ...(inspection?.profile === undefined ? {} : { profile: profileReport(inspection.profile) }),
   };
@@ -107,6 +112,7 @@ async function inspected(
 
 interface TrainingStep {
   readonly program: Program;
+  readonly microBatches: number;
   /** First weights, moments of zero and random images. */
   readonly inputs: () => HostTensors;
 }
@@ -119,6 +125,7 @@ function trainingStep(config: RunConfig, batchSize: number, device: DeviceName):
   const program = trainStepProgram(options);
   return {
     program,
+    microBatches: options.microBatches,
     inputs: () => ({
       ...mapSpecs(program.inputs, (spec) => filling(spec, randomFor("explain", seed))),
       ...method.drawExtraInputs(batchSize, randomFor("explain", seed)),

@@ -35,7 +35,7 @@ export function checkMemory(question: MemoryQuestion): PeakMemory {
   const needOf = (size: number): number => (size === batchSize ? need : predict(question, size)).totalBytes;
   const fits = fittingBatch({ batchSize, multipleOf: microBatches, available, needOf });
   throw outOfMemoryError({
-    ...{ program: question.programFor(batchSize).name, needed: need.totalBytes, available, batchSize, recompute, fits },
+    ...{ program: question.programFor(batchSize).name, needed: need.totalBytes, available, recompute, fits },
     ...partsThatFit(question, fits),
   });
 }

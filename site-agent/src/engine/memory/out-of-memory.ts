@@ -3,39 +3,31 @@ import { formatBytes } from "@consilium/shared/terminal/format.js";
 
 export interface Shortage {
   readonly program: string;
-  /** Bytes that a run takes at its fullest moment; absent where it was not predicted. */
-  readonly needed?: number;
+  /** Bytes that a run takes at its fullest moment. */
+  readonly needed: number;
   /** Bytes that there are. */
-  readonly available?: number;
-  readonly batchSize: number;
-  /** Largest batch size that fits; 0: none does; absent: not known. */
-  readonly fits?: number;
-  /** Fewest equal parts of the batch that fit one after the other; absent: parts do not help, or it is not known. */
+  readonly available: number;
+  /** Largest batch size that fits; 0: none does. */
+  readonly fits: number;
+  /** Fewest equal parts of the batch that fit one after the other; absent: parts do not help. */
   readonly microBatches?: number;
   /** True where blocks run again in the backward pass already. */
   readonly recompute: boolean;
-  readonly cause?: unknown;
 }
 
 /** ConsiliumError "out-of-memory" that names the need, what there is and what would fit. */
 export function outOfMemoryError(shortage: Shortage): ConsiliumError {
-  const { program, needed, available, cause } = shortage;
-  const need = needed === undefined ? "more memory than there is" : formatBytes(needed);
-  const there = available === undefined ? "" : `, and ${formatBytes(available)} is available`;
-  return new ConsiliumError("out-of-memory", `${program} needs ${need}${there}`, {
-    remedy: remedyOf(shortage),
-    ...(cause === undefined ? {} : { cause }),
-  });
+  const { program, needed, available } = shortage;
+  const reason = `${program} needs ${formatBytes(needed)}, and ${formatBytes(available)} is available`;
+  return new ConsiliumError("out-of-memory", reason, { remedy: remedyOf(shortage) });
 }
 
-function remedyOf({ batchSize, fits, microBatches, recompute }: Shortage): string {
-  const known = fits !== undefined && fits < batchSize;
-  const smaller = known ? fits : Math.floor(batchSize / 2);
+function remedyOf({ fits, microBatches, recompute }: Shortage): string {
   const ways = [
-    ...(smaller > 0 ? [`set training.batchSize to ${smaller}${known ? "" : " or less"} in the run file`] : []),
+    ...(fits > 0 ? [`set training.batchSize to ${fits} in the run file`] : []),
     ...(microBatches === undefined ? [] : [`set training.microBatches to ${microBatches}, with the same gradients`]),
     ...(recompute ? [] : ["set training.recompute: true, which takes a third more time and far less memory"]),
-    ...(smaller > 0 ? [] : ["choose a smaller model.architecture or model.imageSize"]),
+    ...(fits > 0 ? [] : ["choose a smaller model.architecture or model.imageSize"]),
     "give this process more memory",
   ];
   return ways.join("; or ");

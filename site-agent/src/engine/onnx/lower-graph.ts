@@ -45,11 +45,7 @@ interface Prefixes {
   readonly outputPrefix: string;
 }
 
-function lowerScope(
-  graph: Graph,
-  names: ReadonlyMap<Value, string>,
-  { scope, outputPrefix }: Prefixes,
-): LoweredGraph {
+function lowerScope(graph: Graph, names: ReadonlyMap<Value, string>, { scope, outputPrefix }: Prefixes): LoweredGraph {
   const nameOf = (value: Value): string => names.get(value) ?? `${scope}v${value.operation.id}.${value.index}`;
   const lowered: LoweredGraph = { node: [], initializer: [] };
   for (const operation of operationsInOrder(graph)) {

@@ -132,7 +132,9 @@ class Mixing {
   #moveLoop(operation: Operation, body: Graph): void {
     const first = new Mixing(body, new Set()).run();
     const narrow = onlyRounded(first);
-    const captured = body.inputs.filter((_, at) => at > operation.outputs.length && narrow.has(first.inputs[at]!.value));
+    const captured = body.inputs.filter(
+      (_, at) => at > operation.outputs.length && narrow.has(first.inputs[at]!.value),
+    );
     const rounded = new Set(captured.map(({ value }) => value));
     const loop = this.#builder.operation({
       ...operation,

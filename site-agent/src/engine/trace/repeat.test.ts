@@ -71,10 +71,13 @@ describe("repeat", () => {
 
   it("carries what is called like its own values", async () => {
     const program = programOf(inputs, ({ rows }) =>
-      repeat({ count: 3, start: { index: tf.scalar(1), "captured.1": tf.scalar(2) }, rows: { rows: rows! } }, (now, mine) => ({
-        index: tf.add(now["index"]!, tf.sum(mine["rows"]!)),
-        "captured.1": tf.mul(now["captured.1"]!, now["index"]!),
-      })),
+      repeat(
+        { count: 3, start: { index: tf.scalar(1), "captured.1": tf.scalar(2) }, rows: { rows: rows! } },
+        (now, mine) => ({
+          index: tf.add(now["index"]!, tf.sum(mine["rows"]!)),
+          "captured.1": tf.mul(now["captured.1"]!, now["index"]!),
+        }),
+      ),
     );
     expect(disagreement(await runBoth(program, drawInputs(inputs)))).toBeLessThan(1e-5);
   });

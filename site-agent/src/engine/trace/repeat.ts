@@ -3,6 +3,7 @@ import { type Tensor, type Tensor1D, tf } from "../../model/tf.js";
 import { closeOver } from "../graph/close-over.js";
 import { cast } from "../graph/emit.js";
 import type { Graph } from "../graph/graph.js";
+import { mapTensors } from "../named-tensors.js";
 import { isTracing, tensorOfValue, traceBuilder, valueOfTensor } from "./tracing.js";
 
 export interface Repetition {
@@ -29,13 +30,14 @@ function eagerLoop({ count, start, rows }: Repetition, round: Round): NamedTenso
   for (let index = 0; index < count; index++) {
     current = round(
       current,
-      mapTensors(rows, (tensor) => part(tensor, index, count)),
+      mapTensors(rows, (tensor) => partOf(tensor, index, count)),
     );
   }
   return current;
 }
 
-function part(tensor: Tensor, index: number, count: number): Tensor {
+/** One of `count` equal parts along the first axis. */
+export function partOf(tensor: Tensor, index: number, count: number): Tensor {
   const [total = 0, ...rest] = tensor.shape;
   const size = total / count;
   return tf.slice(tensor, [index * size, ...rest.map(() => 0)], [size, ...rest]);
@@ -76,8 +78,4 @@ function tracedLoop({ count, start, rows }: Repetition, round: Round): NamedTens
     body: closed.graph,
   });
   return Object.fromEntries(names.map((name, at) => [name, tensorOfValue(operation.outputs[at]!)]));
-}
-
-function mapTensors(tensors: NamedTensors, change: (tensor: Tensor) => Tensor): NamedTensors {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, change(tensor)]));
 }
