@@ -104,14 +104,17 @@ describe("engine doctor", () => {
   it("tests what site.yaml asks for, unless told otherwise", async () => {
     const { run, asked, home } = finding();
     await run("doctor");
-    writeFileSync(join(home, "site.yaml"), "data: { source: folder, path: x }\ntrainer: { device: cpu, threads: 3 }\n");
+    writeFileSync(
+      join(home, "site.yaml"),
+      "data: { source: folder, path: x }\ntrainer: { device: cpu, precision: mixed, threads: 3 }\n",
+    );
     await run("doctor");
-    await run("doctor", "--device", "webgpu", "--precision", "mixed", "--no-test");
+    await run("doctor", "--device", "webgpu", "--precision", "float32", "--no-test");
     const tensorflowDirectory = join(home, "engines", "tensorflow");
     expect(asked).toEqual([
       { device: "auto", precision: "auto", test: true, tensorflowDirectory },
-      { device: "cpu", precision: "auto", test: true, tensorflowDirectory, threads: 3 },
-      { device: "webgpu", precision: "mixed", test: false, tensorflowDirectory, threads: 3 },
+      { device: "cpu", precision: "mixed", test: true, tensorflowDirectory, threads: 3 },
+      { device: "webgpu", precision: "float32", test: false, tensorflowDirectory, threads: 3 },
     ]);
   });
 
