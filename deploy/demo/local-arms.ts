@@ -64,8 +64,9 @@ async function trainOne(
     };
     const trained = await trainer.trainRound(job, {
       onProgress: ({ step, steps, loss }) => {
-        if (step > 0 && step % 50 === 0)
-          onProgress(`${hospital.id} alone: step ${step} of ${steps}, loss ${loss?.toFixed(3)}`);
+        // Without a loss it is being prepared or saved.
+        if (loss !== undefined && step % 50 === 0)
+          onProgress(`${hospital.id} alone: step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
       },
     });
     const bytes = readFileSync(trained.deltaPath);
