@@ -1,10 +1,11 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { createMethod } from "../ssl/methods.js";
-import type { OpenedEngine } from "./devices/device.js";
+import type { DeviceName, OpenedEngine } from "./devices/device.js";
 import { microBatchesFor } from "./micro-batches.js";
 import { recomputing } from "./recompute.js";
-import type { TrainStepOptions } from "./train-step.js";
+import { oneStepPerCall, type StepsPerCall, stepsPerCall } from "./steps-per-call.js";
+import { type TrainStepOptions, trainStepProgram } from "./train-step.js";
 
 /**
  * The training step of a run on a device: the one place where a run's configuration becomes a step's options.
@@ -22,4 +23,23 @@ export function runStep(config: RunConfig, { device, precision }: Pick<OpenedEng
     microBatches: microBatchesFor({ config, separable: method.separable, device }),
     ...(precision === "mixed" ? { lossScaling: true } : {}),
   } satisfies TrainStepOptions;
+}
+
+/** Beyond this, copying the state takes a small share of the time on any device, and a round is seldom interrupted. */
+const mostPerCall = 8;
+
+/**
+ * How many training steps one run takes: several on CUDA, whose binding copies the state to the host after every run; as
+ * many as divide a round, at most eight.
+ */
+export function callSize(device: DeviceName, stepsPerRound: number): number {
+  if (device !== "cuda") return 1;
+  for (let count = mostPerCall; count > 1; count--) if (stepsPerRound % count === 0) return count;
+  return 1;
+}
+
+/** The program of a call. Where it holds several steps, it keeps the state of those that fail by itself. */
+export function stepCalls(options: TrainStepOptions, count: number): StepsPerCall {
+  if (count === 1) return { ...oneStepPerCall, program: trainStepProgram(options) };
+  return stepsPerCall(trainStepProgram({ ...options, guard: "graph" }), count);
 }

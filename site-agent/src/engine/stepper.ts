@@ -1,9 +1,8 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensor, HostTensors } from "../model/tensors.js";
-import type { StepCalls } from "./devices/steps-per-call.js";
 import { afterSteps, canLower, type LossScale } from "./loss-scale.js";
 import type { CompiledProgram, HeldState } from "./program.js";
-import { oneStepPerCall } from "./step-calls.js";
+import { oneStepPerCall, type StepCalls } from "./steps-per-call.js";
 import { type StateShape, stateFrom, stateTensors, type TrainingState } from "./training-state.js";
 
 /** The optimiser's rates, and the method's own scalars. */

@@ -1,6 +1,5 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { DataSettings } from "../data/data-settings.js";
 import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
@@ -8,15 +7,13 @@ import type { ImageSource, SourceItem } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
 import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
-import type { StepCalls } from "../engine/devices/steps-per-call.js";
 import { availableMemory, readMemory } from "../engine/memory/available-memory.js";
 import { checkMemory } from "../engine/memory/check-memory.js";
 import type { CompiledProgram } from "../engine/program.js";
-import { runStep } from "../engine/run-step.js";
-import { callSize, stepCalls } from "../engine/step-calls.js";
+import { callSize, runStep, stepCalls } from "../engine/run-step.js";
+import type { StepCalls } from "../engine/steps-per-call.js";
 import { type TrainStepOptions, trainStepProgram } from "../engine/train-step.js";
 import type { StateShape } from "../engine/training-state.js";
-import type { SslMethod } from "../ssl/method.js";
 import type { CheckedJob, Prepared } from "./protocol.js";
 
 /** What a trainer needs from outside; the process brings threads and the site's devices, tests bring their own. */
@@ -35,9 +32,7 @@ export interface TrainerParts {
 /** What stays between the rounds of a run: the compiled step, the decoded images, the list of unreadable ones. */
 export interface PreparedRun {
   readonly key: string;
-  readonly layout: ParameterLayout;
-  readonly method: SslMethod;
-  /** What decides which vectors the training state has. */
+  /** What decides which vectors the training state has: layout, method, optimiser. */
   readonly shape: StateShape;
   readonly step: CompiledProgram;
   /** How many steps one run of the program takes, and how. */
@@ -61,13 +56,10 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
   await source.list();
   const { step, shape, calls } = await compileStep(job, parts);
-  const { layout, method } = shape;
-  const maker = parts.openViewMaker({ config, settings, views: method.viewPlan.views });
+  const maker = parts.openViewMaker({ config, settings, views: shape.method.viewPlan.views });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
   return {
     key: preparationKey(job),
-    layout,
-    method,
     shape,
     step,
     calls,
@@ -109,13 +101,17 @@ interface Fitting {
 async function checkFits(step: CompiledProgram, { options, config, available }: Fitting): Promise<void> {
   const there = available ?? availableMemory(readMemory());
   if ((step.report?.peakBytes ?? 0) <= there) return;
-  await step.release();
   const { batchSize, method, microBatches = 1 } = options;
-  checkMemory({
-    programFor: (size) => trainStepProgram({ ...options, batchSize: size }),
-    ...{ batchSize, microBatches, recompute: config.training.recompute, separable: method.separable },
-    ...{ passes: { products: "fused" }, available: there },
-  });
+  try {
+    checkMemory({
+      programFor: (size) => trainStepProgram({ ...options, batchSize: size }),
+      ...{ batchSize, microBatches, recompute: config.training.recompute, separable: method.separable },
+      ...{ passes: { products: "fused" }, available: there },
+    });
+  } catch (thrown) {
+    await step.release();
+    throw thrown;
+  }
 }
 
 function engineRequest({ threads, engine }: CheckedJob): OpenRequest {

@@ -14,7 +14,6 @@ import type { TrainProgress } from "./protocol.js";
 
 export interface StepLoopOptions {
   readonly run: PreparedRun;
-  /** As the run's step was made with. */
   readonly items: readonly SourceItem[];
   readonly config: RunConfig;
   readonly siteId: string;
@@ -85,7 +84,7 @@ class StepLoop {
       steps: stepsPerRound - this.#numbers.step,
       learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#updatesBefore(step)),
       weightDecayAt: (step) => weightDecayAt(step, config),
-      scalars: this.#options.run.method.scalars ?? {},
+      scalars: this.#options.run.shape.method.scalars ?? {},
       clock: { now },
       ...(signal === undefined ? {} : { signal }),
     });
@@ -107,7 +106,8 @@ class StepLoop {
   async *#batches(): AsyncGenerator<HostTensors, void, void> {
     const { run, items, config, siteId, signal } = this.#options;
     const { seed, training } = config;
-    const { maker, quarantine, method } = run;
+    const { maker, quarantine } = run;
+    const { method } = run.shape;
     let batch = this.#numbers.nextBatch;
     const views = batches({
       ...{ items, maker, quarantine, seed, siteId, ...method.viewPlan },

@@ -43,7 +43,7 @@ export class RoundTrainer {
     const directory = await runDirectory(job.stateDirectory, job.runId);
     const run = await this.#prepared(job);
     const items = await run.list();
-    const checkpoint = await readCheckpoint(job.checkpointPath, run.layout);
+    const checkpoint = await readCheckpoint(job.checkpointPath, run.shape.layout);
     const { shape, calls } = run;
     const start = { round, checkpoint, shape, stepsPerCall: calls.count };
     const state = await takeSteps(beginRound(await loadState(directory, shape), start), {

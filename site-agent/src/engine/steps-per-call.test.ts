@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import type { HostTensors } from "../../model/tensors.js";
-import { tf } from "../../model/tf.js";
-import { compiledCpuEngine } from "../compiled-engine.js";
-import { eagerEngine } from "../eager-engine.js";
-import { programOf } from "../testing/agreement.js";
+import type { HostTensors } from "../model/tensors.js";
+import { tf } from "../model/tf.js";
+import { compiledCpuEngine } from "./compiled-engine.js";
+import { eagerEngine } from "./eager-engine.js";
 import { stepsPerCall } from "./steps-per-call.js";
+import { programOf } from "./testing/agreement.js";
 
 /** State moves by the mean of the pixels unless the rate is undefined; reports a number and a row of integers. */
 const program = programOf(

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { compiledCpuEngine } from "./compiled-engine.js";
-import { callSize, stepCalls } from "./step-calls.js";
+import { callSize, stepCalls } from "./run-step.js";
 import { type StepOutcome, Stepper, type StepRequest } from "./stepper.js";
 import { quadratic, quadraticLayout } from "./testing/quadratic.js";
 import type { TrainStepOptions } from "./train-step.js";

@@ -1,10 +1,10 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { HostData, HostTensor, HostTensors, NamedTensors, TensorSpecs } from "../../model/tensors.js";
-import { type Tensor, tf } from "../../model/tf.js";
-import { outputsOf } from "../compiled-model.js";
-import type { Program } from "../program.js";
-import { repeat } from "../trace/repeat.js";
-import { traceProgram } from "../trace/trace-program.js";
+import type { HostData, HostTensor, HostTensors, NamedTensors, TensorSpecs } from "../model/tensors.js";
+import { type Tensor, tf } from "../model/tf.js";
+import { outputsOf } from "./compiled-model.js";
+import type { Program } from "./program.js";
+import { repeat } from "./trace/repeat.js";
+import { traceProgram } from "./trace/trace-program.js";
 
 /**
  * Several steps of a program as one run of another, for devices whose runtime copies state to and fro with every run.
@@ -21,6 +21,13 @@ export interface StepsPerCall {
 
 /** How calls are made of steps, without the program. */
 export type StepCalls = Omit<StepsPerCall, "program">;
+
+/** One step of a program is one run of it. */
+export const oneStepPerCall: StepCalls = {
+  count: 1,
+  join: ([step]): HostTensors => step ?? {},
+  split: (outputs) => [outputs],
+};
 
 /** @param program its inputs that are outputs of the same name are state; it must keep state by itself where a step fails */
 export function stepsPerCall(program: Program, count: number): StepsPerCall {
