@@ -1,5 +1,5 @@
 import { poolingOf, type RunConfig } from "@consilium/shared/config/run-config.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { encoderTensors } from "@consilium/shared/params/checkpoint-layout.js";
 import type { Engine } from "@consilium/site-agent/engine/program.js";
 import { extractFeatures } from "@consilium/site-agent/eval/encode.js";
 import type { FeatureSet } from "@consilium/site-agent/eval/feature-set.js";
@@ -45,10 +45,10 @@ export function scorePixels(benchmark: Benchmark): Scorecard {
   return score(benchmark, pixelFeatures(benchmark.train), pixelFeatures(benchmark.test));
 }
 
-/** @param vector flat parameters of the run's whole layout */
+/** @param vector a checkpoint of the run, flat */
 export async function scoreEncoder(benchmark: Benchmark, vector: Float32Array): Promise<Scorecard> {
   const { engine, config } = benchmark;
-  const layout = parameterLayout(config);
+  const layout = { parameters: encoderTensors(config) };
   const model = { ...config.model, pooling: poolingOf(config.method) };
   const features = (images: readonly Uint8Array[]) =>
     extractFeatures({ engine, model, layout, vector, images, batchSize: 64 });

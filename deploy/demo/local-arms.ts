@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RunConfig, totalSteps } from "@consilium/shared/config/run-config.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { TrainerProcess } from "@consilium/site-agent/trainer/trainer-process.js";
 import type { HospitalSetup } from "./federation.js";
@@ -25,7 +25,7 @@ export async function trainAlone(training: LocalTraining): Promise<Float32Array[
   const steps = totalSteps(training.config);
   const config = { ...training.config, rounds: 1, training: { ...training.config.training, stepsPerRound: steps } };
   const checkpointPath = join(directory, "initial.safetensors");
-  const tensors = parameterLayout(config).parameters.map(({ name, shape, offset, size }) => ({
+  const tensors = checkpointLayout(config).parameters.map(({ name, shape, offset, size }) => ({
     name,
     shape,
     data: initial.subarray(offset, offset + size),

@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { compiledCpuEngine } from "@consilium/site-agent/engine/compiled-engine.js";
 import { readCheckpoint } from "@consilium/site-agent/trainer/checkpoint-vector.js";
 import { type Benchmark, scoreEncoder, scorePixels } from "./evaluate.js";
@@ -110,7 +110,7 @@ async function compare(
     classes: images.classes.length,
     labelsPerClass,
   };
-  const initial = initialVector(parameterLayout(config), config.seed);
+  const initial = initialVector(checkpointLayout(config), config.seed);
   const arms: Arm[] = [
     { name: "raw pixels", score: scorePixels(benchmark) },
     { name: "random encoder", score: await scoreEncoder(benchmark, initial) },
@@ -160,7 +160,7 @@ async function demo(options: DemoOptions): Promise<void> {
   process.removeListener("SIGINT", stopOnInterrupt);
   const trainedSeconds = (Date.now() - startedMs) / 1000;
   say("federation stopped; comparing encoders on images that no hospital trained on");
-  const { vector } = await readCheckpoint(join(weights, "checkpoint.safetensors"), parameterLayout(config));
+  const { vector } = await readCheckpoint(join(weights, "checkpoint.safetensors"), checkpointLayout(config));
   const arms = await compare(options, images, config, vector);
   finish(options, { arms, weights, trainedSeconds });
 }

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { exportEncoderOnnx, exportEncoderSafetensors } from "./eval/export-encoder.js";
 import { fileDigest } from "./round/hashing.js";
@@ -33,7 +33,7 @@ const provenance = ["name", "run", "round", "parent", "cohort", "weight", "aggre
 export async function exportCheckpoint({ checkpoint, outDirectory, batchSize }: ExportRequest): Promise<ExportReport> {
   const { metadata } = await readSafetensors(checkpoint);
   const config = configOf(metadata["config"], checkpoint);
-  const { vector } = await readCheckpoint(checkpoint, parameterLayout(config));
+  const { vector } = await readCheckpoint(checkpoint, checkpointLayout(config));
   const known = provenance.flatMap((name) => (metadata[name] === undefined ? [] : [[name, metadata[name]] as const]));
   const request = {
     config,

@@ -1,4 +1,6 @@
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { methodNames } from "@consilium/shared/config/method-config.js";
+import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { z } from "zod";
@@ -6,7 +8,7 @@ import { z } from "zod";
 /** `policy.yaml`: what the hospital allows. Nothing has a default, so what is allowed is always written down. */
 
 const limit = z.number().int().positive();
-const architectures = runConfigSchema.shape.model.shape.architecture;
+const architectures = z.enum([...vitNames, ...resnetNames]);
 const modalities = runConfigSchema.shape.modality;
 
 export const policySchema = z.strictObject({
@@ -20,7 +22,7 @@ export const policySchema = z.strictObject({
     maxColluders: z.number().int().min(0),
   }),
   jobs: z.strictObject({
-    methods: z.array(z.enum(["simclr", "mae"])),
+    methods: z.array(z.enum(methodNames)),
     architectures: z.array(architectures),
     modalities: z.array(modalities),
     maxRounds: limit,

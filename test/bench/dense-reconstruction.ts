@@ -1,4 +1,4 @@
-import type { ModelConfig } from "@consilium/shared/config/run-config.js";
+import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { architectureOf, patchValues } from "@consilium/shared/params/architecture.js";
 import { type ParameterLayout, placeParameters } from "@consilium/shared/params/layout.js";
 import { encoderTensorNames, parameterLayout } from "@consilium/shared/params/parameters.js";
@@ -12,10 +12,10 @@ import type { SslMethod } from "@consilium/site-agent/ssl/method.js";
  * A step for measurements only: every token through the encoder and a linear map back to the pixels of its patch, mean
  * squared error over the image. It costs what masked modelling with mask tokens in the encoder costs.
  */
-export function denseReconstruction(model: ModelConfig): SslMethod {
+export function denseReconstruction(model: VitConfig): SslMethod {
   return {
     name: "dense reconstruction",
-    viewPlan: { views: ["view"], imageSize: model.imageSize },
+    views: [{ name: "view", size: model.imageSize, channels: 3, kind: "pixels" }],
     separable: true,
     extraInputs: () => ({}),
     drawExtraInputs: () => ({}),
@@ -33,7 +33,7 @@ export function denseReconstruction(model: ModelConfig): SslMethod {
 }
 
 /** The encoder with trained positions, and `head` [patch values, width]. */
-export function denseLayout(model: ModelConfig): ParameterLayout {
+export function denseLayout(model: VitConfig): ParameterLayout {
   const layout = parameterLayout({
     model,
     method: { name: "simclr", temperature: 1, projectionDim: 8, pooling: "class" },

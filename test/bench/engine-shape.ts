@@ -1,4 +1,5 @@
-import { type ModelConfig, type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { isVit, type VitConfig } from "@consilium/shared/config/model-config.js";
+import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { architectureOf } from "@consilium/shared/params/architecture.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
@@ -62,15 +63,21 @@ export function measuredStep(shape: EngineShape): MeasuredStep {
     // What has no decoder is the contrastive method's, as far as the engine chooses by the configuration.
     const { method } = runConfigSchema.parse({ ...config, training: {}, method: { name: "simclr" } });
     const encoderOnly = { ...config, method };
-    return { config: encoderOnly, layout: denseLayout(config.model), method: denseReconstruction(config.model) };
+    return { config: encoderOnly, layout: denseLayout(vitOf(config)), method: denseReconstruction(vitOf(config)) };
   }
   return { config, layout: parameterLayout(config), method: createMethod(config) };
+}
+
+/** Every measured model is one. */
+function vitOf({ model }: Pick<RunConfig, "model">): VitConfig {
+  if (isVit(model)) return model;
+  throw new Error(`${model.architecture} is not measured here`);
 }
 
 /** The same shape in the words of the step written for PyTorch. */
 export function peerShape(shape: EngineShape): Record<string, number | string> {
   const { config } = measuredStep(shape);
-  const { width, depth, heads } = architectureOf(config.model as ModelConfig);
+  const { width, depth, heads } = architectureOf(vitOf(config));
   const decoder =
     config.method.name === "mae" ? config.method : { maskRatio: 0, decoderWidth: 0, decoderBlocks: 0, decoderHeads: 0 };
   const { maskRatio, decoderWidth, decoderBlocks, decoderHeads } = decoder;

@@ -128,10 +128,10 @@ export class SitePart {
   /** Every coordinate of the update has this value. */
   masked(delivered: Delivered, value = 1e-4): MaskedUpload {
     const { plan } = this.#received;
-    const { layout } = checkPlan(plan);
+    const { config, layout } = checkPlan(plan);
     const update = { sampleCount: 10, meanLoss: 1, steps: 2 };
     const delta = new Float32Array(plan.dimension).fill(value);
-    return this.session.mask(delivered, contributionOf({ delta, update, plan, layout }));
+    return this.session.mask(delivered, contributionOf({ delta, update, plan, config, layout }));
   }
 
   upload(masked: MaskedUpload): Promise<StageOutcome> {

@@ -2,8 +2,8 @@ import type { Clock } from "@consilium/shared/clock.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, asConsiliumError, unreachable } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
@@ -84,7 +84,7 @@ export class RunDriver {
     this.config = parseStoredConfig(run.runId, run.configJson);
     this.#options = options;
     this.#listener = listener;
-    this.#layout = parameterLayout(this.config);
+    this.#layout = checkpointLayout(this.config);
   }
 
   /** The current attempt's state; undefined before the first. */

@@ -1,5 +1,6 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
 import { laneNames } from "@consilium/shared/secagg/lanes.js";
@@ -26,7 +27,7 @@ export function buildPlan({ federation, key, config, layout, checkpoint }: PlanF
     dimension: layout.dimension,
     tensorClips: tensorClips(config, layout, firstStep),
     l2Clip: Math.fround(config.aggregation.l2Clip),
-    weightCap: config.aggregation.weightCap,
+    weightCap: planWeightCap(config),
     lanes: [...laneNames],
     cohortSize: config.cohort.maxSites,
     colluders: config.cohort.colluders,

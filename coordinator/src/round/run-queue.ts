@@ -3,8 +3,8 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialBlocks } from "@consilium/shared/params/initialize.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { RunRow } from "../store/run-store.js";
 import { checkpointMetadata } from "./aggregation.js";
@@ -163,7 +163,7 @@ export class RunQueue {
         remedy: "name more sites, or leave cohort.sites out to ask every enrolled site",
       });
     }
-    const layout = parameterLayout(config);
+    const layout = checkpointLayout(config);
     const first = initialBlocks(layout, config.seed);
     const initial = await this.#options.checkpoints.writeInitial(layout, first, checkpointMetadata(config));
     const nowMs = this.#options.clock.now();

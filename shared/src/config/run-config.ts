@@ -1,4 +1,10 @@
 import { z } from "zod";
+import { isSeparable, methodSchema, needsVit, smallestBatch } from "./method-config.js";
+import { isVit, modelSchema } from "./model-config.js";
+
+export type { MethodConfig } from "./method-config.js";
+export { isSeparable, poolingOf } from "./method-config.js";
+export type { ModelConfig } from "./model-config.js";
 
 /** A run as a researcher writes it. Unknown keys are errors; every default is written here and nowhere else. */
 
@@ -11,37 +17,13 @@ const count = z.number().int().positive();
 
 export const siteIdSchema = identifier;
 
-const model = z.strictObject({
-  architecture: z.enum(["vit-nano", "vit-tiny", "vit-small", "vit-base"]),
-  /** Side of the square input, in pixels. */
-  imageSize: count.default(224),
-  /** Side of a patch, in pixels. */
-  patchSize: count.default(16),
-});
-
-const simclr = z.strictObject({
-  name: z.literal("simclr"),
-  temperature: z.number().positive().default(0.5),
-  /** Width of the projection that the loss compares. */
-  projectionDim: count.default(128),
-  /** What stands for the image: the class token, or the mean of the patch tokens. */
-  pooling: z.enum(["class", "mean"]).default("mean"),
-});
-
-const mae = z.strictObject({
-  name: z.literal("mae"),
-  /** Share of patches that the encoder does not see. */
-  maskRatio: z.number().gt(0).lt(1).default(0.75),
-  decoderWidth: count.default(512),
-  decoderBlocks: count.default(8),
-  decoderHeads: count.default(16),
-  /** Targets standardised per patch. */
-  normalizePixels: z.boolean().default(true),
-});
+const cropShare = z.tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)]);
 
 const augmentation = z.strictObject({
   /** Share of the image's area that a crop may take, [least, most]. */
-  cropScale: z.tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)]).optional(),
+  cropScale: cropShare.optional(),
+  /** The same of small crops, for methods that have them. */
+  localCropScale: cropShare.optional(),
   horizontalFlip: probability.optional(),
   verticalFlip: probability.optional(),
   /** Probability of turning by a multiple of 90 degrees, drawn uniformly among the four. */
@@ -58,6 +40,13 @@ const augmentation = z.strictObject({
   grayscale: probability.optional(),
   /** Probability of a Gaussian blur with a standard deviation drawn from [0.1, 2] pixels of a 224-pixel image. */
   blur: probability.optional(),
+  /** Probability that a view's bright pixels are inverted; replaces the method's own for its second view only. */
+  solarize: probability.optional(),
+  /**
+   * How DINOv2's blur probabilities are meant: its released code blurs with one minus the probability that is named.
+   * Only for `dinov2`.
+   */
+  blurProbability: z.enum(["as-run", "as-named"]).optional(),
 });
 
 const rates = {
@@ -71,6 +60,10 @@ const rates = {
   gradientClip: z.number().positive().optional(),
   /** What has a norm of its own: each tensor; the backbone and each head; or all together. */
   clipping: z.enum(["tensor", "sub-network", "global"]).default("tensor"),
+  /** Factor on the learning rate per layer from the head down to the patches (DINOv2: 0.9); 1: the same everywhere. */
+  layerDecay: z.number().gt(0).max(1).default(1),
+  /** Further factor on the learning rate of the patch embedding (DINOv2: 0.2). */
+  patchEmbeddingRate: z.number().min(0).max(1).default(1),
 };
 
 const adamw = z.strictObject({
@@ -91,7 +84,16 @@ const lars = z.strictObject({
   trustCoefficient: z.number().positive().default(0.001),
 });
 
-const optimizer = z.discriminatedUnion("name", [adamw, lars], { error: "use adamw (the default) or lars" });
+const sgd = z.strictObject({
+  name: z.literal("sgd"),
+  ...rates,
+  weightDecay: z.number().min(0).default(0),
+  momentum: z.number().gte(0).lt(1).default(0.9),
+});
+
+const optimizer = z.discriminatedUnion("name", [adamw, lars, sgd], {
+  error: "use adamw (the default), lars or sgd",
+});
 
 const training = z.strictObject({
   batchSize: count.default(64),
@@ -125,8 +127,31 @@ const deadlines = z.strictObject({
   stageSeconds: z.number().positive().default(300),
 });
 
+/** What a site does, beyond training, so that sites with unlike images agree on one model. */
+const strategy = z.discriminatedUnion("name", [
+  /** McMahan et al. 2017. */
+  z.strictObject({ name: z.literal("fedavg") }),
+  /** Li et al. 2020: a pull of this strength towards the round's checkpoint. */
+  z.strictObject({ name: z.literal("fedprox"), mu: z.number().positive().default(0.01) }),
+  /** Zhuang et al. 2022: a site goes on from a mixture of its own and the federation's weights. */
+  z.strictObject({ name: z.literal("fedema"), tau: z.number().positive().max(1).default(0.7) }),
+  /** Zhuang et al. 2021: a site keeps its own predictor when its encoder moved further than this from the federation's. */
+  z.strictObject({ name: z.literal("fedu"), threshold: z.number().positive().default(0.4) }),
+  /** Rehman et al. 2023: each tensor counts by its cosine with the federation's; sites count alike. */
+  z.strictObject({ name: z.literal("l-dawa") }),
+]);
+
 const aggregation = z.strictObject({
   serverOptimizer: z.enum(["fedavg"]).default("fedavg"),
+  strategy: strategy.default({ name: "fedavg" }),
+  /**
+   * What happens to a method's EMA teacher between rounds. `average`: averaged like the student; `local`: stays at each
+   * site; `fedema`: averaged, and mixed into each site's own by FedEMA's rule; `server-ema`: follows the averaged student
+   * once a round; `reset`: begins each round as the student.
+   */
+  teacher: z.enum(["average", "local", "fedema", "server-ema", "reset"]).default("average"),
+  /** Whether the running statistics of batch norms stay at each site (FedBN) or are averaged. */
+  batchStatistics: z.enum(["local", "average"]).default("local"),
   /** A site's weight is its number of images, at most this. */
   weightCap: z.number().int().positive().max(1_000_000).default(100_000),
   /** Largest L2 norm of a site's delta. */
@@ -144,8 +169,8 @@ export const runConfigSchema = z
       .default(1),
     /** Decides which flips and turns keep an image plausible. */
     modality: z.enum(["dermatology", "radiograph", "pathology"]),
-    model,
-    method: z.discriminatedUnion("name", [simclr, mae]),
+    model: modelSchema,
+    method: methodSchema,
     augmentation: augmentation.prefault({}),
     optimizer,
     training: training.prefault({}),
@@ -155,51 +180,71 @@ export const runConfigSchema = z
     aggregation: aggregation.prefault({}),
   })
   .superRefine((config, context) => {
-    const { imageSize, patchSize } = config.model;
-    if (imageSize % patchSize !== 0) {
-      context.addIssue({
-        code: "custom",
-        path: ["model", "patchSize"],
-        message: `imageSize ${imageSize} is not a multiple of patchSize ${patchSize}`,
-      });
-    }
-    const { batchSize, microBatches = 1 } = config.training;
-    const refuseMicroBatches = (message: string): void =>
-      context.addIssue({ code: "custom", path: ["training", "microBatches"], message });
-    if (batchSize % microBatches !== 0) refuseMicroBatches(`does not divide batchSize ${batchSize}`);
-    if (microBatches > 1 && !isSeparable(config.method)) {
-      refuseMicroBatches(`must be 1: ${config.method.name} compares the images of a batch with each other`);
-    }
-    if (config.cohort.minSites < config.cohort.colluders + 2) {
-      context.addIssue({
-        code: "custom",
-        path: ["cohort", "minSites"],
-        message: `must be at least colluders + 2 = ${config.cohort.colluders + 2}, so that two honest sites hide in each other`,
-      });
-    }
-    if (config.cohort.minSites > config.cohort.maxSites) {
-      context.addIssue({ code: "custom", path: ["cohort", "maxSites"], message: "is less than minSites" });
-    }
+    const refuse = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
+    checkModel(config, refuse);
+    checkBatch(config, refuse);
+    checkCohort(config, refuse);
   });
 
+type Refuse = (path: string[], message: string) => void;
+type Checked<Key extends "model" | "method" | "training" | "cohort"> = Pick<RunConfig, Key>;
+
+function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refuse): void {
+  if (!isVit(model)) {
+    if (needsVit(method)) {
+      refuse(["model", "architecture"], `${method.name} works on patches: choose a vit, not ${model.architecture}`);
+    }
+    return;
+  }
+  const { imageSize, patchSize } = model;
+  if (imageSize % patchSize !== 0) {
+    refuse(["model", "patchSize"], `imageSize ${imageSize} is not a multiple of patchSize ${patchSize}`);
+  }
+  if ("localCrops" in method && method.localCrops > 0 && method.localSize % patchSize !== 0) {
+    refuse(["method", "localSize"], `${method.localSize} is not a multiple of patchSize ${patchSize}`);
+  }
+  if ("maskRatio" in method && typeof method.maskRatio !== "number") {
+    const [least, most] = method.maskRatio;
+    if (least > most) refuse(["method", "maskRatio"], `${least} is more than ${most}`);
+    if (most >= 1) refuse(["method", "maskRatio"], "would leave no patch visible; stay below 1");
+  }
+  if ("align" in method && method.align > imageSize * method.maxBlockShare) {
+    refuse(
+      ["method", "align"],
+      `${method.align} is larger than the largest block of ${imageSize * method.maxBlockShare} pixels`,
+    );
+  }
+}
+
+function checkBatch({ model, method, training }: Checked<"model" | "method" | "training">, refuse: Refuse): void {
+  const { batchSize, microBatches = 1 } = training;
+  const least = smallestBatch({ model, method });
+  if (batchSize < least) {
+    refuse(["training", "batchSize"], `${method.name} compares the images of a batch: at least ${least}`);
+  }
+  if (batchSize % microBatches !== 0) {
+    refuse(["training", "microBatches"], `does not divide batchSize ${batchSize}`);
+  }
+  if (microBatches > 1 && !isSeparable({ model, method })) {
+    refuse(["training", "microBatches"], `must be 1: ${method.name} compares the images of a batch with each other`);
+  }
+}
+
+function checkCohort({ cohort }: Checked<"cohort">, refuse: Refuse): void {
+  const { minSites, maxSites, colluders } = cohort;
+  if (minSites < colluders + 2) {
+    const message = `must be at least colluders + 2 = ${colluders + 2}, so that two honest sites hide in each other`;
+    refuse(["cohort", "minSites"], message);
+  }
+  if (minSites > maxSites) refuse(["cohort", "maxSites"], "is less than minSites");
+}
+
 export type RunConfig = z.output<typeof runConfigSchema>;
-export type ModelConfig = RunConfig["model"];
-export type MethodConfig = RunConfig["method"];
 export type OptimizerConfig = RunConfig["optimizer"];
 export type AugmentationConfig = RunConfig["augmentation"];
 export type Modality = RunConfig["modality"];
 
-/** Which tokens stand for the image when the encoder is used. Masked modelling never trains the class token. */
-export function poolingOf(method: MethodConfig): "class" | "mean" {
-  return method.name === "mae" ? "mean" : method.pooling;
-}
-
-/** Whether the loss is a mean over images, so that a batch may be cut into micro-batches. */
-export function isSeparable(method: { readonly name: MethodConfig["name"] }): boolean {
-  return method.name === "mae";
-}
-
 /** Global steps over the whole run; every schedule is a function of the step among these. */
-export function totalSteps(config: RunConfig): number {
+export function totalSteps(config: Pick<RunConfig, "rounds" | "training">): number {
   return config.rounds * config.training.stepsPerRound;
 }

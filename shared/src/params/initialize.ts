@@ -27,6 +27,8 @@ function drawOf(initializer: Initializer, parameter: PlacedParameter, random: Ra
       return () => initializer.std * random.normal();
     case "truncated-normal":
       return () => initializer.std * truncatedNormal(random);
+    case "uniform":
+      return () => initializer.limit * (2 * random.uniform() - 1);
     case "xavier-uniform": {
       const limit = xavierLimit(parameter);
       return () => limit * (2 * random.uniform() - 1);
@@ -46,7 +48,11 @@ const blockValues = 2 ** 18;
  */
 export function* initialBlocks(layout: ParameterLayout, seed: number): Generator<Float32Array> {
   for (const parameter of layout.parameters) {
-    const draw = drawOf(parameter.initializer, parameter, randomFor("init", seed, parameter.name));
+    const draw = drawOf(
+      parameter.initializer,
+      parameter,
+      randomFor("init", seed, parameter.beginsAs ?? parameter.name),
+    );
     for (let done = 0; done < parameter.size; done += blockValues) {
       yield Float32Array.from({ length: Math.min(blockValues, parameter.size - done) }, draw);
     }

@@ -8,6 +8,8 @@ export type Initializer =
   | { readonly kind: "normal"; readonly std: number }
   /** Normal cut at two standard deviations. */
   | { readonly kind: "truncated-normal"; readonly std: number }
+  /** Between minus the limit and the limit. */
+  | { readonly kind: "uniform"; readonly limit: number }
   /** Glorot and Bengio 2010, over the tensor seen as [first dimension, rest]. */
   | { readonly kind: "xavier-uniform" };
 
@@ -16,6 +18,8 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initializer: Initializer;
+  /** The tensor whose first values this one has too; its initialiser and size are the same. */
+  readonly beginsAs?: string;
 }
 
 export interface PlacedParameter extends ParameterSpec {

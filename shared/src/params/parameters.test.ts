@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { VitConfig } from "../config/model-config.js";
 import type { MethodConfig, ModelConfig } from "../config/run-config.js";
 import { architectureOf, patchCount, patchValues } from "./architecture.js";
 import { encoderTensorNames, fixedTensors, parameterLayout } from "./parameters.js";
@@ -12,7 +13,7 @@ const mae: Extract<MethodConfig, { name: "mae" }> = {
   decoderHeads: 16,
   normalizePixels: true,
 };
-const modelOf = (architecture: ModelConfig["architecture"], imageSize = 224, patchSize = 16): ModelConfig => ({
+const modelOf = (architecture: VitConfig["architecture"], imageSize = 224, patchSize = 16): VitConfig => ({
   architecture,
   imageSize,
   patchSize,
@@ -29,6 +30,7 @@ describe("parameterLayout", () => {
     ["vit-tiny", 5_524_416],
     ["vit-small", 21_665_664],
     ["vit-base", 85_798_656],
+    ["vit-large", 303_301_632],
   ] as const)("%s has the published number of encoder parameters", (architecture, count) => {
     expect(encoderParameters(modelOf(architecture))).toBe(count);
   });

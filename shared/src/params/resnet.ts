@@ -1,9 +1,11 @@
+import { resnetNames } from "../config/model-config.js";
 import type { Initializer, ParameterSpec } from "./layout.js";
 import { sizeOf } from "./layout.js";
 
 /** Residual networks as torchvision's models of the same names have them, without the classifier. */
-export const resnetNames = ["resnet18", "resnet50"] as const;
+
 export type ResnetName = (typeof resnetNames)[number];
+export { resnetNames };
 
 export interface ResnetArchitecture {
   /** Two 3×3 convolutions, or 1×1, 3×3 and 1×1 of which the last has four times the channels. */
@@ -105,11 +107,11 @@ function unit(prefix: string, index: number, shape: Omit<ResnetConvolution, "nam
   return { convolution: { name: `${prefix}conv${index}`, ...shape }, norm: `${prefix}bn${index}` };
 }
 
-function unitsOf(name: ResnetName): ResnetUnit[] {
+function unitsOf(name: ResnetName, channels = 3): ResnetUnit[] {
   const inBlocks = resnetBlocks(name).flatMap(({ units, shortcut }) =>
     shortcut === undefined ? units : [...units, shortcut],
   );
-  return [resnetStem, ...inBlocks];
+  return [{ ...resnetStem, convolution: { ...resnetStem.convolution, inputs: channels } }, ...inBlocks];
 }
 
 /** Normal with variance 2 / (outputs × side²), so that gradients keep their size (He et al. 2015, fan-out). */
@@ -118,8 +120,8 @@ function kaiming({ outputs, side }: ResnetConvolution): Initializer {
 }
 
 /** The trained tensors, in torchvision's order and under its names. */
-export function resnetParameters(name: ResnetName): ParameterSpec[] {
-  return unitsOf(name).flatMap(({ convolution, norm }): ParameterSpec[] => {
+export function resnetParameters(name: ResnetName, channels = 3): ParameterSpec[] {
+  return unitsOf(name, channels).flatMap(({ convolution, norm }): ParameterSpec[] => {
     const { inputs, outputs, side } = convolution;
     return [
       {

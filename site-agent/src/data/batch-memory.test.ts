@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BatchMemory } from "./batch-memory.js";
 
-const extent = { views: 2, batchSize: 3, viewBytes: 2 };
+const extent = { batchSize: 3, viewBytes: [2, 2] };
 
 /** [view's bytes] of a row. */
 const rowOf = (row: number) => [Uint8Array.of(row, 10 + row), Uint8Array.of(100 + row, 200 + row)];
@@ -16,6 +16,13 @@ describe("BatchMemory", () => {
       Uint8Array.of(0, 10, 1, 11, 2, 12),
       Uint8Array.of(100, 200, 101, 201, 102, 202),
     ]);
+  });
+
+  it("holds views of unlike sizes", () => {
+    const memory = new BatchMemory({ batchSize: 2, viewBytes: [1, 3] });
+    memory.write(1, [Uint8Array.of(9), Uint8Array.of(4, 5, 6)]);
+    const batch = memory.write(0, [Uint8Array.of(8), Uint8Array.of(1, 2, 3)]);
+    expect(batch).toEqual([Uint8Array.of(8, 9), Uint8Array.of(1, 2, 3, 4, 5, 6)]);
   });
 
   it("can be filled again without a trace in what was handed out", () => {

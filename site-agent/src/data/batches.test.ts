@@ -4,6 +4,7 @@ import { type BatchOptions, batches } from "./batches.js";
 import { Quarantine } from "./quarantine.js";
 import { type ImageSource, type SourceItem, UnreadableImage } from "./source.js";
 import { type Augment, LocalViewMaker } from "./view-maker.js";
+import type { View } from "./view-plan.js";
 
 const listed = (count: number): SourceItem[] =>
   Array.from({ length: count }, (_, index) => ({ id: `${index}`, stamp: "1" }));
@@ -23,8 +24,11 @@ function countedSource(items: readonly SourceItem[], unreadable: readonly string
   return { source, reads };
 }
 
-/** [image's number, a draw, the view's length of name] */
-const augment: Augment = (image, random, view) => Uint8Array.of(image.data[0]!, random.integer(256), view.length);
+const views: readonly View[] = ["one", "second"].map((name) => ({ name, size: 1, channels: 3, kind: "pixels" }));
+
+/** [image's number, a draw, the view's length of name] of each view. */
+const augment: Augment = (image, randomOf) =>
+  views.map(({ name }) => Uint8Array.of(image.data[0]!, randomOf(name).integer(256), name.length));
 
 interface Made {
   options: BatchOptions;
@@ -36,12 +40,11 @@ function make(count: number, over: Partial<BatchOptions> & { unreadable?: string
   const { unreadable = [], cacheBytes = 0, ...rest } = over;
   const items = listed(count);
   const { source, reads } = countedSource(items, unreadable);
-  const views = ["one", "second"];
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);
-  const maker = new LocalViewMaker({ source, augment, views, cacheBytes, concurrency: 2 });
+  const maker = new LocalViewMaker({ source, augment, cacheBytes, concurrency: 2 });
   const naming = { seed: 7, siteId: "a", batchSize: 4, firstBatch: 0, ahead: 1 };
-  return { options: { items, maker, quarantine, views, imageSize: 1, ...naming, ...rest }, reads, quarantine };
+  return { options: { items, maker, quarantine, views, ...naming, ...rest }, reads, quarantine };
 }
 
 async function take({ options }: Made, count: number): Promise<HostTensors[]> {

@@ -6,13 +6,13 @@ import { EpochOrder, type Slot } from "./epoch-order.js";
 import type { Quarantine } from "./quarantine.js";
 import { type SourceItem, UnreadableImage } from "./source.js";
 import type { BatchRow, ViewMaker } from "./view-maker.js";
+import type { View } from "./view-plan.js";
 
 export interface BatchOptions {
   readonly items: readonly SourceItem[];
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
-  readonly views: readonly string[];
-  readonly imageSize: number;
+  readonly views: readonly View[];
   readonly seed: number;
   readonly siteId: string;
   readonly batchSize: number;
@@ -24,7 +24,7 @@ export interface BatchOptions {
 }
 
 /**
- * An endless sequence of batches, each view uint8 [batchSize, imageSize, imageSize, 3]. What a batch holds depends
+ * An endless sequence of batches, each view uint8 [batchSize, size, size, channels]. What a batch holds depends
  * only on its number, (seed, site), the items, and which of them are readable.
  *
  * The requests for the batches ahead have all been made when a batch is handed out, so that a view maker with threads
@@ -65,21 +65,24 @@ class BatchFactory {
 
   /** Every request is made before the call returns. */
   async make(batch: number): Promise<HostTensors> {
-    const { batchSize, views, imageSize } = this.#options;
+    const { batchSize, views } = this.#options;
     const memory = this.#memory();
     const rows = Array.from({ length: batchSize }, (_, row) => this.#write(batch * batchSize + row, { memory, row }));
     const arrays = (await Promise.all(rows)).find((written) => written.batch !== undefined)?.batch;
     if (arrays === undefined) throw new ConsiliumError("internal", `batch ${batch} was not completed`);
     // A batch that fails leaves its memory to writers that may still come.
     this.#idle.push(memory);
-    const shape = [batchSize, imageSize, imageSize, 3];
-    return Object.fromEntries(views.map((view, index) => [view, { shape, data: arrays[index]! }]));
+    return Object.fromEntries(
+      views.map(({ name, size, channels }, index) => {
+        return [name, { shape: [batchSize, size, size, channels], data: arrays[index]! }];
+      }),
+    );
   }
 
   #memory(): BatchMemory {
-    const { batchSize, views, imageSize } = this.#options;
-    const memory =
-      this.#idle.pop() ?? new BatchMemory({ views: views.length, batchSize, viewBytes: imageSize * imageSize * 3 });
+    const { batchSize, views } = this.#options;
+    const viewBytes = views.map(({ size, channels }) => size * size * channels);
+    const memory = this.#idle.pop() ?? new BatchMemory({ batchSize, viewBytes });
     memory.clear();
     return memory;
   }

@@ -5,12 +5,12 @@ import type { RgbImage } from "./image.js";
 import { createLimiter, type Limiter } from "./limiter.js";
 import type { ImageSource, SourceItem } from "./source.js";
 
-/** Turns a decoded image into one view: 8-bit [imageSize, imageSize, 3]. */
-export type Augment = (image: RgbImage, random: Random, view: string) => Uint8Array;
+/** Turns a decoded image into all arrays that a batch has of it, in their order. `randomOf` gives each a generator by name. */
+export type Augment = (image: RgbImage, randomOf: (view: string) => Random) => readonly Uint8Array[];
 
 export interface ViewRequest {
   readonly item: SourceItem;
-  /** Names the randomness; the view's own name is added to it. */
+  /** Names the randomness; a view's own name is added to it. */
   readonly randomName: readonly (string | number)[];
 }
 
@@ -36,7 +36,6 @@ export interface ViewMaker {
 export interface LocalViewMakerOptions {
   readonly source: ImageSource;
   readonly augment: Augment;
-  readonly views: readonly string[];
   readonly cacheBytes: number;
   /** Images that are decoded at the same time. */
   readonly concurrency: number;
@@ -59,10 +58,11 @@ export class LocalViewMaker implements ViewMaker {
   }
 
   async make({ item, randomName }: ViewRequest, { memory, row }: BatchRow): Promise<BatchViews | undefined> {
-    const { augment, views } = this.#options;
     const image = this.#cache.get(item) ?? (await this.#decode(item));
-    const made = views.map((view) => augment(image, randomFor(...randomName, view), view));
-    return memory.write(row, made);
+    return memory.write(
+      row,
+      this.#options.augment(image, (view) => randomFor(...randomName, view)),
+    );
   }
 
   close(): Promise<void> {

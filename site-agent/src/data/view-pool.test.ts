@@ -13,6 +13,7 @@ import { Quarantine } from "./quarantine.js";
 import type { SourceItem } from "./source.js";
 import { putPatterns } from "./test-images.js";
 import { LocalViewMaker, type ViewMaker } from "./view-maker.js";
+import { viewPlan } from "./view-plan.js";
 import { ViewPool } from "./view-pool.js";
 
 /** The real thread, from the build: `npm test` builds first. */
@@ -26,7 +27,7 @@ const config = runConfigSchema.parse({
   optimizer: { learningRate: 1e-3 },
   rounds: 1,
 });
-const views = ["view1", "view2"];
+const views = viewPlan(config);
 const batchSize = 8;
 
 let root: string;
@@ -79,8 +80,8 @@ async function open(kind: "threads" | "here"): Promise<Opened> {
   const items = await source.list();
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);
-  const local = { source, augment: createAugmenter(config), views, cacheBytes: 0, concurrency: 2 };
-  const maker = kind === "here" ? new LocalViewMaker(local) : new ViewPool({ config, settings, views, threadEntry });
+  const local = { source, augment: createAugmenter(config), cacheBytes: 0, concurrency: 2 };
+  const maker = kind === "here" ? new LocalViewMaker(local) : new ViewPool({ config, settings, threadEntry });
   maker.begin(items);
   return { maker, items, quarantine };
 }
@@ -101,7 +102,7 @@ function counted(maker: ViewMaker): ViewMaker & { requests: number; open: number
 }
 
 const optionsOf = ({ maker, items, quarantine }: Opened, ahead: number) => ({
-  ...{ maker, items, quarantine, views, batchSize, ahead, imageSize: 32, seed: 3, siteId: "a", firstBatch: 0 },
+  ...{ maker, items, quarantine, views, batchSize, ahead, seed: 3, siteId: "a", firstBatch: 0 },
 });
 
 describe("ViewPool", () => {

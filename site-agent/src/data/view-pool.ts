@@ -14,7 +14,6 @@ import type { FromViewThread, ToViewThread, ViewFailure, ViewThreadSetup } from 
 export interface ViewPoolOptions {
   readonly config: RunConfig;
   readonly settings: DataSettings;
-  readonly views: readonly string[];
   /** What a thread runs; by default, what lies beside this module. */
   readonly threadEntry?: URL;
 }
@@ -31,9 +30,9 @@ const defaultEntry = new URL("./view-thread.js", import.meta.url);
 export class ViewPool implements ViewMaker {
   readonly #threads: ViewThread[];
 
-  constructor({ config, settings, views, threadEntry = defaultEntry }: ViewPoolOptions) {
+  constructor({ config, settings, threadEntry = defaultEntry }: ViewPoolOptions) {
     const cacheBytes = Math.floor(settings.cacheBytes / settings.concurrency);
-    const setup: ViewThreadSetup = { config, settings, views, cacheBytes, concurrency: decodesPerThread };
+    const setup: ViewThreadSetup = { config, settings, cacheBytes, concurrency: decodesPerThread };
     this.#threads = Array.from({ length: settings.concurrency }, () => new ViewThread(threadEntry, setup));
   }
 

@@ -10,7 +10,6 @@ import type { ViewRequest } from "./view-maker.js";
 export interface ViewThreadSetup {
   readonly config: RunConfig;
   readonly settings: DataSettings;
-  readonly views: readonly string[];
   /** This thread's part of the cache. */
   readonly cacheBytes: number;
   readonly concurrency: number;

@@ -13,7 +13,6 @@ const setup = workerData as ViewThreadSetup;
 const maker = new LocalViewMaker({
   source: openSource({ settings: setup.settings, imageSize: setup.config.model.imageSize }),
   augment: createAugmenter(setup.config),
-  views: setup.views,
   cacheBytes: setup.cacheBytes,
   concurrency: setup.concurrency,
 });

@@ -1,9 +1,9 @@
 import { sizeOf } from "@consilium/shared/params/layout.js";
+import { resizeMatrix } from "@consilium/shared/params/resize-grid.js";
 import { describe, expect, it } from "vitest";
 import { gelu } from "../model/gelu.js";
 import { layerNorm } from "../model/layer-norm.js";
 import { block } from "../model/layers.js";
-import { resizeMatrix } from "../model/resize-positions.js";
 import type { HostTensor, HostTensors, NamedTensors } from "../model/tensors.js";
 import { type Tensor, tf } from "../model/tf.js";
 import { programOf, runBoth } from "./testing/agreement.js";

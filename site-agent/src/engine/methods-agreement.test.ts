@@ -16,25 +16,43 @@ import {
 } from "./testing/method-gradients.js";
 import { trainStepProgram } from "./train-step.js";
 
+const largestOf = ({ data }: HostTensor) =>
+  Array.from(data).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
 /** The largest difference relative to the largest magnitude; unlike losses, gradients may be small throughout. */
 function gradientDifference(expected: HostTensor, actual: HostTensor): number {
-  const largest = Array.from(expected.data).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
+  const unit = Math.max(largestOf(expected), 1e-6);
   const scaled = ({ shape, data }: HostTensor) => ({
     shape,
-    data: Float32Array.from(data, (value) => value / largest),
+    data: Float32Array.from(data, (value) => value / unit),
   });
   return relativeDifference(scaled(expected), scaled(actual));
 }
 
-function expectAgreement({ eager, compiled }: BothRuns): void {
+/**
+ * Tensors without effect, such as a bias in front of a norm over the batch: their gradients are rounding errors alone, far
+ * below the others, and must be so on both engines.
+ */
+function cancelled({ eager, compiled }: BothRuns, names: readonly string[]): Set<string> {
+  const bound = 1e-5 * Math.max(...names.map((name) => largestOf(eager[name]!)));
+  const negligible = names.filter((name) => largestOf(eager[name]!) < bound);
+  for (const name of negligible) expect(largestOf(compiled[name]!), name).toBeLessThan(bound);
+  return new Set(negligible);
+}
+
+function expectAgreement(runs: BothRuns): void {
+  const { eager, compiled } = runs;
   expect(relativeDifference(eager["loss"]!, compiled["loss"]!)).toBeLessThan(1e-5);
   const gradients = Object.keys(eager).filter((name) => name.startsWith("gradient/"));
   expect(gradients.length).toBeGreaterThan(0);
-  const far = gradients.filter((name) => !(gradientDifference(eager[name]!, compiled[name]!) < 1e-4));
+  const without = cancelled(runs, gradients);
+  const far = gradients.filter(
+    (name) => !without.has(name) && !(gradientDifference(eager[name]!, compiled[name]!) < 1e-4),
+  );
   expect(far).toEqual([]);
 }
 
-const { simclr, mae } = smallMethods;
+const { simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme } = smallMethods;
 const small = { imageSize: 32, patchSize: 8 };
 const large = { imageSize: 32, patchSize: 16 };
 
@@ -46,6 +64,27 @@ const cases: readonly (MethodCase & { readonly title: string })[] = [
   { title: "mae, one head, raw pixels", model: small, method: { ...mae, decoderHeads: 1, normalizePixels: false } },
   { title: "mae, large patches, two decoder blocks", model: large, method: { ...mae, decoderBlocks: 2 } },
   { title: "simclr on vit-tiny", model: { ...large, architecture: "vit-tiny" }, method: simclr },
+  { title: "byol, norms over the batch", model: small, method: byol },
+  { title: "byol, norms over the image", model: small, method: { ...byol, headNorm: "layer" } },
+  { title: "dino with small crops", model: small, method: dino },
+  {
+    title: "dino without small crops, trained lengths",
+    model: small,
+    method: { ...dino, localCrops: 0, normalizeLastLayer: false },
+  },
+  { title: "dino with stochastic depth", model: { ...small, dropPath: 0.3 }, method: dino },
+  { title: "ibot", model: small, method: ibot },
+  { title: "dinov2", model: { ...small, layerScale: 0.1, registers: 2 }, method: dinov2 },
+  {
+    title: "dinov2, balanced, two heads",
+    model: small,
+    method: { ...dinov2, teacherNormalization: "sinkhorn-knopp", sharedHead: false },
+  },
+  { title: "gmml", model: small, method: gmml },
+  { title: "gmml with stochastic depth", model: { ...small, dropPath: 0.3 }, method: gmml },
+  { title: "sit, norms over the batch", model: small, method: sit },
+  { title: "sit, norms over the image", model: small, method: { ...sit, headNorm: "layer" } },
+  { title: "colorme", model: small, method: colorme },
 ];
 
 it.each(cases)(
@@ -100,6 +139,10 @@ const steps = [
   { method: simclr, optimizer: { name: "lars", clipping: "global" }, microBatches: 1 },
   { method: mae, optimizer: { clipping: "tensor" }, microBatches: 1 },
   { method: mae, optimizer: { name: "lars", clipping: "sub-network" }, microBatches: 2 },
+  { method: dino, optimizer: { clipping: "tensor" }, microBatches: 2 },
+  { method: dinov2, optimizer: { clipping: "sub-network", layerDecay: 0.9, patchEmbeddingRate: 0.2 }, microBatches: 1 },
+  { method: byol, optimizer: { name: "sgd" }, microBatches: 1 },
+  { method: { ...sit, headNorm: "layer" }, optimizer: { clipping: "tensor" }, microBatches: 1 },
 ] as const;
 
 it.each(steps)(
@@ -111,15 +154,18 @@ it.each(steps)(
       optimizer: { ...rates, ...optimizer },
     });
     const options = { ...stepOptions(config, 4), microBatches };
-    const { eager, compiled } = await runBoth(trainStepProgram(options), gradientInputs(config, 4));
+    const runs = await runBoth(trainStepProgram(options), gradientInputs(config, 4));
+    const { eager, compiled } = runs;
     const difference = (name: string) => relativeDifference(eager[name]!, compiled[name]!);
     expect(compiled["finite"]!.data[0]).toBe(1);
     expect(difference("loss")).toBeLessThan(1e-5);
     expect(difference("gradientNorm")).toBeLessThan(1e-5);
     // From zero, the first moment is a tenth of the clipped gradient, and the momentum its share of the trust ratio.
     const [slot = ""] = updateRule(config.optimizer).slots;
-    for (const { name } of options.layout.parameters) {
-      expect(difference(slotInput(slot, name)), name).toBeLessThan(1e-4);
+    const moments = options.layout.parameters.map(({ name }) => slotInput(slot, name));
+    const without = cancelled(runs, moments);
+    for (const name of moments.filter((moment) => !without.has(moment))) {
+      expect(difference(name), name).toBeLessThan(1e-4);
     }
   },
   120_000,

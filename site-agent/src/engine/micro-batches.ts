@@ -1,3 +1,4 @@
+import { isVit } from "@consilium/shared/config/model-config.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { architectureOf, mlpRatio, patchCount } from "@consilium/shared/params/architecture.js";
 import { maskShape } from "../ssl/masking.js";
@@ -28,11 +29,16 @@ export function microBatchesFor({ config, separable, device }: MicroBatchQuestio
   return batchSize;
 }
 
-/** Elements per image of the largest hidden layer of any block. */
+/** Elements per image of the largest hidden layer of any block; the views of a kind go through a block together. */
 function widestActivation({ model, method }: Pick<RunConfig, "model" | "method">): number {
+  if (!isVit(model)) return 0;
   const patches = patchCount(model);
-  const encoded = method.name === "mae" ? maskShape(patches, method.maskRatio).visible : patches;
-  const encoder = (1 + encoded) * mlpRatio * architectureOf(model).width;
-  const decoder = method.name === "mae" ? (1 + patches) * mlpRatio * method.decoderWidth : 0;
-  return Math.max(encoder, decoder);
+  const hidden = mlpRatio * architectureOf(model).width;
+  if (method.name === "mae") {
+    const encoder = (1 + maskShape(patches, method.maskRatio).visible) * hidden;
+    return Math.max(encoder, (1 + patches) * mlpRatio * method.decoderWidth);
+  }
+  if (!("localCrops" in method)) return (1 + patches) * hidden;
+  const local = (1 + (method.localSize / model.patchSize) ** 2) * hidden * method.localCrops;
+  return Math.max(2 * (1 + patches) * hidden, local);
 }

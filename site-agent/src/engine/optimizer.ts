@@ -2,6 +2,7 @@ import type { OptimizerConfig } from "@consilium/shared/config/run-config.js";
 import { unreachable } from "@consilium/shared/errors.js";
 import { adamw } from "./adamw.js";
 import { lars } from "./lars.js";
+import { sgd } from "./sgd.js";
 import type { UpdateRule } from "./update-rule.js";
 
 type ConfigOf<Name extends OptimizerConfig["name"]> = Extract<OptimizerConfig, { name: Name }>;
@@ -12,6 +13,7 @@ export type StepOptimizer = Clipping &
   (
     | Pick<ConfigOf<"adamw">, "name" | "beta1" | "beta2">
     | Pick<ConfigOf<"lars">, "name" | "momentum" | "trustCoefficient">
+    | Pick<ConfigOf<"sgd">, "name" | "momentum">
   );
 
 export function updateRule(optimizer: StepOptimizer): UpdateRule {
@@ -20,6 +22,8 @@ export function updateRule(optimizer: StepOptimizer): UpdateRule {
       return adamw(optimizer);
     case "lars":
       return lars(optimizer);
+    case "sgd":
+      return sgd(optimizer);
     default:
       return unreachable(optimizer);
   }

@@ -1,8 +1,12 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import type { SslMethod } from "../ssl/method.js";
 import { createMethod } from "../ssl/methods.js";
+import { proximal } from "../ssl/proximal.js";
 import type { DeviceName, OpenedEngine } from "./devices/device.js";
 import { microBatchesFor } from "./micro-batches.js";
+import { parameterRates } from "./parameter-rates.js";
 import { recomputing } from "./recompute.js";
 import { oneStepPerCall, type StepsPerCall, stepsPerCall } from "./steps-per-call.js";
 import { type TrainStepOptions, trainStepProgram } from "./train-step.js";
@@ -12,17 +16,27 @@ import { type TrainStepOptions, trainStepProgram } from "./train-step.js";
  * @throws ConsiliumError "config-invalid" when the method does not fit the model
  */
 export function runStep(config: RunConfig, { device, precision }: Pick<OpenedEngine, "device" | "precision">) {
-  const plain = createMethod(config);
-  const method = config.training.recompute ? recomputing(plain) : plain;
+  const layout = parameterLayout(config);
+  const method = methodOf(config, layout);
   const { optimizer, training } = config;
+  const rateOf = parameterRates(config);
   return {
     method,
-    layout: parameterLayout(config),
+    layout,
     optimizer,
+    ...(rateOf === undefined ? {} : { rateOf }),
     batchSize: training.batchSize,
     microBatches: microBatchesFor({ config, separable: method.separable, device }),
     ...(precision === "mixed" ? { lossScaling: true } : {}),
   } satisfies TrainStepOptions;
+}
+
+/** The run's method, with what its strategy and its training settings add to it. */
+function methodOf(config: RunConfig, layout: ParameterLayout): SslMethod {
+  const { strategy } = config.aggregation;
+  const plain = createMethod(config);
+  const method = strategy.name === "fedprox" ? proximal(plain, layout, strategy.mu) : plain;
+  return config.training.recompute ? recomputing(method) : method;
 }
 
 /** Beyond this, copying the state takes a small share of the time on any device, and a round is seldom interrupted. */

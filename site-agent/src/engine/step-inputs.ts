@@ -10,6 +10,8 @@ export interface TrainStepOptions {
   readonly method: SslMethod;
   readonly layout: ParameterLayout;
   readonly optimizer: StepOptimizer;
+  /** Factor on the learning rate of a parameter; absent: one for all. */
+  readonly rateOf?: (name: string) => number;
   readonly batchSize: number;
   /** Equal parts of the batch that go through the model one after the other; absent: 1. */
   readonly microBatches?: number;
@@ -45,9 +47,11 @@ export function stateInputs({ layout, method, optimizer }: Pick<TrainStepOptions
 }
 
 function batchInputs({ method, batchSize }: TrainStepOptions): TensorSpecs {
-  const { views, imageSize } = method.viewPlan;
-  const view: TensorSpec = { shape: [batchSize, imageSize, imageSize, 3], dtype: "uint8" };
-  return { ...Object.fromEntries(views.map((name) => [name, view])), ...method.extraInputs(batchSize) };
+  const views = method.views.map(({ name, size, channels }): [string, TensorSpec] => [
+    name,
+    { shape: [batchSize, size, size, channels], dtype: "uint8" },
+  ]);
+  return { ...Object.fromEntries(views), ...method.extraInputs(batchSize) };
 }
 
 function scalarInputs({ method, optimizer, lossScaling = false }: TrainStepOptions): TensorSpecs {
@@ -89,9 +93,10 @@ export function stepTensors(options: TrainStepOptions, inputs: NamedTensors): St
   };
 }
 
-/** Views normalised, everything else as it is. */
-export function seenByMethod({ viewPlan }: SslMethod, batch: NamedTensors): NamedTensors {
-  const seen = (name: string, tensor: Tensor): Tensor => (viewPlan.views.includes(name) ? normalised(tensor) : tensor);
+/** Pixels normalised, everything else as it is. */
+export function seenByMethod({ views }: Pick<SslMethod, "views">, batch: NamedTensors): NamedTensors {
+  const images = new Set(views.filter(({ kind }) => kind === "pixels").map(({ name }) => name));
+  const seen = (name: string, tensor: Tensor): Tensor => (images.has(name) ? normalised(tensor) : tensor);
   return Object.fromEntries(Object.entries(batch).map(([name, tensor]) => [name, seen(name, tensor)]));
 }
 

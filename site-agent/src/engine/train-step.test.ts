@@ -38,7 +38,11 @@ function drawn(stepOptions: TrainStepOptions): HostTensors {
   return Object.fromEntries(squared);
 }
 
-const optimizers: readonly StepOptimizer[] = [adamw, { name: "lars", momentum: 0.9, trustCoefficient: 0.01 }];
+const optimizers: readonly StepOptimizer[] = [
+  adamw,
+  { name: "lars", momentum: 0.9, trustCoefficient: 0.01 },
+  { name: "sgd", momentum: 0.9 },
+];
 const clippings = ["tensor", "sub-network", "global"] as const;
 
 it.each(optimizers)("agrees on both engines from any state with $name and every clipping", async (optimizer) => {

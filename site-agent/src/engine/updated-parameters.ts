@@ -1,5 +1,6 @@
 import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
+import type { HeldBack } from "../ssl/method.js";
 import { clipFactors, clipGroupOf, totalOf } from "./clipping.js";
 import type { LossGradients } from "./loss-gradients.js";
 import { updateRule } from "./optimizer.js";
@@ -16,15 +17,30 @@ export interface UpdatedParameters {
 
 /** Clips the gradients and takes the optimiser's step. Parameters without a gradient stay as they are. */
 export function updatedParameters(
-  { layout, optimizer }: Pick<TrainStepOptions, "layout" | "optimizer">,
+  { layout, optimizer, method, rateOf = () => 1 }: Pick<TrainStepOptions, "layout" | "optimizer" | "method" | "rateOf">,
   inputs: NamedTensors,
   { gradients, unscale }: Pick<LossGradients, "gradients" | "unscale">,
 ): UpdatedParameters {
   const { gradientClip: limit, clipping: mode = "tensor" } = optimizer;
   const rule = updateRule(optimizer);
-  const update = rule.begin(Object.fromEntries(rule.scalars.map((name) => [name, tensorIn(inputs, name).asScalar()])));
+  const scalars = Object.fromEntries(rule.scalars.map((name) => [name, tensorIn(inputs, name).asScalar()]));
+  const updates = new Map<string, ReturnType<UpdateRule["begin"]>>();
+  const held = (name: string): HeldBack | undefined =>
+    method.heldBack?.parameters.test(name) === true ? method.heldBack : undefined;
+  const updateOf = ({ members }: Stack) => {
+    const { name } = members[0]!;
+    const rate = rateOf(name);
+    const gate = held(name)?.how === "rate" ? held(name) : undefined;
+    const key = `${rate} ${gate?.scalar ?? ""}`;
+    const update = updates.get(key) ?? rule.begin(slowed(scalars, rate, gate && tensorIn(inputs, gate.scalar)));
+    updates.set(key, update);
+    return update;
+  };
   const trained = layout.parameters.filter(({ name }) => name in gradients);
-  const stacks = stacksOf(trained, ({ name, shape }) => `${decays({ shape })} ${clipGroupOf(name, mode)}`);
+  const stacks = stacksOf(
+    trained,
+    ({ name, shape }) => `${decays({ shape })} ${clipGroupOf(name, mode)} ${rateOf(name)} ${held(name) !== undefined}`,
+  );
   const operands = stacks.map((stack) => operandOf(stack, { inputs, gradients, rule }));
   const sums = operands.map(({ squareSum }, index) => ({
     squareSum,
@@ -37,10 +53,29 @@ export function updatedParameters(
   }
   stacks.forEach((stack, index) => {
     const factor = factors[index];
-    const updated = update(factor === undefined ? operands[index]! : { ...operands[index]!, factor });
-    Object.assign(state, outputsOf(stack, updated));
+    const operand = operands[index]!;
+    const updated = updateOf(stack)(factor === undefined ? operand : { ...operand, factor });
+    const gate = held(stack.members[0]!.name);
+    const skips = gate?.how === "skip" ? tensorIn(inputs, gate.scalar) : undefined;
+    Object.assign(state, outputsOf(stack, skips === undefined ? updated : skippedUnless(skips, operand, updated)));
   });
   return { state, squareSum: totalOf(sums) };
+}
+
+/** The rule's scalars with a smaller learning rate. */
+function slowed(scalars: Readonly<Record<string, Scalar>>, rate: number, gate: Tensor | undefined) {
+  const { learningRate } = scalars;
+  if (learningRate === undefined || (rate === 1 && gate === undefined)) return scalars;
+  const own: Scalar = tf.mul(learningRate, rate);
+  return { ...scalars, learningRate: gate === undefined ? own : tf.mul(own, gate).asScalar() };
+}
+
+/** The update where the scalar is not zero; otherwise parameters and slots bit by bit as they were. */
+function skippedUnless(scalar: Tensor, before: Operand, after: Updated): Updated {
+  const goes = tf.notEqual(scalar, 0);
+  const chosen = (updated: Tensor, old: Tensor): Tensor => tf.where(goes, updated, old);
+  const slots = Object.entries(after.slots).map(([name, slot]) => [name, chosen(slot, tensorIn(before.slots, name))]);
+  return { parameter: chosen(after.parameter, before.parameter), slots: Object.fromEntries(slots) };
 }
 
 function decays({ shape }: Pick<StackedTensor, "shape">): boolean {

@@ -1,20 +1,29 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
-import type { ModelConfig } from "@consilium/shared/config/run-config.js";
+import { isVit, type ModelConfig } from "@consilium/shared/config/model-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { architectureOf } from "@consilium/shared/params/architecture.js";
+import { featureWidth } from "@consilium/shared/params/architecture.js";
 import type { ParameterLayout, PlacedParameter } from "@consilium/shared/params/layout.js";
 import { encoderTensorNames } from "@consilium/shared/params/parameters.js";
 import type { CompiledProgram, Engine, Program } from "../engine/program.js";
+import { backbone } from "../model/backbone.js";
 import { parameterOf } from "../model/layers.js";
 import { normalised } from "../model/normalise.js";
-import type { HostTensors, TensorSpec } from "../model/tensors.js";
-import { encode, pooled } from "../model/vit.js";
+import type { HostTensors, NamedTensors, TensorSpec } from "../model/tensors.js";
+import type { Tensor } from "../model/tf.js";
 import type { FeatureSet } from "./feature-set.js";
+
+const statisticsNames = /\.running_(?:mean|var)$/;
 
 /** A model and which of its tokens stand for the image: the class token unless said otherwise, or the patches' mean. */
 export type EncoderChoice = ModelConfig & { readonly pooling?: "class" | "mean" };
 
-function encoderParameters(layout: ParameterLayout): readonly PlacedParameter[] {
+/**
+ * Tensors by the names that models know, among them those of the encoder: a run's `parameterLayout`, or what
+ * `encoderTensors` finds in a checkpoint.
+ */
+export type EncoderLayout = Pick<ParameterLayout, "parameters">;
+
+function encoderParameters(layout: EncoderLayout): readonly PlacedParameter[] {
   const names = new Set(encoderTensorNames(layout));
   return layout.parameters.filter(({ name }) => names.has(name));
 }
@@ -27,14 +36,15 @@ export interface EncoderInputs {
 
 /**
  * Images to features after the final norm. Inputs: "parameter/<name>" for every encoder tensor of the layout and
- * "images" [batchSize, imageSize, imageSize, 3]. Output: "features" [batchSize, width].
+ * "images" [batchSize, imageSize, imageSize, 3]. Output: "features" [batchSize, width]. A residual network without running
+ * statistics, which may stay at the sites, normalises by the images of the batch.
  */
 export function encodeProgram(
   choice: EncoderChoice,
-  layout: ParameterLayout,
+  layout: EncoderLayout,
   { batchSize, pixels }: EncoderInputs,
 ): Program {
-  const { imageSize, pooling = "class" } = choice;
+  const { imageSize } = choice;
   const parameters = encoderParameters(layout);
   const specs = parameters.map(({ name, shape }): [string, TensorSpec] => [
     `parameter/${name}`,
@@ -42,7 +52,12 @@ export function encodeProgram(
   ]);
   return {
     name: `${choice.architecture} encoder`,
-    description: canonicalJson({ choice, batchSize, pixels, layout: Buffer.from(layout.digest).toString("hex") }),
+    description: canonicalJson({
+      choice,
+      batchSize,
+      pixels,
+      tensors: parameters.map(({ name, shape }) => [name, shape]),
+    }),
     inputs: {
       ...Object.fromEntries(specs),
       images: { shape: [batchSize, imageSize, imageSize, 3], dtype: pixels === "bytes" ? "uint8" : "float32" },
@@ -51,14 +66,28 @@ export function encodeProgram(
       const named = parameters.map(({ name }) => [name, parameterOf(inputs, `parameter/${name}`)]);
       const given = parameterOf(inputs, "images");
       const images = pixels === "bytes" ? normalised(given) : given;
-      const tokens = encode({ model: choice, parameters: Object.fromEntries(named), images });
-      return { features: pooled(tokens, pooling) };
+      return { features: encoded(choice, Object.fromEntries(named), images) };
     },
   };
 }
 
+function encoded(choice: EncoderChoice, tensors: NamedTensors, images: Tensor): Tensor {
+  const { pooling = "class" } = choice;
+  const statistics = Object.entries(tensors).filter(([name]) => statisticsNames.test(name));
+  const mode = isVit(choice) || statistics.length > 0 ? "evaluation" : "training";
+  const input = {
+    model: choice,
+    parameters: tensors,
+    statistics: Object.fromEntries(statistics),
+    images,
+    pooling,
+    mode,
+  } as const;
+  return backbone(input).features;
+}
+
 /** The encoder's part of a flat vector as inputs of `encodeProgram`; views, not copies. */
-export function encoderInputs(layout: ParameterLayout, vector: Float32Array): HostTensors {
+export function encoderInputs(layout: EncoderLayout, vector: Float32Array): HostTensors {
   return Object.fromEntries(
     encoderParameters(layout).map(({ name, shape, offset, size }) => [
       `parameter/${name}`,
@@ -70,7 +99,7 @@ export function encoderInputs(layout: ParameterLayout, vector: Float32Array): Ho
 export interface FeatureJob {
   readonly engine: Engine;
   readonly model: EncoderChoice;
-  readonly layout: ParameterLayout;
+  readonly layout: EncoderLayout;
   /** Flat parameters of the whole layout. */
   readonly vector: Float32Array;
   /** 8-bit images in 0 … 255, each [imageSize, imageSize, 3]. */
@@ -89,7 +118,7 @@ export async function extractFeatures(job: FeatureJob): Promise<FeatureSet> {
       batches.push(await encodeBatch(compiled, job, { pixels, filled }));
       count += filled;
     }
-    return joined(batches, { count, width: architectureOf(job.model).width });
+    return joined(batches, { count, width: featureWidth(job.model) });
   } finally {
     await compiled.release();
   }
@@ -102,7 +131,7 @@ function missingFeatures(): never {
 interface Batch {
   /** [batchSize, imageSize, imageSize, 3] */
   readonly pixels: Uint8Array;
-  /** Images in it; the rest is zero or left over. */
+  /** Images in it; the rest repeats them. */
   readonly filled: number;
 }
 
@@ -117,7 +146,16 @@ async function* batchesOf({ images, batchSize, model }: FeatureJob): AsyncGenera
     yield { pixels, filled };
     filled = 0;
   }
-  if (filled > 0) yield { pixels, filled };
+  if (filled === 0) return;
+  // Repeats what is there, so that an encoder which normalises by the batch sees nothing else.
+  for (let index = filled; index < batchSize; index++) {
+    pixels.copyWithin(
+      index * pixelsPerImage,
+      (index % filled) * pixelsPerImage,
+      ((index % filled) + 1) * pixelsPerImage,
+    );
+  }
+  yield { pixels, filled };
 }
 
 async function encodeBatch(compiled: CompiledProgram, job: FeatureJob, batch: Batch): Promise<Float32Array> {
@@ -125,7 +163,7 @@ async function encodeBatch(compiled: CompiledProgram, job: FeatureJob, batch: Ba
   const images = { shape: [job.batchSize, imageSize, imageSize, 3], data: batch.pixels };
   const outputs = await compiled.run({ ...encoderInputs(job.layout, job.vector), images });
   const features = outputs.features?.data ?? missingFeatures();
-  return Float32Array.from(features.subarray(0, batch.filled * architectureOf(job.model).width));
+  return Float32Array.from(features.subarray(0, batch.filled * featureWidth(job.model)));
 }
 
 function joined(batches: readonly Float32Array[], { count, width }: { count: number; width: number }): FeatureSet {

@@ -27,7 +27,7 @@ const mae = {
   normalizePixels: true,
 } as const;
 const requestOf = (method: typeof simclr | typeof mae) => {
-  const config = { model, method };
+  const config = { model, method, aggregation: { teacher: "average", batchStatistics: "local" } } as const;
   return { config, vector: initialVector(parameterLayout(config), 1), metadata: { run: "demo", round: "3" } };
 };
 

@@ -5,7 +5,7 @@ import { runBlock } from "./block-runner.js";
 import { gelu } from "./gelu.js";
 import { layerNorm } from "./layer-norm.js";
 import type { NamedTensors } from "./tensors.js";
-import { type Tensor, type Tensor3D, tf } from "./tf.js";
+import { type Tensor, type Tensor2D, type Tensor3D, tf } from "./tf.js";
 
 /** A linear map or a norm whose weight and bias stand in `parameters` under `<name>.weight` and `<name>.bias`. */
 export interface Layer {
@@ -57,14 +57,24 @@ function layerScale(x: Tensor, { parameters, name }: Layer): Tensor {
   return gamma === undefined ? x : tf.mul(x, gamma);
 }
 
-/** Pre-norm transformer block, with LayerScale where the layout has `ls1` and `ls2`: x [batch, tokens, width] → the same. */
+/** Stochastic depth: x [batch, tokens, width] × column `branch` of `<name>.branch_scales` [batch, 2], where given. */
+function branchScale(x: Tensor, { parameters, name }: Layer, branch: 0 | 1): Tensor {
+  const scales = parameters[`${name}.branch_scales`];
+  if (scales === undefined) return x;
+  const batch = scales.shape[0] ?? 0;
+  return tf.mul(x, tf.reshape(tf.slice(scales as Tensor2D, [0, branch], [batch, 1]), [batch, 1, 1]));
+}
+
+/**
+ * Pre-norm transformer block, with LayerScale where the layout has `ls1` and `ls2`, and stochastic depth where
+ * `<name>.branch_scales` is given: x [batch, tokens, width] → the same.
+ */
 export function block(x: Tensor, layer: Layer, shape: BlockShape): Tensor3D {
   const within = (name: string): Layer => ({ ...layer, name: `${layer.name}.${name}` });
-  const attended: Tensor = tf.add(
-    x,
-    layerScale(attention(norm(x, within("norm1")), within("attn"), shape), within("ls1")),
-  );
-  return tf.add(attended, layerScale(mlp(norm(attended, within("norm2")), within("mlp")), within("ls2")));
+  const fromAttention = layerScale(attention(norm(x, within("norm1")), within("attn"), shape), within("ls1"));
+  const attended: Tensor = tf.add(x, branchScale(fromAttention, layer, 0));
+  const fromMlp = layerScale(mlp(norm(attended, within("norm2")), within("mlp")), within("ls2"));
+  return tf.add(attended, branchScale(fromMlp, layer, 1));
 }
 
 /** Blocks `<name>.0` … `<name>.<depth - 1>` one after the other: x [batch, tokens, width] → the same. */

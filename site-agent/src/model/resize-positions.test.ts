@@ -1,6 +1,7 @@
+import { resizeMatrix } from "@consilium/shared/params/resize-grid.js";
 import { describe, expect, it } from "vitest";
 import { expectClose, expectGradients, wave } from "../../../test/support/golden.js";
-import { resizeMatrix, resizePositions } from "./resize-positions.js";
+import { resizePositions } from "./resize-positions.js";
 import { tf } from "./tf.js";
 
 describe("resizePositions", () => {
@@ -10,13 +11,13 @@ describe("resizePositions", () => {
     const resized = resizePositions(positions, 5);
     expect(resized.shape).toEqual([1, 26, 4]);
     expectClose(tf.slice(resized, [0, 0, 0], [1, 1, 4]), tf.slice(positions, [0, 0, 0], [1, 1, 4]).dataSync(), 0);
-    expect(resizePositions(positions, 3, 0.1)).toBe(positions);
+    expect(resizePositions(positions, 3, { offset: 0.1 })).toBe(positions);
   });
 
   it("keeps a constant grid and a grid's orientation", () => {
     for (const offset of [0, 0.1]) {
       expectClose(
-        tf.slice(resizePositions(tf.ones([1, 10, 1]), 7, offset), [0, 1, 0], [1, 49, 1]),
+        tf.slice(resizePositions(tf.ones([1, 10, 1]), 7, { offset }), [0, 1, 0], [1, 49, 1]),
         Array(49).fill(1),
         1e-6,
       );
@@ -40,6 +41,23 @@ describe("resizePositions", () => {
     }
     // Halfway between the first two samples of each axis: (-0.09375 repeated at the edge, 0.59375, …).
     expect(matrix[0]).toBeCloseTo((0.59375 - 0.09375) ** 2, 6);
+  });
+
+  /** torch's interpolate(mode="bicubic", antialias=True) on sin(0.7 i + 1). */
+  it("smooths like torch when it makes grids smaller, and when it makes them larger", () => {
+    const square = tf.concat([tf.zeros([1, 1, 1]), wave([1, 25, 1], 1)], 1);
+    const smaller = resizePositions(square, 3, { antialias: true }).dataSync().slice(1);
+    const expected = [
+      0.1318802247409262, 0.20619462032538086, 0.049964830979767096, 0.0568175727692349, 0.0014902709228681484,
+      -0.05550328824241149, -0.03940631327714622, -0.20376911753352359, -0.14029966776914538,
+    ];
+    expectClose(smaller, expected, 1e-6);
+    const secondRow = resizePositions(square, 7, { antialias: true }).dataSync().slice(8, 15);
+    const larger = [
+      -0.3156743834791814, -0.23978416351145374, -0.10155220117119267, 0.06179476245185285, 0.20931737480693005,
+      0.2999969492489852, 0.3323978045925197,
+    ];
+    expectClose(secondRow, larger, 1e-6);
   });
 
   it("names a number of positions that is no square", () => {

@@ -15,7 +15,7 @@ export interface ResnetInput {
   readonly architecture: ResnetName;
   /** The tensors of `resnetParameters` by name. */
   readonly parameters: NamedTensors;
-  /** The tensors of `resnetStatistics` by name. */
+  /** The tensors of `resnetStatistics` by name; in training they may be left out, and are then not followed. */
   readonly statistics: NamedTensors;
   /** float32 [batch, size, size, 3], normalised. */
   readonly images: Tensor;
@@ -26,11 +26,18 @@ export interface ResnetInput {
 export interface ResnetOutput {
   /** [batch, 512] or [batch, 2048]: the mean of the last stage over the image. */
   readonly features: Tensor2D;
+  /** After the stem and after each of the four stages: [batch, size / 2 … size / 32, …, channels]. */
+  readonly stages: readonly Tensor4D[];
   /** The running statistics by name, after this batch in training and as they were in evaluation. Without gradients. */
   readonly statistics: NamedTensors;
 }
 
 const epsilon = 1e-5;
+
+/** Such as "layer3". */
+function stageOf({ units }: ResnetBlock): string {
+  return units[0]?.convolution.name.split(".")[0] ?? "";
+}
 
 /** Collects running statistics while a batch goes through the network. */
 class Pass {
@@ -56,11 +63,13 @@ class Pass {
     const { parameters, mode } = this.input;
     const weight = parameterOf(parameters, `${name}.weight`);
     const input = { x, weight, bias: parameterOf(parameters, `${name}.bias`), epsilon };
-    const before = this.#statistics(name);
-    if (mode === "evaluation") return normalizeBy(before, input);
-    const after = observe(x, before);
-    this.observed[`${name}.running_mean`] = after.mean;
-    this.observed[`${name}.running_var`] = after.variance;
+    if (mode === "evaluation") return normalizeBy(this.#statistics(name), input);
+    const before = `${name}.running_mean` in this.input.statistics ? this.#statistics(name) : undefined;
+    if (before !== undefined) {
+      const after = observe(x, before);
+      this.observed[`${name}.running_mean`] = after.mean;
+      this.observed[`${name}.running_var`] = after.variance;
+    }
     return batchNorm(input);
   }
 
@@ -81,7 +90,12 @@ export function resnet(input: ResnetInput): ResnetOutput {
   const pass = new Pass(input);
   const stem = tf.relu(pass.unit(input.images, resnetStem));
   const pooled: Tensor = tf.maxPool(stem as Tensor4D, 3, 2, 1);
-  const last = resnetBlocks(input.architecture).reduce((x, block) => pass.block(x, block), pooled);
+  const stages = new Map<string, Tensor>();
+  const last = resnetBlocks(input.architecture).reduce((x, block) => {
+    const output = pass.block(x, block);
+    stages.set(stageOf(block), output);
+    return output;
+  }, pooled);
   const statistics = input.mode === "training" ? pass.observed : input.statistics;
-  return { features: tf.mean(last, [1, 2]), statistics };
+  return { features: tf.mean(last, [1, 2]), stages: [stem, ...stages.values()] as Tensor4D[], statistics };
 }

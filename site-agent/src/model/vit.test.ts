@@ -8,7 +8,8 @@ import { patchify } from "./patches.js";
 import { fixedPositions } from "./positions.js";
 import type { NamedTensors } from "./tensors.js";
 import { type Tensor4D, tf } from "./tf.js";
-import { classTokens, embedPatches, encode, meanPatchTokens } from "./vit.js";
+import { classTokens, meanPatchTokens } from "./tokens.js";
+import { embedPatches, encode } from "./vit.js";
 
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
 const layout = parameterLayout({

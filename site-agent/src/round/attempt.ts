@@ -192,7 +192,7 @@ export class Attempt {
       updates.forget(plan.key);
       throw error;
     });
-    this.#contribution = contributionOf({ delta, update, plan, layout: this.#checked.layout });
+    this.#contribution = contributionOf({ delta, update, plan, ...this.#checked });
     if (this.abandoned) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
     updates.markAdvertised(plan.key);
     this.#session = openSession(received, this.#policy.secagg);

@@ -1,7 +1,7 @@
 import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { parseLanes } from "@consilium/shared/secagg/lanes.js";
 
@@ -20,7 +20,7 @@ const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export function checkPlan(plan: RoundPlan): CheckedPlan {
   if (!runIdPattern.test(plan.key.runId)) throw invalid("the run's id is not one");
   const config = parseRunConfig(plan.runConfigJson);
-  const layout = parameterLayout(config);
+  const layout = checkpointLayout(config);
   checkLayout(plan, layout);
   checkClips(plan, layout);
   checkNumbers(plan, config);

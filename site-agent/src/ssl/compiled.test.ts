@@ -1,90 +1,72 @@
-import type { MethodConfig, ModelConfig } from "@consilium/shared/config/run-config.js";
-import { initialVector } from "@consilium/shared/params/initialize.js";
-import { parameterLayout } from "@consilium/shared/params/parameters.js";
-import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
-import { compiledCpuEngine } from "../engine/compiled-engine.js";
-import { eagerEngine } from "../engine/eager-engine.js";
-import type { Program } from "../engine/program.js";
-import type { HostTensors, TensorSpecs } from "../model/tensors.js";
-import { type Tensor, tf } from "../model/tf.js";
-import { createMethod } from "./methods.js";
+import { relativeDifference, runBoth } from "../engine/testing/agreement.js";
+import { useFastFilterGradient } from "../engine/testing/filter-gradient.js";
+import { configOf, gradientInputs, gradientProgram, smallMethods } from "../engine/testing/method-gradients.js";
+import type { HostTensor, HostTensors } from "../model/tensors.js";
 
-const model: ModelConfig = { architecture: "vit-nano", imageSize: 16, patchSize: 4 };
-const batchSize = 3;
-const methods: readonly MethodConfig[] = [
-  { name: "simclr", temperature: 0.5, projectionDim: 16, pooling: "mean" },
-  { name: "mae", maskRatio: 0.75, decoderWidth: 32, decoderBlocks: 1, decoderHeads: 2, normalizePixels: true },
-];
+const { simclr, byol, mae, colorme } = smallMethods;
+const vit = { imageSize: 16, patchSize: 4 };
+const resnet = { architecture: "resnet18" };
 
-/** Loss, terms and every gradient of a method as one program, with first values for its inputs. */
-function gradientProgram(config: MethodConfig): { program: Program; inputs: HostTensors } {
-  const method = createMethod({ model, method: config });
-  const { parameters } = parameterLayout({ model, method: config });
-  const vector = initialVector(parameterLayout({ model, method: config }), 3);
-  const random = randomFor("compiled", config.name);
-  const views = method.viewPlan.views.map((view): [string, HostTensors[string]] => {
-    const data = Float32Array.from({ length: batchSize * 16 * 16 * 3 }, () => random.normal());
-    return [view, { shape: [batchSize, 16, 16, 3], data }];
-  });
-  const batch: HostTensors = { ...Object.fromEntries(views), ...method.drawExtraInputs(batchSize, random) };
-  const values = parameters.map(({ name, shape, offset, size }): [string, HostTensors[string]] => [
-    name,
-    { shape, data: vector.slice(offset, offset + size) },
-  ]);
-  const inputs: HostTensors = { ...Object.fromEntries(values), ...batch };
-  const specs: TensorSpecs = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, data }]) => [
-      name,
-      { shape, dtype: data instanceof Float32Array ? "float32" : "int32" },
-    ]),
+const cases = [
+  { on: "vit-nano", model: vit, method: simclr },
+  { on: "vit-nano", model: vit, method: mae },
+  { on: "vit-nano", model: vit, method: byol },
+  { on: "vit-nano, stochastic depth", model: { ...vit, dropPath: 0.5 }, method: byol },
+  { on: "vit-nano", model: vit, method: colorme },
+  { on: "resnet18", model: { ...resnet, imageSize: 16 }, method: byol },
+  { on: "resnet18", model: { ...resnet, imageSize: 32 }, method: colorme },
+] as const;
+
+/**
+ * Of gradients, relative to their size. Twenty norms over three images, one after the other, enlarge rounding errors a
+ * thousandfold; `engine/trace/resnet.test.ts` holds the network to the narrow one on larger images.
+ */
+const toleranceOf = (on: string) => (on === "resnet18" ? 2e-2 : 1e-4);
+
+const batch = 3;
+
+/**
+ * Images of unlike brightness, because norms over a batch of images that look alike blow rounding errors up. Norms shift
+ * every channel by two deviations, down where its number is a multiple of four: otherwise values lie near a rectifier's
+ * corner, where rounding changes a deep network's gradients.
+ */
+function wellConditioned(inputs: HostTensors): HostTensors {
+  const shifted = (name: string) => /(?:bn\d|downsample\.1|conv\d\.1|(?:projector|predictor)\.norm)\.bias$/.test(name);
+  const brighter = (value: number, at: number, size: number) => (value * (1 + Math.floor((at * batch) / size))) / batch;
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]): [string, HostTensor] => {
+      const { data } = tensor;
+      if (data instanceof Uint8Array)
+        return [name, { ...tensor, data: data.map((x, at) => brighter(x, at, data.length)) }];
+      if (!shifted(name)) return [name, tensor];
+      return [name, { ...tensor, data: Float32Array.from(data, (_, at) => (at % 4 === 0 ? -2 : 2)) }];
+    }),
   );
-  const names = parameters.map(({ name }) => name);
-  return {
-    inputs,
-    program: {
-      name: `${config.name} gradients`,
-      inputs: specs,
-      build(tensors) {
-        const kept: Record<string, Tensor> = {};
-        const { value, grads } = tf.valueAndGrads((...args: Tensor[]) => {
-          const named = Object.fromEntries(names.map((name, index) => [name, args[index]!]));
-          const { loss, terms } = method.loss(named, tensors, {});
-          for (const [name, term] of Object.entries(terms)) kept[`term/${name}`] = tf.keep(term);
-          return loss;
-        })(names.map((name) => tensors[name]!));
-        return { ...kept, loss: value, ...Object.fromEntries(names.map((name, index) => [name, grads[index]!])) };
-      },
-    },
-  };
 }
+
+const largestOf = ({ data }: HostTensor) =>
+  Array.from(data).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 describe("methods on the compiled engine", () => {
-  it.each(methods)("$name has the loss and gradients of the eager engine", async (config) => {
-    const { program, inputs } = gradientProgram(config);
-    const outputs = await Promise.all(
-      [compiledCpuEngine({ threads: 1 }), eagerEngine()].map(async (engine) => {
-        const compiled = await engine.compile(program);
-        const result = await compiled.run(inputs);
-        await compiled.release();
-        return result;
-      }),
-    );
-    const [compiled, eager] = outputs;
-    const far = Object.entries(eager!).filter(([name, { data }]) => {
-      return relativeDistance(compiled![name]!.data, data) > (name === "loss" ? 1e-5 : 1e-4);
-    });
-    expect(far.map(([name]) => name)).toEqual([]);
-  });
+  it.each(cases)(
+    "$method.name on $on has the loss, terms and gradients of the eager engine",
+    async ({ on, model, method }) => {
+      useFastFilterGradient();
+      const config = configOf({ model, method });
+      const inputs = wellConditioned(gradientInputs(config, batch));
+      const { eager, compiled } = await runBoth(gradientProgram(config, batch), inputs);
+      expect(Object.keys(compiled)).toEqual(Object.keys(eager));
+      expect(relativeDifference(eager["loss"]!, compiled["loss"]!)).toBeLessThan(on === "resnet18" ? 1e-4 : 1e-5);
+      // What has no effect, as a bias in front of a batch norm, has a gradient of rounding errors alone.
+      const floor = 1e-2 * Math.max(...Object.values(eager).map(largestOf));
+      const far = Object.entries(eager).map(([name, expected]) => {
+        const scale = name.startsWith("gradient/") ? Math.max(largestOf(expected), floor) : largestOf(expected);
+        const gap = compiled[name]!.data.reduce((most, x, at) => Math.max(most, Math.abs(x - expected.data[at]!)), 0);
+        return [name, gap / scale] as const;
+      });
+      expect(far.filter(([, distance]) => !(distance < toleranceOf(on)))).toEqual([]);
+    },
+    120_000,
+  );
 });
-
-/** Largest difference over the largest magnitude. */
-function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let distance = 0;
-  let largest = 1e-6;
-  for (let index = 0; index < expected.length; index++) {
-    distance = Math.max(distance, Math.abs(actual[index]! - expected[index]!));
-    largest = Math.max(largest, Math.abs(expected[index]!));
-  }
-  return distance / largest;
-}

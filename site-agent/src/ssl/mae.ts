@@ -1,5 +1,7 @@
-import type { MethodConfig, ModelConfig } from "@consilium/shared/config/run-config.js";
+import type { MethodOf } from "@consilium/shared/config/method-config.js";
+import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { patchCount } from "@consilium/shared/params/architecture.js";
+import { viewPlan } from "../data/view-plan.js";
 import { blocks, linear, norm, parameterOf } from "../model/layers.js";
 import { patchify } from "../model/patches.js";
 import { fixedPositions } from "../model/positions.js";
@@ -10,10 +12,10 @@ import { batchRows, drawMasks, type MaskShape, maskInputs, maskShape, permuteRow
 import type { SslMethod } from "./method.js";
 import { pixelLoss } from "./pixel-loss.js";
 
-type MaeConfig = Extract<MethodConfig, { name: "mae" }>;
+type MaeConfig = MethodOf<"mae">;
 
 interface Masked {
-  readonly model: ModelConfig;
+  readonly model: VitConfig;
   readonly config: MaeConfig;
   readonly shape: MaskShape;
   readonly parameters: NamedTensors;
@@ -64,11 +66,11 @@ function decode(encoded: Tensor3D, masked: Masked): Tensor {
 }
 
 /** Masked autoencoder (He et al. 2022): encodes the visible patches and predicts the pixels of the hidden ones. */
-export function mae(model: ModelConfig, config: MaeConfig): SslMethod {
+export function mae(model: VitConfig, config: MaeConfig): SslMethod {
   const shape = maskShape(patchCount(model), config.maskRatio);
   return {
     name: "mae",
-    viewPlan: { views: ["view"], imageSize: model.imageSize },
+    views: viewPlan({ model, method: config }),
     separable: true,
     extraInputs: (batchSize) => maskInputs(batchSize, shape),
     drawExtraInputs: (batchSize, random) => drawMasks(batchSize, shape, random),

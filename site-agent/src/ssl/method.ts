@@ -1,13 +1,12 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { Travel } from "@consilium/shared/params/carried.js";
 import type { Random } from "@consilium/shared/random.js";
 import type { Scalar } from "@tensorflow/tfjs";
+import type { View } from "../data/view-plan.js";
 import type { HostTensors, NamedTensors, TensorSpecs } from "../model/tensors.js";
 
-/** What a method asks of the data pipeline for every image. */
-export interface ViewPlan {
-  /** Names of the views; each becomes a batch input, 8-bit images [batch, imageSize, imageSize, 3]. */
-  readonly views: readonly string[];
-  readonly imageSize: number;
-}
+/** What of a run a method depends on besides model and its own settings: schedules, and what becomes of carried state. */
+export type MethodContext = Pick<RunConfig, "rounds" | "training" | "aggregation">;
 
 /** Terms besides the loss, each a scalar, for logs and masked metrics. */
 export type LossTerms = Readonly<Record<string, Scalar>>;
@@ -34,6 +33,8 @@ export interface StepEnd {
 export interface CarriedState {
   /** float32 only. */
   readonly specs: TensorSpecs;
+  /** What becomes of each tensor between rounds; absent: "kept". */
+  readonly travel?: Readonly<Record<string, Travel>>;
   /**
    * @param parameters the run's weights by name, which a teacher begins with
    * @returns a value for every tensor of `specs`; may share memory with the parameters
@@ -44,13 +45,24 @@ export interface CarriedState {
 }
 
 /**
+ * Parameters that a schedule holds back. "skip": where the scalar is zero, the step leaves them and their moments as they
+ * are; "rate": the scalar is a factor on their learning rate, and moments move on.
+ */
+export interface HeldBack {
+  readonly parameters: RegExp;
+  readonly scalar: string;
+  readonly how: "skip" | "rate";
+}
+
+/**
  * One self-supervised method on one model. A method is a pure description: it holds configuration, never tensors.
  * Which parameters exist and how they start is said in `@consilium/shared/params/parameters.js`, because the
  * coordinator makes the first checkpoint.
  */
 export interface SslMethod {
   readonly name: string;
-  readonly viewPlan: ViewPlan;
+  /** What the data pipeline makes of every image; each becomes a batch input, uint8 [batch, size, size, channels]. */
+  readonly views: readonly View[];
   /**
    * Loss, terms and what is observed are means over images, so that those of equal parts of a batch average to those of
    * the batch. Then the first axis of every extra input runs over the images, unless it is a scalar.
@@ -60,12 +72,13 @@ export interface SslMethod {
   readonly carried?: CarriedState;
   /** Scalars that change over a run, as functions of the global step: a momentum, a temperature. The batch has them by name. */
   readonly scalars?: Readonly<Record<string, (globalStep: number) => number>>;
+  readonly heldBack?: HeldBack;
   /** Batch inputs that are not views, such as masks; drawn on the host for each batch. */
   extraInputs(batchSize: number): TensorSpecs;
   drawExtraInputs(batchSize: number, random: Random): HostTensors;
   /**
    * @param parameters every tensor of the layout, by name
-   * @param batch the views, normalised, the extra inputs and the method's scalars
+   * @param batch the views, of which pixels are normalised, the extra inputs and the method's scalars
    * @param carried the tensors of `carried.specs`, by name; no gradient reaches them
    */
   loss(parameters: NamedTensors, batch: NamedTensors, carried: NamedTensors): LossResult;

@@ -19,7 +19,7 @@ describe("createMethod", () => {
   });
 
   it.each(["simclr", "mae"] as const)("says of %s what the run's checks say", (name) => {
-    expect(createMethod(configOf({ name })).separable).toBe(isSeparable({ name }));
+    expect(createMethod(configOf({ name })).separable).toBe(isSeparable(configOf({ name })));
   });
 
   it("refuses a mask that hides every patch", () => {

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "@consilium/shared/config/run-config.js";
+import { type ModelConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
@@ -10,12 +10,19 @@ import { simclr } from "./simclr.js";
 const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
 const config = { name: "simclr", temperature: 0.5, projectionDim: 16, pooling: "mean" } as const;
 const parameters = initialTensors(parameterLayout({ model, method: config }), 1);
-const method = simclr(model, config);
+const run = runConfigSchema.parse({
+  ...{ name: "simclr", modality: "dermatology", model, method: config, rounds: 1 },
+  optimizer: { learningRate: 1e-3 },
+});
+const method = simclr(model, config, run);
 const batch = { view1: noise([4, 8, 8, 3], 1), view2: noise([4, 8, 8, 3], 2) };
 
 describe("simclr", () => {
   it("asks for two views and nothing else", () => {
-    expect(method.viewPlan).toEqual({ views: ["view1", "view2"], imageSize: 8 });
+    expect(method.views.map(({ name, size }) => [name, size])).toEqual([
+      ["view1", 8],
+      ["view2", 8],
+    ]);
     expect(method.extraInputs(4)).toEqual({});
     expect(method.drawExtraInputs(4, randomFor("unused"))).toEqual({});
   });

@@ -1,12 +1,15 @@
-import type { MethodConfig, ModelConfig } from "@consilium/shared/config/run-config.js";
+import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
+import { isVit, type ModelConfig } from "@consilium/shared/config/model-config.js";
+import { viewPlan } from "../data/view-plan.js";
+import { backbone } from "../model/backbone.js";
 import { linear, parameterOf } from "../model/layers.js";
 import type { NamedTensors } from "../model/tensors.js";
-import { type Scalar, type Tensor2D, tf } from "../model/tf.js";
-import { encode, pooled } from "../model/vit.js";
-import type { SslMethod } from "./method.js";
-import { ntXent, unitRows } from "./nt-xent.js";
-
-type SimclrConfig = Extract<MethodConfig, { name: "simclr" }>;
+import { type Tensor2D, tf } from "../model/tf.js";
+import { branchInputs, branchScalesOf } from "./branch-scales.js";
+import { carriedState } from "./carried.js";
+import type { MethodContext, SslMethod } from "./method.js";
+import { effectiveRank, featureSpread } from "./monitors.js";
+import { ntXent } from "./nt-xent.js";
 
 const views = ["view1", "view2"] as const;
 
@@ -16,32 +19,32 @@ function project(features: Tensor2D, parameters: NamedTensors): Tensor2D {
   return linear(hidden, { parameters, name: "head.fc2" }) as Tensor2D;
 }
 
-/**
- * Spread of unit features [rows, width] over the batch, one value: near 1 when they fill the sphere, near 0 when all
- * images look alike to the encoder.
- */
-function featureSpread(features: Tensor2D): Scalar {
-  const unit = unitRows(features);
-  const variance = tf.mean(tf.square(tf.sub(unit, tf.mean(unit, 0, true))), 0);
-  return tf.mul(tf.mean(tf.sqrt(variance)), Math.sqrt(features.shape[1]));
-}
-
-/** Contrasts two augmented views of every image with all other views of the batch. */
-export function simclr(model: ModelConfig, config: SimclrConfig): SslMethod {
+/** Contrasts two augmented views of every image with all other views of the batch (Chen et al. 2020). */
+export function simclr(model: ModelConfig, config: MethodOf<"simclr">, context: MethodContext): SslMethod {
   return {
     name: "simclr",
-    viewPlan: { views, imageSize: model.imageSize },
-    separable: false,
-    extraInputs: () => ({}),
-    drawExtraInputs: () => ({}),
-    loss(parameters, batch) {
+    views: viewPlan({ model, method: config }),
+    separable: isSeparable({ model, method: config }),
+    // A transformer has no running statistics.
+    ...(isVit(model) ? {} : { carried: carriedState({ model, method: config, ...context }) }),
+    ...branchInputs(model, views.length),
+    loss(parameters, batch, carried) {
       const images = tf.concat(
         views.map((view) => parameterOf(batch, view)),
         0,
       );
-      const features = pooled(encode({ model, parameters, images }), config.pooling);
+      const { pooling } = config;
+      const { features, statistics } = backbone({
+        ...{ model, parameters, statistics: carried, images, pooling },
+        ...branchScalesOf(batch),
+        mode: "training",
+      });
       const loss = ntXent(project(features, parameters), config.temperature);
-      return { loss, terms: { featureSpread: featureSpread(features) } };
+      return {
+        loss,
+        terms: { featureSpread: featureSpread(features), effectiveRank: effectiveRank(features) },
+        observed: statistics,
+      };
     },
   };
 }

@@ -1,7 +1,9 @@
+import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { describe, expect, it } from "vitest";
 import { quadratic } from "../engine/testing/quadratic.js";
 import type { StateShape } from "../engine/training-state.js";
+import { checkpointVector } from "./checkpoint-state.js";
 import { beginRound, rampFactor, rampSteps } from "./begin-round.js";
 import { digestText, type LocalState } from "./local-state.js";
 
@@ -19,7 +21,15 @@ const shape: StateShape = {
   layout,
   optimizer: { name: "adamw", beta1: 0.9, beta2: 0.999 },
 };
-const start = (round: number) => ({ round, checkpoint, shape });
+const config = runConfigSchema.parse({
+  name: "begin",
+  modality: "dermatology",
+  model: { architecture: "vit-nano" },
+  method: { name: "simclr" },
+  optimizer: { learningRate: 1e-3 },
+  rounds: 9,
+});
+const start = (round: number) => ({ round, checkpoint, shape, layout, config });
 
 function saved(round: number, checkpointDigest = "old"): LocalState {
   return {
@@ -33,6 +43,7 @@ function saved(round: number, checkpointDigest = "old"): LocalState {
       lossSum: 4,
       finiteSteps: 3,
       trainedMs: 9,
+      strategy: {},
     },
     training: {
       parameters: Float32Array.of(5, 6),
@@ -79,6 +90,59 @@ describe("beginRound", () => {
   it("ramps up for a site that joins a run under way, not in the first round", () => {
     expect(beginRound(undefined, start(4)).numbers.rampsUp).toBe(true);
     expect(beginRound(undefined, start(0)).numbers.rampsUp).toBe(false);
+  });
+});
+
+describe("beginRound with carried state that travels", () => {
+  const travelling: StateShape = {
+    ...shape,
+    method: {
+      ...shape.method,
+      carried: {
+        specs: {
+          "teacher.a": { shape: [2], dtype: "float32" },
+          "anchor.a": { shape: [2], dtype: "float32" },
+          "bn.running_mean": { shape: [1], dtype: "float32" },
+        },
+        travel: { "teacher.a": "averaged", "anchor.a": "anew", "bn.running_mean": "kept" },
+        start: ({ a }) => ({ "teacher.a": a!, "anchor.a": a!, "bn.running_mean": { shape: [1], data: Float32Array.of(0) } }),
+        afterStep: ({ carried }) => carried,
+      },
+    },
+  };
+  const parameters = layout.parameters.map(({ name, shape: extents, initializer }) => ({
+    ...{ name, initializer },
+    shape: extents,
+  }));
+  const zeros = { kind: "zeros" } as const;
+  const whole = placeParameters([...parameters, { name: "teacher.a", shape: [2], initializer: zeros }]);
+  const vector = Float32Array.of(1, 2, 3, 4);
+  const from = (round: number) => ({
+    ...start(round),
+    ...{ shape: travelling, layout: whole, checkpoint: { vector, digest: "new" } },
+  });
+
+  it("takes what is averaged from the checkpoint, keeps what stays, and begins the rest anew", () => {
+    const carried = {
+      "teacher.a": Float32Array.of(11, 12),
+      "anchor.a": Float32Array.of(13, 14),
+      "bn.running_mean": Float32Array.of(15),
+    };
+    const before = saved(3);
+    const begun = beginRound({ ...before, training: { ...before.training, carried } }, from(4)).training;
+    expect(begun.parameters).toEqual(Float32Array.of(1, 2));
+    expect(begun.carried).toEqual({
+      "teacher.a": Float32Array.of(3, 4),
+      "anchor.a": Float32Array.of(1, 2),
+      "bn.running_mean": Float32Array.of(15),
+    });
+    expect(checkpointVector(travelling, begun)).toEqual(vector);
+  });
+
+  it("begins everything anew at a site that has nothing", () => {
+    const { carried } = beginRound(undefined, from(4)).training;
+    expect(carried["bn.running_mean"]).toEqual(Float32Array.of(0));
+    expect(carried["teacher.a"]).toEqual(Float32Array.of(3, 4));
   });
 });
 

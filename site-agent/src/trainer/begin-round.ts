@@ -1,4 +1,8 @@
-import { freshState, type StateShape } from "../engine/training-state.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import type { StateShape } from "../engine/training-state.js";
+import { roundStart } from "../update/strategy/round-start.js";
+import { checkpointVector, stateAt } from "./checkpoint-state.js";
 import type { Checkpoint } from "./checkpoint-vector.js";
 import { digestText, type LocalState, type StateNumbers } from "./local-state.js";
 
@@ -11,6 +15,9 @@ export const rampSteps = 20;
 export interface RoundStart {
   readonly round: number;
   readonly checkpoint: Checkpoint;
+  /** The checkpoint's. */
+  readonly layout: ParameterLayout;
+  readonly config: Pick<RunConfig, "model" | "method" | "aggregation">;
   readonly shape: StateShape;
   /** Steps that are taken at a time; absent: 1. */
   readonly stepsPerCall?: number;
@@ -18,13 +25,20 @@ export interface RoundStart {
 
 /**
  * The state in which the round's next step begins: in the middle of the round when the saved state is of this round
- * and checkpoint; otherwise at the checkpoint, with the optimiser's moments and the method's own state of the round before
- * where those are still of use. Where they are not, the method's state begins anew from the checkpoint.
+ * and checkpoint; otherwise where the run's strategy begins, which is at or near the checkpoint, with the optimiser's
+ * moments and the method's own state of the round before where those are still of use. Where they are not, the method's
+ * state begins anew.
  */
 export function beginRound(saved: LocalState | undefined, start: RoundStart): LocalState {
-  const { round, checkpoint, shape } = start;
+  const { round, checkpoint, shape, layout, config } = start;
   if (saved !== undefined && isOfThisRound(saved, start)) return saved;
   const kept = stillUseful(saved, round) ? saved : undefined;
+  const { vector, memory } = roundStart({
+    ...{ config, layout, global: checkpoint.vector },
+    own: kept && checkpointVector(shape, kept.training),
+    missed: kept !== undefined && kept.numbers.round !== round - 1,
+    memory: saved?.numbers.strategy ?? {},
+  });
   return {
     numbers: {
       round,
@@ -37,8 +51,9 @@ export function beginRound(saved: LocalState | undefined, start: RoundStart): Lo
       lossSum: 0,
       finiteSteps: 0,
       trainedMs: 0,
+      strategy: memory,
     },
-    training: { ...(kept?.training ?? freshState(shape, checkpoint.vector)), parameters: checkpoint.vector },
+    training: stateAt(shape, vector, kept?.training),
   };
 }
 

@@ -33,6 +33,7 @@ const state: LocalState = {
     lossSum: 0.1 + 0.2,
     finiteSteps: 3,
     trainedMs: 1.5,
+    strategy: { lambda: 0.5 },
   },
   training: {
     optimizerStep: 13,

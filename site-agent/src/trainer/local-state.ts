@@ -25,6 +25,8 @@ const numbersSchema = z.strictObject({
   lossSum: z.number(),
   finiteSteps: z.number().int().nonnegative(),
   trainedMs: z.number().nonnegative(),
+  /** What the run's strategy remembers between rounds. */
+  strategy: z.strictObject({ lambda: z.number().nonnegative().optional() }).default({}),
 });
 
 export type StateNumbers = z.output<typeof numbersSchema>;

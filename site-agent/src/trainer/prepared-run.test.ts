@@ -63,11 +63,11 @@ async function prepare(
       const usual = { device: "cpu", reason: "for the test", precision: "float32" } as const;
       return { engine: compiledCpuEngine(request), ...usual, ...opened };
     },
-    openViewMaker: ({ config: run, settings, views }) =>
+    openViewMaker: ({ config: run, settings }) =>
       new LocalViewMaker({
         source: openSource({ settings, imageSize: run.model.imageSize }),
         augment: createAugmenter(run),
-        ...{ views, cacheBytes: 0, concurrency: 1 },
+        ...{ cacheBytes: 0, concurrency: 1 },
       }),
     now: () => 0,
     ...(available === undefined ? {} : { availableMemory: () => available }),

@@ -20,7 +20,7 @@ import type { CheckedJob, Prepared } from "./protocol.js";
 export interface TrainerParts {
   /** @throws ConsiliumError "config-invalid" when the device that is asked for cannot be had */
   openEngine(request: OpenRequest): Promise<OpenedEngine>;
-  openViewMaker(options: { config: RunConfig; settings: DataSettings; views: readonly string[] }): ViewMaker;
+  openViewMaker(options: { config: RunConfig; settings: DataSettings }): ViewMaker;
   /** Milliseconds; only differences count. */
   now(): number;
   /** Bytes that a step may take on the processor; absent: what this process may still allocate. */
@@ -56,7 +56,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
   await source.list();
   const { step, shape, calls } = await compileStep(job, parts);
-  const maker = parts.openViewMaker({ config, settings, views: shape.method.viewPlan.views });
+  const maker = parts.openViewMaker({ config, settings });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
   return {
     key: preparationKey(job),

@@ -110,7 +110,7 @@ class StepLoop {
     const { method } = run.shape;
     let batch = this.#numbers.nextBatch;
     const views = batches({
-      ...{ items, maker, quarantine, seed, siteId, ...method.viewPlan },
+      ...{ items, maker, quarantine, seed, siteId, views: method.views },
       batchSize: training.batchSize,
       firstBatch: batch,
       ahead: batchesAhead,

@@ -73,11 +73,10 @@ function parts(device: "cpu" | "cuda" = "cpu"): TrainerParts & { compiled: numbe
       const engine = compiledCpuEngine({ threads, cacheDirectory });
       return { engine, device, reason: "for the test", precision: "float32" };
     },
-    openViewMaker: ({ config: run, settings, views }) =>
+    openViewMaker: ({ config: run, settings }) =>
       new LocalViewMaker({
         source: openSource({ settings, imageSize: run.model.imageSize }),
         augment: createAugmenter(run),
-        views,
         cacheBytes: settings.cacheBytes,
         concurrency: 2,
       }),

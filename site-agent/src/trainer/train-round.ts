@@ -1,5 +1,8 @@
 import { AbortedError } from "@consilium/shared/errors.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
+import { contributionVector } from "../update/strategy/contribution-vector.js";
 import { beginRound } from "./begin-round.js";
+import { checkpointVector } from "./checkpoint-state.js";
 import { readCheckpoint } from "./checkpoint-vector.js";
 import { deltaPath, removeOtherDeltas, writeDelta } from "./delta-file.js";
 import { type LocalState, loadState, runDirectory, saveState } from "./local-state.js";
@@ -43,9 +46,10 @@ export class RoundTrainer {
     const directory = await runDirectory(job.stateDirectory, job.runId);
     const run = await this.#prepared(job);
     const items = await run.list();
-    const checkpoint = await readCheckpoint(job.checkpointPath, run.shape.layout);
+    const layout = checkpointLayout(config);
+    const checkpoint = await readCheckpoint(job.checkpointPath, layout);
     const { shape, calls } = run;
-    const start = { round, checkpoint, shape, stepsPerCall: calls.count };
+    const start = { round, checkpoint, layout, config, shape, stepsPerCall: calls.count };
     const state = await takeSteps(beginRound(await loadState(directory, shape), start), {
       run,
       items,
@@ -61,7 +65,11 @@ export class RoundTrainer {
     onProgress?.({ phase: "saving", step: state.numbers.step, steps });
     await saveState(directory, state);
     const delta = await writeDelta(deltaPath(directory, round), {
-      trained: state.training.parameters,
+      trained: contributionVector({
+        ...{ config, layout, global: checkpoint.vector },
+        trained: checkpointVector(shape, state.training),
+        teacherMomentum: teacherMomentumOf(run, job),
+      }),
       checkpoint: checkpoint.vector,
     });
     await removeOtherDeltas(directory, round);
@@ -75,6 +83,14 @@ export class RoundTrainer {
     }
     return this.#run!;
   }
+}
+
+/** How much of the teacher that a round began with is left in it at the end: the product of its steps' momenta. */
+function teacherMomentumOf({ shape }: PreparedRun, { config, firstStep }: CheckedJob): number {
+  const momentumAt = shape.method.scalars?.["teacherMomentum"] ?? (() => 1);
+  let product = 1;
+  for (let step = 0; step < config.training.stepsPerRound; step++) product *= momentumAt(firstStep + step);
+  return product;
 }
 
 interface Finished {

@@ -67,11 +67,10 @@ function job(runId: string): TrainJob {
 async function trainedHere(): Promise<string> {
   const here = new RoundTrainer({
     openEngine: (request) => openEngine(request),
-    openViewMaker: ({ config, settings, views }) =>
+    openViewMaker: ({ config, settings }) =>
       new LocalViewMaker({
         source: openSource({ settings, imageSize: config.model.imageSize }),
         augment: createAugmenter(config),
-        views,
         cacheBytes: 0,
         concurrency: 1,
       }),

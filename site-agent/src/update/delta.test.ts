@@ -1,3 +1,4 @@
+import type { WeightConfig } from "@consilium/shared/config/site-weight.js";
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { describe, expect, it } from "vitest";
 import { clipNorm, contributionOf, localDelta } from "./delta.js";
@@ -34,14 +35,22 @@ describe("contributionOf", () => {
     { name: "b", shape: [1], initializer: { kind: "zeros" } },
   ]);
   const update = { sampleCount: 7, meanLoss: 2, steps: 3 };
+  const plan = { l2Clip: 5 };
+  const config: WeightConfig = { aggregation: { strategy: { name: "fedavg" }, weightCap: 10 } };
 
   it("clips and carries the tensors' sizes", () => {
-    const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan: { l2Clip: 5 }, layout });
+    const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan, config, layout });
     expect(contribution).toEqual({ delta: new Float32Array([0, 3, 4]), tensorSizes: [2, 1], ...update });
   });
 
+  it("weighs one where sites count alike", () => {
+    const alike: WeightConfig = { aggregation: { strategy: { name: "l-dawa" }, weightCap: 10 } };
+    const made = contributionOf({ delta: new Float32Array(3), update, plan, config: alike, layout });
+    expect(made.sampleCount).toBe(1);
+  });
+
   it("refuses a delta of another model", () => {
-    const make = () => contributionOf({ delta: new Float32Array(2), update, plan: { l2Clip: 5 }, layout });
+    const make = () => contributionOf({ delta: new Float32Array(2), update, plan, config, layout });
     expect(make).toThrow(expect.objectContaining({ code: "update-invalid" }));
   });
 });

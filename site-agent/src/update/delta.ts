@@ -1,3 +1,4 @@
+import { siteWeight, type WeightConfig } from "@consilium/shared/config/site-weight.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
@@ -8,7 +9,7 @@ export interface Contribution {
   readonly delta: Float32Array;
   /** Scalars of each tensor in layout order; the plan has a clip for each. */
   readonly tensorSizes: readonly number[];
-  /** Images that the site trained from; its weight before the plan's cap. */
+  /** The site's weight before the plan's cap: images that it trained from, or one where sites count alike. */
   readonly sampleCount: number;
   /** Mean loss over the round's local steps. */
   readonly meanLoss: number;
@@ -68,14 +69,16 @@ export function contributionOf(from: {
   delta: Float32Array;
   update: { readonly sampleCount: number; readonly meanLoss: number; readonly steps: number };
   plan: Pick<RoundPlan, "l2Clip">;
+  config: WeightConfig;
   layout: Pick<ParameterLayout, "dimension" | "parameters">;
 }): Contribution {
-  const { delta, update, plan, layout } = from;
+  const { delta, update, plan, config, layout } = from;
   if (delta.length !== layout.dimension) {
     const message = `the update has ${delta.length} values; the model has ${layout.dimension}`;
     throw new ConsiliumError("update-invalid", message, { remedy: "the site trains this round again" });
   }
   clipNorm(delta, plan.l2Clip);
-  const { sampleCount, meanLoss, steps } = update;
+  const { meanLoss, steps } = update;
+  const sampleCount = siteWeight(config, update.sampleCount);
   return { delta, tensorSizes: layout.parameters.map(({ size }) => size), sampleCount, meanLoss, steps };
 }

@@ -1,6 +1,5 @@
-/** Weights of a Gaussian cut at three standard deviations: [2 × radius + 1], summing to one. */
-function gaussianWeights(sigma: number): Float64Array {
-  const radius = Math.max(1, Math.ceil(3 * sigma));
+/** Weights of a Gaussian cut at the radius: [2 × radius + 1], summing to one. */
+function gaussianWeights(sigma: number, radius: number): Float64Array {
   const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
     Math.exp(-((index - radius) ** 2) / (2 * sigma * sigma)),
   );
@@ -51,9 +50,16 @@ function blurRowsTransposed(pixels: Float32Array, size: number, weights: Float64
   return out;
 }
 
-/** Gaussian blur of a square image [size, size, 3]; sigma in pixels. Edges are mirrored. */
-export function gaussianBlur(pixels: Float32Array, sigma: number): Float32Array {
-  const weights = gaussianWeights(sigma);
+/**
+ * Gaussian blur of a square image [size, size, 3]; sigma in pixels. Edges are mirrored.
+ * @param radius of the kernel, in pixels; three standard deviations unless given
+ */
+export function gaussianBlur(
+  pixels: Float32Array,
+  sigma: number,
+  radius = Math.max(1, Math.ceil(3 * sigma)),
+): Float32Array {
+  const weights = gaussianWeights(sigma, radius);
   const size = Math.round(Math.sqrt(pixels.length / 3));
   return blurRowsTransposed(blurRowsTransposed(pixels, size, weights), size, weights);
 }

@@ -54,6 +54,17 @@ export function toGrayscale(pixels: Float32Array): void {
   }
 }
 
+/** Level from which Pillow's `solarize` inverts, of 0 … 255. */
+const solarizeFrom = 128 / 255;
+
+/** Inverts every value from the middle level up. */
+export function solarize(pixels: Float32Array): void {
+  for (let index = 0; index < pixels.length; index++) {
+    const value = pixels[index]!;
+    if (value >= solarizeFrom) pixels[index] = 1 - value;
+  }
+}
+
 /** A factor in [1 - strength, 1 + strength], not below zero. */
 function drawFactor(strength: number, random: Random): number {
   const least = Math.max(0, 1 - strength);

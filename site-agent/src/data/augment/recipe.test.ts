@@ -1,10 +1,19 @@
 import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { describe, expect, it } from "vitest";
-import { augmentationRecipe } from "./recipe.js";
+import { viewRecipe } from "./recipe.js";
 
-function recipeOf(changes: { modality?: string; method?: string; imageSize?: number; augmentation?: object } = {}) {
-  const { modality = "dermatology", method = "simclr", imageSize = 224, augmentation = {} } = changes;
-  return augmentationRecipe(
+interface Changes {
+  readonly modality?: string;
+  readonly method?: string;
+  readonly imageSize?: number;
+  readonly augmentation?: object;
+  readonly view?: string;
+}
+
+function recipeOf(changes: Changes = {}) {
+  const { modality = "dermatology", method = "simclr", imageSize = 224, augmentation = {}, view = "view1" } = changes;
+  const size = view.startsWith("local") ? 96 : imageSize;
+  return viewRecipe(
     runConfigSchema.parse({
       name: "recipe",
       modality,
@@ -14,10 +23,11 @@ function recipeOf(changes: { modality?: string; method?: string; imageSize?: num
       optimizer: { learningRate: 1e-3 },
       rounds: 1,
     }),
+    { name: view, size },
   );
 }
 
-describe("augmentationRecipe", () => {
+describe("viewRecipe", () => {
   it.each(["dermatology", "pathology"])("turns and flips %s", (modality) => {
     for (const method of ["simclr", "mae"]) {
       expect(recipeOf({ modality, method })).toMatchObject({ horizontalFlip: 0.5, verticalFlip: 0.5, quarterTurns: 1 });
@@ -48,5 +58,49 @@ describe("augmentationRecipe", () => {
     const recipe = recipeOf({ augmentation });
     expect(recipe).toMatchObject(augmentation);
     expect(recipe.verticalFlip).toBe(0.5);
+  });
+
+  it("treats DINO's crops as its paper does", () => {
+    const of = (view: string) => recipeOf({ method: "dino", view });
+    expect(of("global1")).toMatchObject({ cropScale: [0.4, 1], blur: 1, solarize: 0, grayscale: 0.2 });
+    expect(of("global2")).toMatchObject({ cropScale: [0.4, 1], blur: 0.1, solarize: 0.2 });
+    expect(of("local3")).toMatchObject({ cropScale: [0.05, 0.4], blur: 0.5, solarize: 0 });
+    expect(of("local3").jitter).toEqual({
+      brightness: 0.4,
+      contrast: 0.4,
+      saturation: 0.2,
+      hue: 0.1,
+      probability: 0.8,
+    });
+  });
+
+  it("blurs DINOv2's crops as its code runs, or as its probabilities are named", () => {
+    const of = (view: string, augmentation = {}) => recipeOf({ method: "dinov2", view, augmentation }).blur;
+    expect([of("global1"), of("global2"), of("local1")]).toEqual([0, 0.9, 0.5]);
+    const named = { blurProbability: "as-named" };
+    expect([of("global1", named), of("global2", named), of("local1", named)]).toEqual([1, 0.1, 0.5]);
+  });
+
+  it("solarises the second view of BYOL only, and no radiograph", () => {
+    expect(recipeOf({ method: "byol" }).solarize).toBe(0);
+    expect(recipeOf({ method: "byol", view: "view2" }).solarize).toBe(0.2);
+    expect(recipeOf({ method: "byol", view: "view2", modality: "radiograph" }).solarize).toBe(0);
+    const augmentation = { solarize: 0.7 };
+    expect(recipeOf({ method: "byol", augmentation }).solarize).toBe(0);
+    expect(recipeOf({ method: "byol", view: "view2", augmentation }).solarize).toBe(0.7);
+  });
+
+  it("has scales of large and small crops apart", () => {
+    const augmentation = { cropScale: [0.5, 1], localCropScale: [0.1, 0.2] };
+    expect(recipeOf({ method: "dino", view: "global1", augmentation }).cropScale).toEqual([0.5, 1]);
+    expect(recipeOf({ method: "dino", view: "local1", augmentation }).cropScale).toEqual([0.1, 0.2]);
+  });
+
+  it("only resizes for ColorMe", () => {
+    expect(recipeOf({ method: "colorme", view: "view" })).toMatchObject({
+      cropScale: undefined,
+      blur: 0,
+      grayscale: 0,
+    });
   });
 });

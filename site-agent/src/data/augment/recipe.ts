@@ -1,11 +1,13 @@
 import type { Modality, RunConfig } from "@consilium/shared/config/run-config.js";
+import { viewPlan } from "../view-plan.js";
+import { appearanceOf } from "./appearances.js";
 import type { JitterStrength } from "./colour.js";
 import type { Interpolation } from "./resize-crop.js";
 
 /** What happens to an image on its way to a view, with every probability decided. */
 export interface AugmentationRecipe {
-  /** Share of the image's area that a crop takes, [least, most]. */
-  readonly cropScale: readonly [number, number];
+  /** Share of the image's area that a crop takes, [least, most]; absent: the whole image. */
+  readonly cropScale: readonly [number, number] | undefined;
   readonly interpolation: Interpolation;
   readonly horizontalFlip: number;
   readonly verticalFlip: number;
@@ -13,15 +15,15 @@ export interface AugmentationRecipe {
   readonly jitter: JitterStrength & { readonly probability: number };
   readonly grayscale: number;
   readonly blur: number;
+  /** Radius of the blur's kernel in pixels of a 224-pixel image; absent: three standard deviations. */
+  readonly blurRadius: number | undefined;
+  readonly solarize: number;
 }
 
 export type AugmentationSettings = Pick<RunConfig, "model" | "method" | "modality" | "augmentation">;
 
 type Symmetry = Pick<AugmentationRecipe, "horizontalFlip" | "verticalFlip" | "quarterTurns">;
-type Appearance = Omit<AugmentationRecipe, keyof Symmetry>;
-
-/** Below this side, blur would wipe out what a patch shows and small crops would hold a few pixels. */
-const smallImage = 96;
+export type Appearance = Omit<AugmentationRecipe, keyof Symmetry>;
 
 /** Skin and tissue have no upright direction; a chest has, and a heart on one side. */
 function symmetryOf(modality: Modality): Symmetry {
@@ -29,43 +31,41 @@ function symmetryOf(modality: Modality): Symmetry {
   return { horizontalFlip: 0.5, verticalFlip: 0.5, quarterTurns: 1 };
 }
 
-/** Chen et al. 2020 at strength 1. Radiographs have no colour, and their grey level carries meaning: half the strength. */
-function contrastive(modality: Modality, imageSize: number): Appearance {
-  const small = imageSize < smallImage;
-  const colourless = modality === "radiograph";
-  const jitter = colourless
-    ? { brightness: 0.4, contrast: 0.4, saturation: 0, hue: 0, probability: 0.8 }
-    : { brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2, probability: 0.8 };
+/** What a view is among those of its method: large crops count from 1, small ones stand together. */
+export type ViewRole = { readonly kind: "large"; readonly index: number } | { readonly kind: "small" };
+
+export function roleOf(view: string): ViewRole {
+  if (view.startsWith("local")) return { kind: "small" };
+  return { kind: "large", index: view.endsWith("2") ? 2 : 1 };
+}
+
+/** What a run says of augmentation, as far as it concerns a view. */
+function chosen({ augmentation }: AugmentationSettings, role: ViewRole): Partial<AugmentationRecipe> {
+  const { cropScale, localCropScale, solarize, blurProbability: _semantics, ...everywhere } = augmentation;
+  const own = {
+    ...everywhere,
+    cropScale: role.kind === "small" ? localCropScale : cropScale,
+    solarize: role.kind === "large" && role.index === 2 ? solarize : undefined,
+  };
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * Defaults of the method for one of its views on the modality, overridden key by key by the run's `augmentation`. Flips
+ * and quarter turns are for dermatology and pathology only.
+ * @param size side of the view, in pixels
+ */
+export function viewRecipe(settings: AugmentationSettings, view: { name: string; size: number }): AugmentationRecipe {
+  const role = roleOf(view.name);
   return {
-    cropScale: small ? [0.2, 1] : [0.08, 1],
-    interpolation: "bilinear",
-    jitter,
-    grayscale: colourless ? 0 : 0.2,
-    blur: small ? 0 : 1,
+    ...symmetryOf(settings.modality),
+    ...appearanceOf(settings, role, view.size),
+    ...chosen(settings, role),
   };
 }
 
-const reconstructive: Appearance = {
-  cropScale: [0.2, 1],
-  interpolation: "bicubic",
-  jitter: { brightness: 0, contrast: 0, saturation: 0, hue: 0, probability: 0 },
-  grayscale: 0,
-  blur: 0,
-};
-
-/**
- * Defaults of the method on the modality, overridden key by key by the run's `augmentation`.
- * SimCLR: crops of 8 to 100 % of the area (20 to 100 % below 96 pixels), strong colour jitter, grayscale, blur always.
- * Blur is off by default below 96 pixels and happens there only when the run asks for it.
- * MAE: crops of 20 to 100 %, nothing else. Both: flips and quarter turns for dermatology and pathology only.
- */
-export function augmentationRecipe({
-  model,
-  method,
-  modality,
-  augmentation,
-}: AugmentationSettings): AugmentationRecipe {
-  const appearance = method.name === "simclr" ? contrastive(modality, model.imageSize) : reconstructive;
-  const chosen = Object.entries(augmentation).filter(([, value]) => value !== undefined);
-  return { ...symmetryOf(modality), ...appearance, ...Object.fromEntries(chosen) };
+/** The recipe of every view that is an image, by name. */
+export function viewRecipes(settings: AugmentationSettings): ReadonlyMap<string, AugmentationRecipe> {
+  const images = viewPlan(settings).filter(({ kind }) => kind === "pixels");
+  return new Map(images.map((view) => [view.name, viewRecipe(settings, view)]));
 }

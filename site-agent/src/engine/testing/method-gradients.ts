@@ -2,6 +2,7 @@ import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-co
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { type Random, randomFor } from "@consilium/shared/random.js";
+import { corruptionCodes } from "../../data/augment/corruption.js";
 import type { HostTensor, HostTensors } from "../../model/tensors.js";
 import { type Tensor, tf } from "../../model/tf.js";
 import { createMethod } from "../../ssl/methods.js";
@@ -11,15 +12,27 @@ import { stepInputs, stepTensors, type TrainStepOptions } from "../step-inputs.j
 import { freshState, stateTensors } from "../training-state.js";
 import { drawInputs } from "./agreement.js";
 
+/** How many codes a map of corruption has. */
+const codes = Object.keys(corruptionCodes).length;
+
 export interface MethodCase {
-  readonly model: { readonly architecture?: string; readonly imageSize: number; readonly patchSize: number };
+  readonly model: { readonly imageSize: number } & Readonly<Record<string, unknown>>;
   readonly method: { readonly name: string } & Readonly<Record<string, unknown>>;
 }
 
-/** For tests: a projection of 16 values, and a small decoder. */
+const smallHead = { outputDim: 24, hiddenDim: 16, bottleneckDim: 8, localSize: 16, teacherTemperature: 0.07 };
+
+/** For tests: small heads and decoders. */
 export const smallMethods = {
   simclr: { name: "simclr", projectionDim: 16 },
+  byol: { name: "byol", hiddenDim: 24, projectionDim: 16 },
   mae: { name: "mae", decoderWidth: 32, decoderBlocks: 1, decoderHeads: 2 },
+  dino: { name: "dino", ...smallHead, localCrops: 2 },
+  ibot: { name: "ibot", ...smallHead, localCrops: 1 },
+  dinov2: { name: "dinov2", ...smallHead, localCrops: 2 },
+  gmml: { name: "gmml" },
+  sit: { name: "sit", hiddenDim: 24, projectionDim: 16 },
+  colorme: { name: "colorme" },
 } as const;
 
 /** For tests: a run with a vit-nano, unless the model says otherwise. */
@@ -73,11 +86,16 @@ export function methodScalars({ method }: Pick<TrainStepOptions, "method">): Rea
   return Object.fromEntries(Object.entries(method.scalars ?? {}).map(([name, at]) => [name, at(0)]));
 }
 
-/** Any pixels, and one drawing of the method's extra inputs. */
+/** Any pixels, any codes in maps, and one drawing of the method's extra inputs. */
 export function drawBatch(options: TrainStepOptions, random: Random): HostTensors {
   const { method, batchSize } = options;
-  const views = Object.entries(stepInputs(options)).filter(([name]) => method.viewPlan.views.includes(name));
-  return { ...drawInputs(Object.fromEntries(views), random), ...method.drawExtraInputs(batchSize, random) };
+  const specs = stepInputs(options);
+  const views = method.views.map(({ name, kind, channels }): [string, HostTensor] => {
+    const view = drawInputs({ [name]: specs[name]! }, random)[name]!;
+    const isMap = kind === "map" && channels === 1;
+    return [name, isMap ? { ...view, data: Uint8Array.from(view.data, (value) => value % codes) } : view];
+  });
+  return { ...Object.fromEntries(views), ...method.drawExtraInputs(batchSize, random) };
 }
 
 function scalar(number: number): HostTensor {

@@ -5,7 +5,7 @@ import type { SslMethod } from "../../ssl/method.js";
 /** For tests: a method with loss 0.5 |x w + bias - view|² and closed-form gradients. */
 export const quadratic: SslMethod = {
   name: "quadratic",
-  viewPlan: { views: ["view"], imageSize: 1 },
+  views: [{ name: "view", size: 1, channels: 3, kind: "pixels" }],
   separable: false,
   extraInputs: () => ({ scale: { shape: [], dtype: "float32" } }),
   drawExtraInputs: () => ({ scale: { shape: [], data: Float32Array.of(1) } }),

@@ -16,7 +16,7 @@ function outputs(view: Tensor2D, parameters: NamedTensors): Tensor2D {
  */
 export const teacherStudent: SslMethod = {
   name: "teacher-student",
-  viewPlan: { views: ["view"], imageSize: 1 },
+  views: [{ name: "view", size: 1, channels: 3, kind: "pixels" }],
   separable: true,
   extraInputs: (batchSize) => ({
     importance: { shape: [batchSize], dtype: "float32" },

@@ -1,0 +1,58 @@
+import type { MethodName } from "@consilium/shared/config/method-config.js";
+import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+
+/** One small scale for all methods: 48 pixels, patches of 8, a width of 96, four blocks. */
+
+export const imageSize = 48;
+
+const halfStrength = {
+  cropScale: [0.2, 1],
+  jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, probability: 0.8 },
+  grayscale: 0.1,
+};
+const crops = {
+  ...halfStrength,
+  cropScale: [0.35, 1],
+  localCropScale: [0.1, 0.4],
+};
+const head = { outputDim: 1024, hiddenDim: 512, bottleneckDim: 64, localCrops: 2, localSize: 24 };
+const teacher = { momentum: 0.99, centreMomentum: 0.9, teacherTemperature: 0.04, freezeLastLayerShare: 0.02 };
+const patches = { patchTeacherTemperature: 0.04, finalPatchTeacherTemperature: 0.07 };
+
+interface Setting {
+  readonly method: object;
+  readonly augmentation?: object;
+  readonly optimizer?: object;
+  readonly batchSize?: number;
+}
+
+const settings: Readonly<Record<MethodName, Setting>> = {
+  simclr: { method: { temperature: 0.2 }, augmentation: halfStrength },
+  byol: {
+    method: { hiddenDim: 512, projectionDim: 128, momentum: 0.98 },
+    augmentation: { ...halfStrength, blur: 0, solarize: 0 },
+  },
+  mae: { method: { decoderWidth: 96, decoderBlocks: 2, decoderHeads: 3 } },
+  dino: { method: { ...head, ...teacher }, augmentation: crops },
+  ibot: { method: { ...head, ...teacher, ...patches }, augmentation: crops },
+  dinov2: { method: { ...head, ...teacher, ...patches, finalTeacherTemperature: 0.04 }, augmentation: crops },
+  gmml: { method: { align: 8, dropShare: 0.6 } },
+  sit: { method: { align: 8, hiddenDim: 512, projectionDim: 128, momentum: 0.99 }, augmentation: halfStrength },
+  colorme: { method: {} },
+};
+
+/** A run of one round, in which all steps are taken, so that schedules end with it. */
+export function settingOf(name: MethodName, choice: { seed: number; steps: number; modality: string }): RunConfig {
+  const { method, augmentation = {}, optimizer = {}, batchSize = 128 } = settings[name];
+  return runConfigSchema.parse({
+    name: `experiment-${name}`,
+    seed: choice.seed,
+    modality: choice.modality,
+    model: { architecture: "vit-nano", imageSize, patchSize: 8 },
+    method: { name, ...method },
+    augmentation,
+    optimizer: { learningRate: 1e-3, finalLearningRate: 1e-5, weightDecay: 0.05, gradientClip: 3, ...optimizer },
+    training: { batchSize, stepsPerRound: choice.steps },
+    rounds: 1,
+  });
+}
