@@ -28,7 +28,9 @@ describe("parseYaml()", () => {
   });
 
   it("names the line of an unknown key, at the top and inside", () => {
-    expect(problemsOf("name: a\nnested:\n  size: 3\n  sise: 4\n")).toBe("run.yaml:4: unknown key 'nested.sise'");
+    expect(problemsOf("name: a\nnested:\n  size: 3\n  sise: 4\n")).toBe(
+      "run.yaml:4: unknown key 'nested.sise' — did you mean 'size'?",
+    );
     expect(problemsOf("name: a\ncolour: red\nnested: { size: 3 }\n")).toBe("run.yaml:2: unknown key 'colour'");
   });
 

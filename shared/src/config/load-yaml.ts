@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { LineCounter, parseDocument } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { ConsiliumError } from "../errors.js";
+import { suggestion } from "./nearest-name.js";
 
 /**
  * Reads YAML strictly: every problem is reported at once, each with its line.
@@ -34,7 +35,7 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
   if (problems.length === 0) {
     const result = schema.safeParse(expandAliases(document, source));
     if (result.success) return result.data;
-    problems.push(...result.error.issues.flatMap((issue) => issueLines(issue, lineOf)));
+    problems.push(...result.error.issues.flatMap((issue) => issueLines(issue, schema, lineOf)));
   }
   problems.sort((a, b) => a.line - b.line);
   throw new ConsiliumError(
@@ -59,12 +60,36 @@ function expandAliases(document: ReturnType<typeof parseDocument>, source: strin
 type Issue = z.core.$ZodIssue;
 type Problem = { line: number; text: string };
 
-function issueLines(issue: Issue, lineOf: (path: readonly PropertyKey[], key?: string) => number): Problem[] {
+/** What of a JSON schema names keys. */
+interface KeySchema {
+  readonly properties?: Readonly<Record<string, KeySchema>>;
+  readonly anyOf?: readonly KeySchema[];
+  readonly oneOf?: readonly KeySchema[];
+}
+
+/** Every key that the schema knows below the path, whichever of its variants is meant. */
+function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let level = [z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as KeySchema];
+  const variants = ({ anyOf = [], oneOf = [], ...own }: KeySchema): KeySchema[] => [
+    own,
+    ...[...anyOf, ...oneOf].flatMap(variants),
+  ];
+  for (const part of path) {
+    level = level.flatMap(variants).flatMap(({ properties }) => properties?.[String(part)] ?? []);
+  }
+  return [...new Set(level.flatMap(variants).flatMap(({ properties = {} }) => Object.keys(properties)))];
+}
+
+function issueLines(
+  issue: Issue,
+  schema: z.ZodType,
+  lineOf: (path: readonly PropertyKey[], key?: string) => number,
+): Problem[] {
   const where = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       line: lineOf(issue.path, key),
-      text: `unknown key '${where === "" ? key : `${where}.${key}`}'`,
+      text: `unknown key '${where === "" ? key : `${where}.${key}`}'${suggestion(key, knownKeys(schema, issue.path))}`,
     }));
   }
   return [{ line: lineOf(issue.path), text: `${where === "" ? "document" : where}: ${issue.message}` }];

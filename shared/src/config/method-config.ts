@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { isVit, type ModelConfig } from "./model-config.js";
+import { suggestion } from "./nearest-name.js";
 
 /** Self-supervised methods and their own settings; defaults are the papers'. */
+
+export const methodNames = ["simclr", "byol", "mae", "dino", "ibot", "dinov2", "gmml", "sit", "colorme"] as const;
 
 const probability = z.number().min(0).max(1);
 const count = z.number().int().positive();
@@ -106,6 +109,8 @@ const dinov2 = z.strictObject({
   name: z.literal("dinov2"),
   outputDim: count.default(65_536),
   ...distillation,
+  momentum: z.number().min(0).max(1).default(0.992),
+  finalTeacherTemperature: z.number().positive().default(0.07),
   ...maskedDistillation,
   localCrops: z.number().int().min(0).max(32).default(8),
   /** One head for class token and patches, or one for each. */
@@ -160,23 +165,19 @@ const colorme = z.strictObject({
   histogramWeight: z.number().min(0).default(1),
 });
 
-export const methodSchema = z.discriminatedUnion("name", [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme]);
+/** @param word what a run file has instead */
+function unknownMethod(word: unknown): string {
+  const known = `use one of ${methodNames.join(", ")}`;
+  return typeof word === "string" ? `there is no method '${word}'${suggestion(word, methodNames)}; ${known}` : known;
+}
+
+export const methodSchema = z.discriminatedUnion("name", [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme], {
+  error: ({ input }) => unknownMethod((input as { name?: unknown } | undefined)?.name),
+});
 
 export type MethodConfig = z.output<typeof methodSchema>;
-export type MethodName = MethodConfig["name"];
+export type MethodName = (typeof methodNames)[number];
 export type MethodOf<Name extends MethodName> = Extract<MethodConfig, { name: Name }>;
-
-export const methodNames = [
-  "simclr",
-  "byol",
-  "mae",
-  "dino",
-  "ibot",
-  "dinov2",
-  "gmml",
-  "sit",
-  "colorme",
-] as const satisfies readonly MethodName[];
 
 /** Methods that a residual network can be trained with; the others mask or read single patches. */
 const forResnets: ReadonlySet<MethodName> = new Set<MethodName>(["simclr", "byol", "colorme"]);
@@ -222,8 +223,6 @@ export function isSeparable({
       return true;
     case "byol":
       return method.headNorm === "layer";
-    case "dinov2":
-      return method.koleoWeight === 0 && method.teacherNormalization === "centering";
     default:
       return false;
   }

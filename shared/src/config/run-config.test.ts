@@ -39,7 +39,26 @@ describe("runConfigSchema", () => {
     const lars = minimal.replace("learningRate: 0.001", "name: lars, learningRate: 0.2");
     expect(parse(lars).optimizer).toMatchObject({ name: "lars", weightDecay: 1.5e-6, trustCoefficient: 0.001 });
     expect(() => parse(lars.replace("0.2", "0.2, beta1: 0.9"))).toThrow(/unknown key 'optimizer\.beta1'/);
-    expect(() => parse(lars.replace("lars", "sgd"))).toThrow(/run\.yaml:6: .*use adamw \(the default\) or lars/);
+    expect(() => parse(lars.replace("lars", "adam"))).toThrow(/run\.yaml:6: .*use adamw \(the default\), lars or sgd/);
+  });
+
+  it("names an unknown method or option with its line and what was probably meant", () => {
+    const dyno = minimal.replace("name: simclr", "name: dyno");
+    expect(() => parse(dyno)).toThrow(/run\.yaml:5: method\.name: there is no method 'dyno' — did you mean 'dino'\?/);
+    const misspelt = minimal.replace("name: simclr", "name: simclr, temprature: 0.2");
+    expect(() => parse(misspelt)).toThrow(/unknown key 'method\.temprature' — did you mean 'temperature'\?/);
+  });
+
+  it("refuses batches, crops, masks and models that a method cannot work with", () => {
+    const changed = (method: string, rest = "") => parse(minimal.replace("name: simclr", method) + rest);
+    expect(() => changed("name: simclr", "training: { batchSize: 1 }\n")).toThrow(/images of a batch: at least 2/);
+    expect(() => changed("name: dino, localSize: 96")).toThrow(/localSize.*larger than imageSize/);
+    expect(() => changed("name: dino, localSize: 25")).toThrow(/25 is not a multiple of patchSize/);
+    expect(() => changed("name: ibot, maskRatio: [0.1, 1]")).toThrow(/leave no patch visible/);
+    expect(() => changed("name: ibot, maskRatio: [0.5, 0.2]")).toThrow(/0\.5 is more than 0\.2/);
+    const resnet = minimal.replace("vit-nano, imageSize: 48, patchSize: 8", "resnet18");
+    expect(() => parse(resnet.replace("name: simclr", "name: dino"))).toThrow(/dino works on patches: choose a vit/);
+    expect(parse(resnet).model).toEqual({ architecture: "resnet18", imageSize: 224 });
   });
 
   it("refuses micro-batches that are not the undivided step", () => {

@@ -203,6 +203,9 @@ function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refu
   if ("localCrops" in method && method.localCrops > 0 && method.localSize % patchSize !== 0) {
     refuse(["method", "localSize"], `${method.localSize} is not a multiple of patchSize ${patchSize}`);
   }
+  if ("localCrops" in method && method.localCrops > 0 && method.localSize > imageSize) {
+    refuse(["method", "localSize"], `${method.localSize} is larger than imageSize ${imageSize}`);
+  }
   if ("maskRatio" in method && typeof method.maskRatio !== "number") {
     const [least, most] = method.maskRatio;
     if (least > most) refuse(["method", "maskRatio"], `${least} is more than ${most}`);

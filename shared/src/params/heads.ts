@@ -128,7 +128,8 @@ function unetDecoder(model: ResnetConfig): ParameterSpec[] {
   const inputs = unetChannels.at(-1) ?? 0;
   return [
     ...blocks,
-    convolution("decoder.head", { inputs, outputs: 2 }, 3),
+    // Small, so that colours start near zero; with a variance by its two outputs they would start far outside 0 … 1.
+    { name: "decoder.head.weight", shape: [2, inputs, 3, 3], initializer: truncated },
     { name: "decoder.head.bias", shape: [2], initializer: { kind: "zeros" } },
   ];
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { methodSchema } from "../config/method-config.js";
 import type { VitConfig } from "../config/model-config.js";
 import type { MethodConfig, ModelConfig } from "../config/run-config.js";
 import { architectureOf, patchCount, patchValues } from "./architecture.js";
@@ -33,6 +34,36 @@ describe("parameterLayout", () => {
     ["vit-large", 303_301_632],
   ] as const)("%s has the published number of encoder parameters", (architecture, count) => {
     expect(encoderParameters(modelOf(architecture))).toBe(count);
+  });
+
+  it("has DINOv2's published number for ViT-S/14 at 518 px, with LayerScale and mask token", () => {
+    const model: VitConfig = { ...modelOf("vit-small", 518, 14), layerScale: 1e-5 };
+    const dinov2 = methodSchema.parse({ name: "dinov2" });
+    const { parameters } = parameterLayout({ model, method: dinov2 });
+    const maskToken = parameters.find(({ name }) => name === "mask_token");
+    expect(encoderParameters(model, dinov2) + (maskToken?.size ?? 0)).toBe(22_056_576);
+  });
+
+  it("spends 12 D² + 13 D on a block, and 2 D on its LayerScale", () => {
+    const model = modelOf("vit-small", 32, 8);
+    const { width: d } = architectureOf(model);
+    const blockSize = (of: VitConfig) =>
+      parameterLayout({ model: of, method: simclr })
+        .parameters.filter(({ name }) => name.startsWith("blocks.7."))
+        .reduce((sum, { size }) => sum + size, 0);
+    expect(blockSize(model)).toBe(12 * d * d + 13 * d);
+    expect(blockSize({ ...model, layerScale: 1 }) - blockSize(model)).toBe(2 * d);
+  });
+
+  it.each([
+    ["resnet18", 11_176_512],
+    ["resnet50", 23_508_032],
+  ] as const)("%s has the published number of encoder parameters without the classifier", (architecture, count) => {
+    const model = { architecture, imageSize: 224 };
+    expect(encoderParameters(model)).toBe(count);
+    // One channel instead of three in the first convolution.
+    const colorme = methodSchema.parse({ name: "colorme" });
+    expect(encoderParameters(model, colorme)).toBe(count - 2 * 64 * 49);
   });
 
   it.each(["vit-nano", "vit-tiny", "vit-small"] as const)("%s follows the closed form at 28 px, patch 4", (name) => {
