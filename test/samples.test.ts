@@ -6,12 +6,15 @@ import { fileURLToPath } from "node:url";
 import { coordinatorConfigSchema } from "@consilium/coordinator/config.js";
 import { initCoordinator } from "@consilium/coordinator/init.js";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { methodNames } from "@consilium/shared/config/method-config.js";
 import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { exitCodeFor, exitCodes } from "@consilium/shared/terminal/output.js";
 import { siteConfigSchema } from "@consilium/site-agent/config.js";
 import { policySchema } from "@consilium/site-agent/policy.js";
+import { createMethod } from "@consilium/site-agent/ssl/methods.js";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 
@@ -52,6 +55,28 @@ describe("deploy/config", () => {
     } finally {
       rmSync(home, { recursive: true, force: true });
     }
+  });
+});
+
+const recipes = readdirSync(join(root, "deploy/recipes")).filter((name) => name.endsWith(".yaml"));
+
+const isTwin = (name: string): boolean => name.endsWith("-cpu.yaml");
+
+describe("deploy/recipes", () => {
+  it("has one for every method but SiT, with a twin for processors beside each", () => {
+    const methods = recipes.map((name) => loadYaml(join(root, "deploy/recipes", name), runConfigSchema).method.name);
+    expect([...new Set(methods)].sort()).toEqual(methodNames.filter((name) => name !== "sit").toSorted());
+    const kinds = (names: string[]) => new Set(names.map((name) => name.split("-").slice(0, 2).join("-")));
+    expect(kinds(recipes.filter(isTwin))).toEqual(kinds(recipes));
+  });
+
+  it.each(recipes)("%s describes a method on a model that a coordinator can begin", (name) => {
+    const config = loadYaml(join(root, "deploy/recipes", name), runConfigSchema);
+    const trained = parameterLayout(config).dimension;
+    expect(checkpointLayout(config).dimension).toBeGreaterThanOrEqual(trained);
+    const method = createMethod(config);
+    expect(method.views.length).toBeGreaterThan(0);
+    for (const scalar of Object.values(method.scalars ?? {})) expect(Number.isFinite(scalar(0))).toBe(true);
   });
 });
 
