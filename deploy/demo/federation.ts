@@ -1,5 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { methodNames } from "@consilium/shared/config/method-config.js";
+import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
 import { commands, Daemon, freePorts, mustRun, until } from "./processes.js";
 
 /** One hospital of a federation on this machine. */
@@ -151,8 +153,8 @@ export class LocalFederation {
       federation: "demo",
       secagg: { minCohort: this.#setup.minCohort ?? 3, maxColluders: 0 },
       jobs: {
-        methods: ["simclr", "mae"],
-        architectures: ["vit-nano", "vit-tiny", "vit-small", "vit-base"],
+        methods: [...methodNames],
+        architectures: [...vitNames, ...resnetNames],
         modalities: ["dermatology", "radiograph", "pathology"],
         maxRounds: 1000,
         maxStepsPerRound: 1000,
@@ -160,7 +162,7 @@ export class LocalFederation {
         maxParameters: 100_000_000,
         minLocalSamples: 8,
       },
-      egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+      egress: { lanes: ["weight", "loss", "steps", "clipped", "updateNorm", "cosine", "terms"] },
     };
     return { ...generous, ...policy };
   }

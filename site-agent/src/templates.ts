@@ -64,8 +64,8 @@ secagg:
   maxColluders: 0
 
 jobs:
-  methods: [simclr, mae]
-  architectures: [vit-nano, vit-tiny, vit-small, vit-base]
+  methods: [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme]
+  architectures: [vit-nano, vit-tiny, vit-small, vit-base, vit-large, resnet18, resnet50]
   modalities: [dermatology, radiograph, pathology]
   maxRounds: 300
   maxStepsPerRound: 1000
@@ -76,7 +76,8 @@ jobs:
 
 egress:
   # Figures that travel masked beside the update; the coordinator sees their sums over all hospitals of a round.
-  lanes: [weight, loss, steps, clipped]
+  # terms: how the method's loss is made up, and how well the encoder tells images apart.
+  lanes: [weight, loss, steps, clipped, updateNorm, cosine, terms]
 `;
 }
 
