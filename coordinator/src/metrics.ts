@@ -48,6 +48,17 @@ function roundMetrics(telemetry: Telemetry): RoundObserver {
     name: "consilium_coordinator_round_loss",
     help: "Training loss of the newest committed round, mean over the cohort's images.",
   });
+  const figures = telemetry.gauge({
+    name: "consilium_coordinator_round_figure",
+    help: "What the newest committed round's figures are over the cohort, by name: terms of the method, norms, cosine.",
+    labels: ["figure"],
+  });
+  const paused = telemetry.counter({
+    name: "consilium_coordinator_runs_paused_total",
+    help: "Runs that paused by themselves, by cause.",
+    labels: ["cause"],
+  });
+  for (const cause of ["lost-attempts", "collapse"]) paused.inc({ cause }, 0);
   const progress = telemetry.gauge({
     name: "consilium_coordinator_run_progress_ratio",
     help: "Share of the active run's rounds that are committed.",
@@ -58,7 +69,10 @@ function roundMetrics(telemetry: Telemetry): RoundObserver {
       loss.set(facts.loss);
       participants.set(facts.participants);
       progress.set(facts.progress);
+      figures.reset();
+      for (const [figure, value] of Object.entries(facts.figures)) figures.set({ figure }, value);
     },
+    runPaused: (cause) => paused.inc({ cause }),
     cohortSelected: (count) => participants.set(count),
     stageClosed: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
     siteDropped: (reason) => drops.inc({ reason }),

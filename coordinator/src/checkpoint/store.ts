@@ -62,13 +62,13 @@ export class CheckpointStore {
   /** Stores the values that a run begins with, given in parts. The same arguments give the same digest. */
   async writeInitial(
     layout: ParameterLayout,
-    parts: Iterable<Float32Array>,
+    parts: Iterable<Float32Array> | AsyncIterable<Float32Array>,
     metadata: Readonly<Record<string, string>>,
   ): Promise<StoredCheckpoint> {
     const writer = await CheckpointWriter.begin(this.directory, { tensors: layout.parameters, metadata });
     try {
       let values = 0;
-      for (const part of parts) {
+      for await (const part of parts) {
         await writer.write(part);
         values += part.length;
       }

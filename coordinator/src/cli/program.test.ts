@@ -25,6 +25,7 @@ describe("consilium", () => {
       "site list",
       "site revoke",
       "run launch",
+      "run warm-start-report",
       "run list",
       "run show",
       "run watch",

@@ -135,11 +135,12 @@ describe("consilium run list and show", () => {
 
   it("shows a run's rounds and what was dropped", async () => {
     const dropped = [{ siteId: "c", phase: "dropped", reason: "deadline", stepsDone: 3, uploadedBytes: 0 }];
-    const detail = runDetail({ history: [roundRecord(1, { dropped })] });
+    const detail = runDetail({ history: [roundRecord(1, { dropped, figures: { featureSpread: 0.6 } })] });
     const calls = { listRuns: async () => [runSummary()], getRun: async () => detail };
     const { stdout } = await run(calls, "run", "show", "r-1");
     expect(stdout).toMatch(/ROUND +LOSS +SITES/);
     expect(stdout).toContain("c (deadline)");
+    expect(stdout).toMatch(/ROUND +SPREAD\n +1 +0\.6\n/);
   });
 
   it("gives scripts the configuration as a document", async () => {

@@ -8,6 +8,7 @@ import {
 import { fieldLines, tableLines } from "@consilium/shared/terminal/table.js";
 import type { RoundRecord, RunDetail, RunSummary, SiteProgress } from "../round/progress.js";
 import type { SiteSummary } from "../rpc/admin-types.js";
+import { figureTable } from "./figure-lines.js";
 
 export function runTable(runs: readonly RunSummary[], nowMs: number): string[] {
   if (runs.length === 0) return ["no runs yet; 'consilium run launch run.yaml' starts one"];
@@ -64,7 +65,7 @@ function groupsOf8(fingerprint: string): string {
   return fingerprint.replaceAll(/(.{8})(?=.)/g, "$1 ");
 }
 
-/** A run's facts, then its committed rounds, newest last. */
+/** A run's facts, then its committed rounds, newest last, and the figures of these. */
 export function runDetailLines(detail: RunDetail): string[] {
   const { summary, current } = detail;
   const lines = fieldLines([
@@ -82,7 +83,9 @@ export function runDetailLines(detail: RunDetail): string[] {
       : [["now", `round ${current.round}, attempt ${current.attempt}: ${current.stage}`] as const]),
     ...(current === undefined || current.waitingFor === "" ? [] : [["waiting", current.waitingFor] as const]),
   ]);
-  return detail.history.length === 0 ? lines : [...lines, "", ...roundTable(detail.history)];
+  if (detail.history.length === 0) return lines;
+  const figures = figureTable(detail.history);
+  return [...lines, "", ...roundTable(detail.history), ...(figures.length === 0 ? [] : ["", ...figures])];
 }
 
 function roundTable(history: readonly RoundRecord[]): string[] {

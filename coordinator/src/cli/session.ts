@@ -17,6 +17,8 @@ export function withProfile(command: Command): Command {
   );
 }
 
+export const runArgument = ["<run>", "id of the run, its beginning, or its name where only one run has it"] as const;
+
 export function example(command: Command, ...lines: readonly string[]): Command {
   const title = lines.length === 1 ? "Example:" : "Examples:";
   return command.addHelpText("after", `\n${title}\n${lines.map((line) => `  $ ${line}`).join("\n")}`);

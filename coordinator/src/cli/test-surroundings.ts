@@ -39,6 +39,7 @@ export function roundRecord(round: number, change: Partial<RoundRecord> = {}): R
     uploadedBytes: 3 * 2 ** 20,
     checkpointDigest: `${round}`.repeat(64),
     parentDigest: "0".repeat(64),
+    figures: {},
     ...change,
   };
 }
@@ -67,6 +68,7 @@ export function fakeAdmin(calls: Partial<Admin>): Admin {
   };
   return {
     launchRun: missing("launchRun"),
+    launchRunFrom: missing("launchRunFrom"),
     listRuns: missing("listRuns"),
     getRun: missing("getRun"),
     stopRun: missing("stopRun"),

@@ -60,6 +60,16 @@ describe("watchFrame", () => {
     ]);
   });
 
+  it("shows the figures of the newest round, in a log those of every round", () => {
+    const figures = { featureSpread: 0.61, effectiveRank: 14.23, cosine: 0.4 };
+    const history = [roundRecord(1), roundRecord(2, { figures })];
+    const { lines, summary } = watchFrame({ ...inRound3, history }, { nowMs: 1000, seenRounds: 0 });
+    expect(lines).toContain("figures  spread 0.61, rank 14.2, cosine 0.4");
+    expect(summary[1]).toBe(
+      "round 2 of 4 done: loss 3.000, 300 images, 3.0 MiB, 10 s; spread 0.61, rank 14.2, cosine 0.4; about 20 s left",
+    );
+  });
+
   it("does not change a log line with the time of day", () => {
     const at = (nowMs: number) => watchFrame(inRound3, { nowMs, seenRounds: 0 }).summary;
     expect(at(9_000_000)).toEqual(at(1000));

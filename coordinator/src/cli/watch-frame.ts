@@ -10,6 +10,7 @@ import {
 import type { LiveFrame } from "@consilium/shared/terminal/live.js";
 import { fieldLines, tableLines } from "@consilium/shared/terminal/table.js";
 import type { RoundProgress, RoundRecord, RunDetail, SiteProgress } from "../round/progress.js";
+import { figureGlance } from "./figure-lines.js";
 import { siteWithReason, statusText } from "./run-lines.js";
 
 export interface FrameOptions {
@@ -40,6 +41,7 @@ function pictureLines(detail: RunDetail, nowMs: number): string[] {
       ["status", statusText(summary)],
       ...(current === undefined ? [] : progressFields(current, nowMs)),
       ["loss", lossCourse(history)],
+      ...figureField(history.at(-1)),
       ["sent", `${formatBytes(sentBytes(detail))} masked`],
     ]),
     ...(current === undefined || current.sites.length === 0
@@ -80,6 +82,12 @@ function siteLines(sites: readonly SiteProgress[], configJson: string): string[]
       site.reason,
     ]),
   );
+}
+
+/** Of the newest committed round. */
+function figureField(record: RoundRecord | undefined): (readonly [string, string])[] {
+  const glance = record === undefined ? "" : figureGlance(record);
+  return glance === "" ? [] : [["figures", glance]];
 }
 
 function lossCourse(history: readonly RoundRecord[]): string {
@@ -124,9 +132,11 @@ function recordLine(detail: RunDetail, index: number): string {
   const total = detail.summary.roundsTotal;
   const left = timeLeftMs({ done: done.length, total, elapsedMs: totalDurationMs(done) });
   const dropped = record.dropped.map((site) => `, without ${siteWithReason(site)}`).join("");
+  const figures = figureGlance(record);
   return [
     `round ${record.round} of ${total} done: loss ${formatLoss(record.loss)}`,
     `, ${record.weight} images, ${formatBytes(record.uploadedBytes)}, ${formatDuration(record.durationMs)}${dropped}`,
+    figures === "" ? "" : `; ${figures}`,
     left === undefined || left === 0 ? "" : `; about ${formatDuration(left)} left`,
   ].join("");
 }

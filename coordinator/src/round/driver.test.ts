@@ -119,6 +119,60 @@ describe("a run", () => {
     expect(summary.statusReason).toContain("5 attempts in a row were lost");
     federation.parts.queue.resume(runId);
     expect(keyOf(federation.plan)).toMatchObject({ round: 1, attempt: 6 });
+    expect(federation.parts.paused).toEqual(["lost-attempts"]);
+  });
+});
+
+describe("a run whose features collapse", () => {
+  const playTo = async (round: number) => {
+    while (keyOf(federation.plan).round <= round && federation.detail(runId).summary.status === "running") {
+      await federation.playRound();
+    }
+    return federation.detail(runId).summary;
+  };
+  let runId: string;
+  beforeEach(async () => {
+    federation.figures = { featureSpread: 0.02, effectiveRank: 4 };
+    runId = await federation.launch(12);
+    federation.attach(...sites);
+  });
+
+  it("commits the round that completes the collapse, pauses, and lets the next run go on", async () => {
+    const next = await federation.launch(2);
+    const summary = await playTo(8);
+    // The first tenth, two rounds, is not looked at.
+    expect(summary).toMatchObject({ status: "paused", roundsDone: 5 });
+    expect(summary.statusReason).toBe("collapsed: spread of features 0.02, below 0.05, in rounds 3 to 5");
+    expect(federation.detail(runId).history.at(-1)).toMatchObject({
+      round: 5,
+      figures: { featureSpread: 0.02, effectiveRank: 4, aggregateNorm: 1 },
+    });
+    expect(federation.parts.paused).toEqual(["collapse"]);
+    expect(federation.detail(next).summary.status).toBe("running");
+    expect(keyOf(federation.plan).runId).toBe(next);
+  });
+
+  it("stays paused over a restart, and needs as many rounds again once it is resumed", async () => {
+    await playTo(8);
+    await federation.restart();
+    expect(federation.detail(runId).summary).toMatchObject({ status: "paused", roundsDone: 5 });
+    federation.attach(...sites);
+    federation.parts.queue.resume(runId);
+    expect(keyOf(federation.plan)).toMatchObject({ round: 6, attempt: 1 });
+    // The coordinator's memory of the rounds is on disk.
+    expect(await playTo(7)).toMatchObject({ status: "running", roundsDone: 7 });
+    const { plan } = federation;
+    await federation.restart();
+    federation.attach(...sites);
+    for (const stage of stageNames) await federation.all(stage, sites, { plan });
+    await settle();
+    expect(federation.detail(runId).summary).toMatchObject({ status: "paused", roundsDone: 8 });
+  });
+
+  it("goes on where figures recover", async () => {
+    await playTo(4);
+    federation.figures = { featureSpread: 0.4, effectiveRank: 4 };
+    expect(await playTo(12)).toMatchObject({ status: "completed", roundsDone: 12, statusReason: "" });
   });
 });
 

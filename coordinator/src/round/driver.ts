@@ -13,13 +13,13 @@ import type { SiteRegistry } from "../sites/registry.js";
 import type { AttemptRow, RunRow, RunStore, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
 import { aggregateOf, finishJob } from "./aggregation.js";
-import { attemptRow, beginSelecting, lostIn, signPlan, storedState } from "./attempt.js";
+import { type AttemptStart, attemptRow, beginSelecting, lostIn, signPlan, storedState } from "./attempt.js";
 import type { Outcome } from "./outcomes.js";
 import type { MessageCodec, RoundObserver, SignedPlan, SiteTransport } from "./ports.js";
-import { committedRounds } from "./progress.js";
+import { committedFacts, committedRounds } from "./progress.js";
 import type { RuleTimes } from "./rules.js";
 import { parseStoredConfig } from "./run-file.js";
-import { type Effect, type Exclusion, isOut, isOver, type RoundEvent, type RoundState } from "./state.js";
+import { type Committed, type Effect, isOut, isOver, type RoundEvent, type RoundState } from "./state.js";
 import { stepOf } from "./step.js";
 import { transition } from "./transition.js";
 import { Waiters } from "./waiters.js";
@@ -107,7 +107,8 @@ export class RunDriver {
       parentDigest: row.parentDigest,
     };
     if (state.kind === "committed") {
-      this.#afterCommit(state.key, state.excluded);
+      // The alarm waits for rounds that come after a person has resumed the run.
+      this.#afterCommit(recovered ? state : { ...state, watched: [] });
     } else if (state.kind !== "aborted") {
       this.apply({ kind: "recovered" });
     } else if (recovered && state.next.kind === "retry") {
@@ -115,8 +116,8 @@ export class RunDriver {
       this.#beginNext(state, state.next.notBeforeMs);
     } else {
       this.#clean(state.key);
-      // A person resumed the run: earlier failures and refusals no longer count.
-      this.#beginNext({ ...state, failures: 0, excluded: {} }, 0);
+      // A person resumed the run: earlier failures, refusals and figures no longer count.
+      this.#beginNext({ ...state, failures: 0, excluded: {}, watched: [] }, 0);
     }
   }
 
@@ -214,19 +215,24 @@ export class RunDriver {
 
   #performEnd(effect: Extract<Effect, { kind: "round-committed" | "next-attempt" | "pause-run" | "stop-run" }>): void {
     const { state } = this.#attempt!;
+    const { observer } = this.#options;
     this.#cancelTimer();
-    this.#options.observer.roundEnded(effect.kind === "round-committed" ? "committed" : "aborted");
+    if (effect.kind === "round-committed") observer.roundEnded("committed");
+    else if (state.kind === "aborted") observer.roundEnded("aborted");
     this.#note(effect.kind, "reason" in effect ? { reason: effect.reason } : {});
     switch (effect.kind) {
       case "round-committed":
-        this.#observeCommit(state);
-        this.#afterCommit(state.key, state.excluded);
+        if (state.kind === "committed") this.#committed(state);
         break;
       case "next-attempt":
         this.#clean(state.key);
         this.#beginNext(state, effect.notBeforeMs);
         break;
       case "pause-run":
+        observer.runPaused(state.kind === "committed" ? "collapse" : "lost-attempts");
+        this.#clean(state.key);
+        this.#listener.ended();
+        break;
       case "stop-run":
         this.#clean(state.key);
         this.#listener.ended();
@@ -236,13 +242,11 @@ export class RunDriver {
     }
   }
 
-  #observeCommit(state: RoundState): void {
-    if (state.kind !== "committed") return;
-    this.#options.observer.roundCommitted({
-      loss: state.aggregate.loss,
-      participants: state.survivors.length,
-      progress: state.key.round / this.config.rounds,
-    });
+  /** Where an alarm pauses the run, the next effect does. */
+  #committed(state: Committed): void {
+    this.#options.observer.roundCommitted(committedFacts(state, this.config));
+    if (state.alarm === null) this.#afterCommit(state);
+    else this.#prune(state.key.round);
   }
 
   #stageClosed({ stage, durationMs }: Extract<Effect, { kind: "stage-closed" }>): void {
@@ -299,7 +303,7 @@ export class RunDriver {
     return state?.kind === "aggregating" && state.key.round === round && state.key.attempt === attempt;
   }
 
-  #afterCommit(key: RoundKey, excluded: Readonly<Record<string, Exclusion>>): void {
+  #afterCommit({ key, excluded, watched }: Pick<Committed, "key" | "excluded" | "watched">): void {
     this.#clean(key);
     this.#prune(key.round);
     if (key.round >= this.config.rounds) {
@@ -307,19 +311,20 @@ export class RunDriver {
       return;
     }
     const nowMs = this.#options.clock.now();
-    this.#begin({ ...key, round: key.round + 1, attempt: 1 }, { roundStartedAtMs: nowMs, failures: 0, excluded });
+    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, watched };
+    this.#begin({ ...key, round: key.round + 1, attempt: 1 }, facts);
   }
 
   #beginFirst(): void {
     const nowMs = this.#options.clock.now();
     const settleAtMs = nowMs + this.#options.times.settleMs;
     const key = { runId: this.run.runId, round: 1, attempt: 1 };
-    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, settleAtMs });
+    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, watched: [], settleAtMs });
   }
 
   #beginNext(ended: RoundState, notBeforeMs: number): void {
-    const { key, roundStartedAtMs, failures, excluded } = ended;
-    const facts = { roundStartedAtMs, failures, excluded, notBeforeMs, lost: lostIn(ended) };
+    const { key, roundStartedAtMs, failures, excluded, watched } = ended;
+    const facts = { roundStartedAtMs, failures, excluded, watched, notBeforeMs, lost: lostIn(ended) };
     this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
   }
 
@@ -372,13 +377,7 @@ export class RunDriver {
   }
 }
 
-interface AttemptFacts {
-  readonly roundStartedAtMs: number;
-  readonly failures: number;
-  readonly excluded: Readonly<Record<string, Exclusion>>;
-  readonly lost?: Readonly<Record<string, Exclusion>>;
-  readonly notBeforeMs?: number;
-  readonly settleAtMs?: number;
-}
+type AttemptFacts = Pick<AttemptStart, "roundStartedAtMs" | "failures" | "excluded" | "watched"> &
+  Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;
 
 const messageOf = { training: "advertise", sharing: "share", uploading: "upload", unmasking: "unmask" } as const;

@@ -1,3 +1,4 @@
+import { collapseReason, watchAlso } from "./collapse.js";
 import { retryDelayMs } from "./rules.js";
 import {
   type AbortReason,
@@ -41,8 +42,8 @@ export function stop(state: Exclude<RoundState, { kind: "committed" | "aborted" 
 
 function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {
   const members: Members = state.kind === "selecting" ? {} : state.members;
-  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded } = state;
-  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded };
+  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, watched } = state;
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, watched };
   return {
     state: { ...base, kind: "aborted", members, reason, next },
     effects: [{ kind: "answer-waiters" }, ...effectsOf(next, activeSites(members))],
@@ -67,6 +68,7 @@ function effectsOf(next: AfterAbort, active: readonly string[]): Effect[] {
   }
 }
 
+/** A round whose figures complete a collapse is committed like any other, and the run pauses after it. */
 export function commit(
   state: Aggregating,
   { aggregate, blamed }: Extract<RoundEvent, { kind: "aggregated" }>,
@@ -75,13 +77,16 @@ export function commit(
   const { key, rules, roundStartedAtMs, stageStartedAtMs, members, survivors } = state;
   const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, members, survivors };
   const excluded = excludeBlamed(state, blamed);
+  const watched = watchAlso(state.watched, { round: key.round, figures: aggregate.figures }, rules.collapse);
+  const alarm = collapseReason(watched, rules.collapse) ?? null;
   return {
-    state: { ...base, kind: "committed", excluded, aggregate, committedAtMs: nowMs },
+    state: { ...base, kind: "committed", excluded, watched, aggregate, committedAtMs: nowMs, alarm },
     effects: [
       { kind: "stage-closed", stage: "aggregating", durationMs: nowMs - stageStartedAtMs },
       ...blamedEffects(blamed),
       { kind: "answer-waiters" },
       { kind: "round-committed" },
+      ...(alarm === null ? [] : [{ kind: "pause-run" as const, reason: alarm }]),
     ],
   };
 }

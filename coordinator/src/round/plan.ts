@@ -3,7 +3,7 @@ import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
-import { laneNames } from "@consilium/shared/secagg/lanes.js";
+import { lanesFor } from "@consilium/shared/secagg/lanes.js";
 import { tensorClips } from "./clips.js";
 
 export interface PlanFacts {
@@ -28,7 +28,7 @@ export function buildPlan({ federation, key, config, layout, checkpoint }: PlanF
     tensorClips: tensorClips(config, layout, firstStep),
     l2Clip: Math.fround(config.aggregation.l2Clip),
     weightCap: planWeightCap(config),
-    lanes: [...laneNames],
+    lanes: lanesFor(config),
     cohortSize: config.cohort.maxSites,
     colluders: config.cohort.colluders,
     minCohort: config.cohort.minSites,

@@ -23,10 +23,21 @@ export interface MessageCodec {
   decodeReveals(bytes: Uint8Array): Reveal[];
 }
 
+export interface CommittedFacts {
+  readonly loss: number;
+  readonly participants: number;
+  /** Share of the run's rounds. */
+  readonly progress: number;
+  /** By name. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
 /** Hears what happens, for metrics; must not throw. */
 export interface RoundObserver {
   roundEnded(outcome: "committed" | "aborted"): void;
-  roundCommitted(facts: { readonly loss: number; readonly participants: number; readonly progress: number }): void;
+  roundCommitted(facts: CommittedFacts): void;
+  /** Why: too many lost attempts, or features or a teacher that have collapsed. */
+  runPaused(cause: "lost-attempts" | "collapse"): void;
   cohortSelected(participants: number): void;
   stageClosed(stage: StageState["kind"] | "aggregating", durationMs: number): void;
   siteDropped(reason: DropReason): void;

@@ -1,9 +1,19 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { knownFigures } from "@consilium/shared/secagg/figures.js";
 import type { RunRow, RunStore } from "../store/run-store.js";
+import type { CommittedFacts } from "./ports.js";
 import { selectionFloor } from "./rules.js";
 import { eligibleIn } from "./selecting.js";
 import { viewStage } from "./stage.js";
-import { type Committed, hasDeadline, type Member, type RoundState, type Selecting, type StageState } from "./state.js";
+import {
+  type Aggregate,
+  type Committed,
+  hasDeadline,
+  type Member,
+  type RoundState,
+  type Selecting,
+  type StageState,
+} from "./state.js";
 
 /** A run as researchers see it. "" and 0 stand for absent, as in `admin.proto`. */
 
@@ -51,6 +61,8 @@ export interface RoundRecord {
   readonly uploadedBytes: number;
   readonly checkpointDigest: string;
   readonly parentDigest: string;
+  /** By name; `aggregateNorm` is the norm of the cohort's mean update. */
+  readonly figures: { readonly [name: string]: number };
 }
 
 export interface RunDetail {
@@ -102,13 +114,30 @@ export function recordOf(state: Committed, parentDigest: string): RoundRecord {
     uploadedBytes: progress.reduce((sum, site) => sum + site.uploadedBytes, 0),
     checkpointDigest: state.aggregate.checkpointDigest,
     parentDigest,
+    figures: figuresOf(state.aggregate),
+  };
+}
+
+function figuresOf({ figures, deltaNorm }: Aggregate): RoundRecord["figures"] {
+  return { ...knownFigures(figures), aggregateNorm: deltaNorm };
+}
+
+/** For metrics. */
+export function committedFacts(state: Committed, { rounds }: Pick<RunConfig, "rounds">): CommittedFacts {
+  const { aggregate, survivors, key } = state;
+  return {
+    loss: aggregate.loss,
+    participants: survivors.length,
+    progress: key.round / rounds,
+    figures: figuresOf(aggregate),
   };
 }
 
 /** Oldest first. */
 export function committedRounds(store: RunStore, runId: string): RoundRecord[] {
   return store.listRecords(runId).map((json) => {
-    const record: RoundRecord = JSON.parse(json);
+    // A version without figures may have written it.
+    const record: RoundRecord = { figures: {}, ...JSON.parse(json) };
     return record;
   });
 }

@@ -1,5 +1,6 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { fewestSites, thresholdOf } from "@consilium/shared/secagg/protocol.js";
+import { collapseThresholds } from "./collapse.js";
 import type { AttemptRules, StageState } from "./state.js";
 
 /** Times that a run's configuration does not decide. */
@@ -30,6 +31,7 @@ export function rulesOf(config: RunConfig, times: RuleTimes = defaultRuleTimes):
     graceMs: times.graceMs,
     recoveryGraceMs: times.recoveryGraceMs,
     maxFailures,
+    collapse: collapseThresholds(config),
   };
 }
 

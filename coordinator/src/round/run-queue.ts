@@ -19,6 +19,19 @@ import { parseRunFile, parseStoredConfig } from "./run-file.js";
 /** Watchers hear of changes at most this often. */
 const watchIntervalMs = 250;
 
+/** Weights that a run begins with instead of its seed's. */
+export interface GivenWeights {
+  /** SHA-256 of the file that they come from, hex. */
+  readonly source: string;
+  /** Exactly this many finite values, in the checkpoint's order. */
+  values(dimension: number): AsyncIterable<Float32Array>;
+}
+
+export interface LaunchRequest {
+  readonly requestId: string;
+  readonly configYaml: string;
+}
+
 /** All runs. One is active at a time; the others wait their turn in the order of their launch. */
 export class RunQueue {
   readonly #options: DriverOptions;
@@ -75,10 +88,10 @@ export class RunQueue {
   }
 
   /**
-   * Adds a run, or returns the one that the same request made before.
-   * @throws ConsiliumError "config-invalid" naming every line that does not fit.
+   * Adds a run, or returns the one that the same request made before; then `given` is not asked for its values.
+   * @throws ConsiliumError "config-invalid" naming every line that does not fit, and whatever `given` throws
    */
-  async launch(request: { readonly requestId: string; readonly configYaml: string }): Promise<RunSummary> {
+  async launch(request: LaunchRequest, given?: GivenWeights): Promise<RunSummary> {
     const { store } = this.#options;
     if (request.requestId === "" || request.requestId.length > 100) {
       throw new ConsiliumError("config-invalid", "the request has no id, or one of more than 100 characters");
@@ -86,7 +99,7 @@ export class RunQueue {
     const existing = store.findRunByRequest(request.requestId);
     if (existing !== undefined) return this.#summary(existing);
     const config = parseRunFile(request.configYaml);
-    const row = store.addRun(await this.#prepare(request.requestId, config));
+    const row = store.addRun(await this.#prepare(request.requestId, config, given));
     this.#pump();
     return this.#summary(this.#require(row.runId));
   }
@@ -155,7 +168,7 @@ export class RunQueue {
     });
   }
 
-  async #prepare(requestId: string, config: RunConfig): Promise<RunRow> {
+  async #prepare(requestId: string, config: RunConfig, given: GivenWeights | undefined): Promise<RunRow> {
     const floor = selectionFloor(rulesOf(config, this.#options.times));
     const { sites } = config.cohort;
     if (sites !== undefined && sites.length < floor) {
@@ -164,8 +177,9 @@ export class RunQueue {
       });
     }
     const layout = checkpointLayout(config);
-    const first = initialBlocks(layout, config.seed);
-    const initial = await this.#options.checkpoints.writeInitial(layout, first, checkpointMetadata(config));
+    const first = given?.values(layout.dimension) ?? initialBlocks(layout, config.seed);
+    const metadata = { ...checkpointMetadata(config), ...(given === undefined ? {} : { warmStart: given.source }) };
+    const initial = await this.#options.checkpoints.writeInitial(layout, first, metadata);
     const nowMs = this.#options.clock.now();
     return {
       runId: `${config.name.slice(0, 50)}-${Buffer.from(this.#entropy.bytes(4)).toString("hex")}`,

@@ -74,10 +74,10 @@ export function eligibleIn(state: Selecting, present: readonly string[]): string
 }
 
 function begin(state: Selecting, cohort: readonly string[], nowMs: number): Transition {
-  const { key, rules, roundStartedAtMs, failures, excluded } = state;
+  const { key, rules, roundStartedAtMs, failures, excluded, watched } = state;
   const training: Training = {
     kind: "training",
-    ...{ key, rules, roundStartedAtMs, failures, excluded },
+    ...{ key, rules, roundStartedAtMs, failures, excluded, watched },
     stageStartedAtMs: nowMs,
     members: Object.fromEntries(cohort.map((site) => [site, newMember()])),
     deadlineMs: nowMs + rules.trainingWindowMs,

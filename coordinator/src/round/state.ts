@@ -1,4 +1,6 @@
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
+import type { Figures } from "@consilium/shared/secagg/figures.js";
+import type { CollapseThresholds, WatchedRound } from "./collapse.js";
 
 /**
  * One attempt at a round. Plain data: it is stored as JSON after every change, and a restarted coordinator continues
@@ -27,6 +29,8 @@ export interface AttemptRules {
   readonly recoveryGraceMs: number;
   /** Consecutive attempts lost after training before the run pauses. */
   readonly maxFailures: number;
+  /** When features or teacher count as collapsed; null: nobody looks. */
+  readonly collapse: CollapseThresholds | null;
 }
 
 /** Where a site is in the attempt. */
@@ -71,6 +75,8 @@ interface AttemptBase {
   readonly failures: number;
   /** Sites that this run goes on without, until they attach anew or the run is resumed. */
   readonly excluded: Readonly<Record<string, Exclusion>>;
+  /** The newest rounds committed since the run was launched or resumed, oldest first: what the alarm looks back on. */
+  readonly watched: readonly WatchedRound[];
 }
 
 export type Members = Readonly<Record<string, Member>>;
@@ -142,6 +148,8 @@ export interface Committed extends AttemptBase {
   readonly survivors: readonly string[];
   readonly aggregate: Aggregate;
   readonly committedAtMs: number;
+  /** Why the run pauses after this round; null: it goes on. */
+  readonly alarm: string | null;
 }
 
 /** The attempt is over for everyone. */
@@ -176,6 +184,8 @@ export interface Aggregate {
   readonly steps: number;
   readonly clipped: number;
   readonly deltaNorm: number;
+  /** What the cohort's figures are, those that there are. */
+  readonly figures: Figures;
 }
 
 export type ReportedPhase = "fetching" | "training" | "masking";

@@ -14,7 +14,8 @@ export function stepOf(state: RoundState, { parentDigest, isLast, ...delivery }:
   if (state.kind === "committed") {
     const { checkpointDigest } = state.aggregate;
     const recordJson = JSON.stringify(recordOf(state, parentDigest));
-    return { ...step, commit: { recordJson, checkpointDigest, status: isLast ? "completed" : "running" } };
+    const status = isLast ? "completed" : state.alarm === null ? "running" : "paused";
+    return { ...step, commit: { recordJson, checkpointDigest, status, reason: isLast ? "" : (state.alarm ?? "") } };
   }
   if (state.kind !== "aborted" || state.next.kind === "retry") return step;
   const { kind, reason } = state.next;

@@ -13,7 +13,8 @@ import {
   type SealedShare,
 } from "@consilium/shared/protocol.js";
 import { signAdvert } from "@consilium/shared/secagg/adverts.js";
-import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
+import type { Figures } from "@consilium/shared/secagg/figures.js";
+import type { FinishJob } from "../aggregate/finish-round.js";
 import { CheckpointStore } from "../checkpoint/store.js";
 import { type Attachment, SiteRegistry } from "../sites/registry.js";
 import { openDatabase, type StoreDatabase } from "../store/database.js";
@@ -67,20 +68,22 @@ interface Heard {
   readonly withdrawn: { siteId: string; reason: string }[];
   readonly jobs: FinishJob[];
   readonly dropped: string[];
+  readonly paused: string[];
   readonly halted: unknown[];
 }
 
-function openParts(home: string, clock: ManualClock) {
+function openParts(home: string, clock: ManualClock, figures: () => Figures) {
   const database = openDatabase(join(home, "c.db"), clock.now());
   enrolSites(database);
   const store = createRunStore(database);
   const spool = new UploadSpool(join(home, "spool"));
   const checkpoints = new CheckpointStore(join(home, "checkpoints"));
   const registry = new SiteRegistry(createSiteStore(database), clock);
-  const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [], halted: [] };
+  const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [], paused: [], halted: [] };
   const observer = {
     roundEnded() {},
     roundCommitted() {},
+    runPaused: (cause: string) => void heard.paused.push(cause),
     cohortSelected() {},
     stageClosed() {},
     siteDropped: (reason: string) => void heard.dropped.push(reason),
@@ -97,7 +100,7 @@ function openParts(home: string, clock: ManualClock) {
     sign: () => new Uint8Array(64),
     finish: async (job) => {
       heard.jobs.push(job);
-      return finished(job, checkpoints);
+      return finished(job, checkpoints, figures());
     },
     log: silentLogger,
     times: { graceMs: 1_000, recoveryGraceMs: 2_000, settleMs: 500 },
@@ -109,14 +112,15 @@ function openParts(home: string, clock: ManualClock) {
 }
 
 /** A checkpoint of zeros under the name of its round: what the sum is does not matter here. */
-async function finished({ layout, key }: FinishJob, checkpoints: CheckpointStore): Promise<FinishedRound> {
+async function finished({ layout, key }: FinishJob, checkpoints: CheckpointStore, figures: Figures) {
   const parameters = layout.parameters.map((parameter) => ({ ...parameter }));
   const stored = await checkpoints.writeInitial(
     { ...layout, parameters, digest: new Uint8Array(32) },
     [new Float32Array(layout.dimension)],
     { round: String(key.round), attempt: String(key.attempt) },
   );
-  return { ...stored, lanes: { weight: 30, loss: 1.5, steps: 6, clipped: 0 }, deltaNorm: 1, blamed: [] };
+  const lanes = { weight: 30, loss: 1.5, steps: 6, clipped: 0, figures };
+  return { ...stored, lanes, deltaNorm: 1, blamed: [] };
 }
 
 function enrolSites(database: StoreDatabase): void {
@@ -151,7 +155,9 @@ export class TestFederation {
   readonly home = mkdtempSync(join(tmpdir(), "rounds-"));
   readonly clock = new ManualClock(1_000_000);
   readonly attachments = new Map<string, Attachment>();
-  parts = openParts(this.home, this.clock);
+  /** Of the cohort, in every round from now on. */
+  figures: Figures = {};
+  parts = openParts(this.home, this.clock, () => this.figures);
 
   /** What is not on disk is gone, as after kill -9. */
   kill(): void {
@@ -160,7 +166,7 @@ export class TestFederation {
   }
 
   async start(): Promise<void> {
-    this.parts = openParts(this.home, this.clock);
+    this.parts = openParts(this.home, this.clock, () => this.figures);
     await this.parts.queue.start();
   }
 

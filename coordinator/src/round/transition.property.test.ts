@@ -8,7 +8,7 @@ import { transition } from "./transition.js";
 
 const siteIds = ["a", "b", "c", "d", "e", "f"];
 const site = fc.constantFrom(...siteIds);
-const aggregate = { checkpointDigest: "ff", loss: 1, weight: 1, steps: 1, clipped: 0, deltaNorm: 1 };
+const aggregate = { checkpointDigest: "ff", loss: 1, weight: 1, steps: 1, clipped: 0, deltaNorm: 1, figures: {} };
 
 const event: fc.Arbitrary<RoundEvent> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constantFrom("adverted", "shared", "revealed"), siteId: site }) },
@@ -63,11 +63,13 @@ function begin({
       graceMs: 50,
       recoveryGraceMs: 200,
       maxFailures: 5,
+      collapse: null,
     },
     roundStartedAtMs: 0,
     stageStartedAtMs: 0,
     failures,
     excluded: {},
+    watched: [],
     present: siteIds.slice(0, 4),
     awaited: siteIds.slice(4),
     settleAtMs: 0,

@@ -12,6 +12,7 @@ const rules: AttemptRules = {
   graceMs: 100,
   recoveryGraceMs: 500,
   maxFailures: 5,
+  collapse: null,
 };
 
 function selecting(change: Partial<Selecting> = {}): Selecting {
@@ -24,6 +25,7 @@ function selecting(change: Partial<Selecting> = {}): Selecting {
     stageStartedAtMs: 0,
     failures: 0,
     excluded: {},
+    watched: [],
     present: [],
     awaited: [],
     settleAtMs: 0,
@@ -54,7 +56,7 @@ const uploading = () => feed(sharing(), each("shared", "a", "b", "c", "d")).stat
 const unmasking = () => feed(uploading(), uploads("a", "b", "c", "d")).state;
 const aggregating = () => feed(unmasking(), each("revealed", "a", "b", "c", "d")).state;
 
-const aggregate = { checkpointDigest: "ff", loss: 1, weight: 9, steps: 3, clipped: 0, deltaNorm: 0.5 };
+const aggregate = { checkpointDigest: "ff", loss: 1, weight: 9, steps: 3, clipped: 0, deltaNorm: 0.5, figures: {} };
 
 describe("selecting", () => {
   it("waits for the floor, then offers the plan", () => {
@@ -231,6 +233,51 @@ describe("the end", () => {
     const { state, effects } = transition(aggregating(), { kind: "aggregated", aggregate, blamed: [] }, 9);
     expect(state).toMatchObject({ kind: "committed", survivors: ["a", "b", "c", "d"], aggregate, committedAtMs: 9 });
     expect(kinds(effects)).toEqual(["stage-closed", "answer-waiters", "round-committed"]);
+  });
+
+  describe("with features that have collapsed", () => {
+    const collapse = {
+      ...{ minFeatureSpread: 0.05, minEffectiveRank: 1.5, patienceRounds: 3 },
+      ...{ firstRound: 2, lastRound: 9, largestEntropy: null },
+    };
+    const low = { featureSpread: 0.01 };
+    const commit = (round: number, watched: RoundState["watched"]) => {
+      const key = { runId: "run", round, attempt: 1 };
+      const state: RoundState = { ...aggregating(), key, watched, rules: { ...rules, collapse } };
+      return transition(state, { kind: "aggregated", aggregate: { ...aggregate, figures: low }, blamed: [] }, 9);
+    };
+
+    it("commits the round, and pauses the run with the reason once it has seen enough", () => {
+      const { state, effects } = commit(7, [
+        { round: 5, figures: low },
+        { round: 6, figures: low },
+      ]);
+      const reason = "collapsed: spread of features 0.01, below 0.05, in rounds 5 to 7";
+      expect(state).toMatchObject({ kind: "committed", alarm: reason });
+      expect(kinds(effects)).toEqual(["stage-closed", "answer-waiters", "round-committed", "pause-run"]);
+      expect(effects.at(-1)).toEqual({ kind: "pause-run", reason });
+    });
+
+    it("remembers the round, and goes on until then", () => {
+      const { state, effects } = commit(7, [{ round: 6, figures: low }]);
+      expect(state).toMatchObject({
+        kind: "committed",
+        alarm: null,
+        watched: [{ round: 6 }, { round: 7, figures: low }],
+      });
+      expect(kinds(effects)).not.toContain("pause-run");
+    });
+
+    it("carries what it remembers through every stage and through lost attempts", () => {
+      const watched = [{ round: 5, figures: low }];
+      const start = selecting({ present: ["a", "b", "c"], watched });
+      let { state } = feed(start, [tick]);
+      for (const events of [each("adverted", "a", "b", "c"), each("shared", "a", "b", "c"), uploads("a", "b", "c")]) {
+        ({ state } = feed(state, events));
+        expect(state.watched).toEqual(watched);
+      }
+      expect(transition(state, tick, 1_000).state).toMatchObject({ kind: "aborted", watched });
+    });
   });
 
   it("leaves out sites that gave wrong shares, unless half the sites are suspected", () => {

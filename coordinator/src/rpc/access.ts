@@ -11,6 +11,7 @@ export const accessTable: AccessTable = {
   [SecAggServiceService.exchange.path]: ["site"],
   [SecAggServiceService.upload.path]: ["site"],
   [AdminServiceService.launchRun.path]: ["researcher", "operator"],
+  [AdminServiceService.launchRunFrom.path]: ["researcher", "operator"],
   [AdminServiceService.listRuns.path]: ["researcher", "operator"],
   [AdminServiceService.getRun.path]: ["researcher", "operator"],
   [AdminServiceService.stopRun.path]: ["researcher", "operator"],

@@ -11,8 +11,8 @@ import type { Role } from "@consilium/shared/identity/peer-identity.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import { chunksOfBytes } from "@consilium/shared/rpc/chunks.js";
-import { AdminServiceService } from "@consilium/shared/rpc/gen/admin.js";
-import { wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
+import { AdminServiceService, type LaunchPart } from "@consilium/shared/rpc/gen/admin.js";
+import { wrapClientStream, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import { createServer, type RpcServer } from "@consilium/shared/rpc/server.js";
 import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -57,6 +57,16 @@ async function* watchReplies(signal: AbortSignal) {
 const implementation = {
   launchRun: wrapUnary(({ requestId, configYaml }: { requestId: string; configYaml: string }) => {
     return runSummary({ runId: requestId, name: configYaml });
+  }, hooks),
+  launchRunFrom: wrapClientStream(async (parts: AsyncIterable<LaunchPart>) => {
+    const values: Buffer[] = [];
+    for await (const { part } of parts) {
+      if (part?.$case === "values") values.push(part.value.data);
+      if (part?.$case === "header" && part.value.configYaml === "wrong") {
+        throw new ConsiliumError("config-invalid", "run file:1: wrong");
+      }
+    }
+    return runSummary({ checkpointDigest: createHash("sha256").update(Buffer.concat(values)).digest("hex") });
   }, hooks),
   listRuns: wrapUnary(() => ({ runs: [runSummary()] }), hooks),
   getRun: wrapUnary(({ runId }: { runId: string }) => {
@@ -128,6 +138,41 @@ describe("connectAdmin", () => {
       expiresAtMs: 5,
     });
     expect(await admin.listSites()).toEqual([]);
+  });
+
+  describe("launching with weights", () => {
+    const { signal } = new AbortController();
+    const request = { requestId: "q", configYaml: "text", sourceSha256: "ab" };
+
+    it("sends them in order, and gives back the run", async () => {
+      const blocks = [new Float32Array(5).fill(1), new Float32Array(200_000).fill(-2), new Float32Array(0)];
+      const values = (async function* () {
+        yield* blocks;
+      })();
+      const sent = Buffer.concat(blocks.map((block) => Buffer.from(block.buffer)));
+      const digest = createHash("sha256").update(sent).digest("hex");
+      expect(await admin.launchRunFrom({ ...request, values }, signal)).toMatchObject({ checkpointDigest: digest });
+    });
+
+    it("stops sending when the answer comes first", async () => {
+      let asked = 0;
+      const values = (async function* () {
+        for (; asked < 1000; asked++) yield new Float32Array(2 ** 18);
+      })();
+      const launch = admin.launchRunFrom({ ...request, configYaml: "wrong", values }, signal);
+      await expect(launch).rejects.toMatchObject({ code: "config-invalid" });
+      expect(asked).toBeLessThan(100);
+    });
+
+    it("passes on what reading the weights throws", async () => {
+      const values = (async function* () {
+        yield new Float32Array(3);
+        throw new ConsiliumError("input-unreadable", "the file is damaged");
+      })();
+      await expect(admin.launchRunFrom({ ...request, values }, signal)).rejects.toMatchObject({
+        code: "input-unreadable",
+      });
+    });
   });
 
   it("fetches weights in order", async () => {

@@ -1,12 +1,13 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
-import { callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
+import { callClientStream, callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import { type ChannelOptions, openChannel } from "@consilium/shared/rpc/channel.js";
 import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
 import { AdminServiceClient, type RunDetail as RunDetailMessage } from "@consilium/shared/rpc/gen/admin.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import type { RunDetail } from "../round/progress.js";
 import type { Admin } from "./admin-types.js";
+import { launchParts } from "./launch-parts.js";
 
 /** Who calls, and which coordinator. */
 export interface AdminConnection {
@@ -33,6 +34,8 @@ export function connectAdmin(connection: AdminConnection): Admin {
     reply.catch(async (thrown: unknown) => Promise.reject(await explain(thrown, options)));
   return {
     launchRun: (request) => explained(callUnary(client.launchRun.bind(client), request, limits)),
+    launchRunFrom: (request, signal) =>
+      explained(callClientStream(client.launchRunFrom.bind(client), launchParts(request), { signal })),
     listRuns: async () => (await explained(callUnary(client.listRuns.bind(client), {}, limits))).runs,
     getRun: async (runId) => detailOf(await explained(callUnary(client.getRun.bind(client), { runId }, limits))),
     stopRun: (runId) => explained(callUnary(client.stopRun.bind(client), { runId }, limits)),

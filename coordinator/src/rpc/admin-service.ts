@@ -4,6 +4,7 @@ import {
   type FetchWeightsRequest,
   type Invitation,
   type InviteSiteRequest,
+  type LaunchPart,
   type LaunchRunRequest,
   type ListRunsReply,
   type ListRunsRequest,
@@ -16,12 +17,13 @@ import {
   type SiteSummary,
 } from "@consilium/shared/rpc/gen/admin.js";
 import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
-import { type CallHooks, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
+import { type CallHooks, wrapClientStream, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { SiteDesk } from "../sites/desk.js";
 import { streamFile } from "./file-stream.js";
+import { receiveLaunch } from "./launch-call.js";
 
 export interface AdminOptions {
   readonly queue: RunQueue;
@@ -39,6 +41,7 @@ export function adminService(options: AdminOptions, hooks: CallHooks): RpcServic
 function runMethods({ queue, checkpoints }: AdminOptions, hooks: CallHooks) {
   return {
     launchRun: wrapUnary<LaunchRunRequest, RunSummary>((request) => queue.launch(request), hooks),
+    launchRunFrom: wrapClientStream<LaunchPart, RunSummary>((parts) => receiveLaunch(queue, parts), hooks),
     listRuns: wrapUnary<ListRunsRequest, ListRunsReply>(() => ({ runs: queue.list() }), hooks),
     getRun: wrapUnary<RunRef, RunDetail>(({ runId }) => queue.detail(runId), hooks),
     stopRun: wrapUnary<RunRef, RunSummary>(({ runId }, { identity }) => queue.stop(runId, identity.id), hooks),

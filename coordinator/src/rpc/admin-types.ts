@@ -2,7 +2,9 @@ import type { RunDetail, RunSummary } from "../round/progress.js";
 
 /** What researchers and operators ask of a coordinator, in the words of `admin.proto`. Zero and "" stand for absent. */
 export interface Admin {
-  launchRun(request: { readonly requestId: string; readonly configYaml: string }): Promise<RunSummary>;
+  launchRun(request: LaunchRequest): Promise<RunSummary>;
+  /** The same with weights to begin with; `values` gives them in the order of the run's checkpoint. */
+  launchRunFrom(request: LaunchRequest & WarmStart, signal: AbortSignal): Promise<RunSummary>;
   listRuns(): Promise<readonly RunSummary[]>;
   getRun(runId: string): Promise<RunDetail>;
   stopRun(runId: string): Promise<RunSummary>;
@@ -15,6 +17,17 @@ export interface Admin {
   listSites(): Promise<readonly SiteSummary[]>;
   revokeSite(siteId: string): Promise<SiteSummary>;
   close(): void;
+}
+
+export interface LaunchRequest {
+  readonly requestId: string;
+  readonly configYaml: string;
+}
+
+export interface WarmStart {
+  /** SHA-256 of the file that the weights come from, hex. */
+  readonly sourceSha256: string;
+  readonly values: AsyncIterable<Float32Array>;
 }
 
 export interface WeightsRequest {

@@ -55,7 +55,13 @@ export interface AttemptStep {
   readonly stateJson: string;
   readonly message?: StageMessage;
   readonly upload?: UploadRow;
-  readonly commit?: { readonly recordJson: string; readonly checkpointDigest: string; readonly status: RunStatus };
+  readonly commit?: {
+    readonly recordJson: string;
+    readonly checkpointDigest: string;
+    readonly status: RunStatus;
+    /** Why the run pauses after the round. */
+    readonly reason: string;
+  };
   /** The run's new status when the step pauses or stops it. */
   readonly run?: { readonly status: RunStatus; readonly reason: string };
   readonly nowMs: number;

@@ -23,6 +23,7 @@ const ofAttempt = "run_id = ? AND round = ? AND attempt = ?";
 
 type AttemptColumns = Omit<AttemptRow, "key"> & RoundKey;
 type KeyValues = [string, number, number];
+type CommittedRun = Pick<RunRow, "runId" | "status" | "reason" | "checkpointDigest"> & { readonly nowMs: number };
 
 export function createRunStore(database: StoreDatabase): RunStore {
   const sql = prepareStatements(database);
@@ -78,8 +79,8 @@ function runStatements(database: StoreDatabase) {
     setRunStatus: database.prepare<[{ runId: string; status: RunStatus; reason: string; nowMs: number }]>(
       "UPDATE runs SET status = :status, reason = :reason, updated_at_ms = :nowMs WHERE run_id = :runId",
     ),
-    commitRun: database.prepare<[{ runId: string; status: RunStatus; checkpointDigest: string; nowMs: number }]>(
-      `UPDATE runs SET status = :status, reason = '', checkpoint_digest = :checkpointDigest, updated_at_ms = :nowMs
+    commitRun: database.prepare<[CommittedRun]>(
+      `UPDATE runs SET status = :status, reason = :reason, checkpoint_digest = :checkpointDigest, updated_at_ms = :nowMs
        WHERE run_id = :runId`,
     ),
     touchRun: database.prepare<[number, string]>("UPDATE runs SET updated_at_ms = ? WHERE run_id = ?"),
@@ -147,8 +148,8 @@ function advance(sql: Statements, step: AttemptStep): void {
     sql.addUpload.run(...valuesOf(key), upload.siteId, upload.path, upload.bytes, upload.sha256);
   }
   if (commit !== undefined) {
-    const { checkpointDigest, status } = commit;
-    sql.commitRun.run({ runId: key.runId, checkpointDigest, status, nowMs });
+    const { checkpointDigest, status, reason } = commit;
+    sql.commitRun.run({ runId: key.runId, checkpointDigest, status, reason, nowMs });
   } else if (step.run !== undefined) {
     sql.setRunStatus.run({ runId: key.runId, ...step.run, nowMs });
   } else {

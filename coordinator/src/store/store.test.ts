@@ -107,11 +107,21 @@ describe("run store", () => {
     const first = open();
     first.store.addRun(run);
     first.store.addAttempt(attempt);
-    const commit = { recordJson: '{"round":1}', checkpointDigest: "bb", status: "running" as const };
+    const commit = {
+      recordJson: '{"round":1}',
+      checkpointDigest: "bb",
+      status: "paused" as const,
+      reason: "collapsed",
+    };
     first.store.advance({ key: attempt.key, kind: "committed", stateJson: "1", commit, nowMs: 2 });
     first.database.close();
     const { store } = open();
-    expect(store.findRun("run-1")).toMatchObject({ checkpointDigest: "bb", status: "running", updatedAtMs: 2 });
+    expect(store.findRun("run-1")).toMatchObject({
+      checkpointDigest: "bb",
+      status: "paused",
+      reason: "collapsed",
+      updatedAtMs: 2,
+    });
     expect(store.listRecords("run-1")).toEqual(['{"round":1}']);
     expect(() => store.advance({ key: attempt.key, kind: "aborted", stateJson: "2", nowMs: 3 })).toThrow(/committed/);
     const second = { ...attempt, key: { ...attempt.key, attempt: 2 } };

@@ -58,6 +58,12 @@ describe("runConfigSchema", () => {
     expect(() => changed("name: ibot, maskRatio: [0.5, 0.2]")).toThrow(/0\.5 is more than 0\.2/);
     const resnet = minimal.replace("vit-nano, imageSize: 48, patchSize: 8", "resnet18");
     expect(() => parse(resnet.replace("name: simclr", "name: dino"))).toThrow(/dino works on patches: choose a vit/);
+    const odd = resnet.replace("resnet18", "resnet18, imageSize: 72").replace("simclr", "colorme");
+    expect(() => parse(odd)).toThrow(/72 is not a multiple of 32/);
+    const masked = minimal
+      .replace("patchSize: 8", "patchSize: 8, registers: 4, dropPath: 0.1")
+      .replace("simclr", "mae");
+    expect(() => parse(masked)).toThrow(/registers: mae has none\n.*dropPath: mae has no stochastic depth/);
     expect(parse(resnet).model).toEqual({ architecture: "resnet18", imageSize: 224 });
   });
 

@@ -158,6 +158,20 @@ const aggregation = z.strictObject({
   l2Clip: z.number().positive().default(1000),
 });
 
+/** What the coordinator learns of how training goes, and what it makes of it. */
+const monitor = z.strictObject({
+  /** What travels as masked sums beside the update: every figure of the method, or the loss alone. */
+  figures: z.enum(["all", "loss"]).default("all"),
+  /** Whether a run whose features or teacher have collapsed is paused. */
+  collapse: z.enum(["pause", "off"]).default("pause"),
+  /** Features with less spread than this have collapsed. */
+  minFeatureSpread: z.number().min(0).max(1).default(0.05),
+  /** Features that vary in fewer directions than this have collapsed. */
+  minEffectiveRank: z.number().min(0).default(1.1),
+  /** Rounds in a row that must look collapsed. */
+  patienceRounds: count.max(1000).default(3),
+});
+
 export const runConfigSchema = z
   .strictObject({
     name: identifier,
@@ -178,23 +192,32 @@ export const runConfigSchema = z
     cohort: cohort.prefault({}),
     deadlines: deadlines.prefault({}),
     aggregation: aggregation.prefault({}),
+    monitor: monitor.prefault({}),
   })
   .superRefine((config, context) => {
     const refuse = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
     checkModel(config, refuse);
     checkBatch(config, refuse);
     checkCohort(config, refuse);
+    checkMonitor(config, refuse);
   });
 
 type Refuse = (path: string[], message: string) => void;
-type Checked<Key extends "model" | "method" | "training" | "cohort"> = Pick<RunConfig, Key>;
+type Checked<Key extends "model" | "method" | "training" | "cohort" | "monitor"> = Pick<RunConfig, Key>;
 
 function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refuse): void {
   if (!isVit(model)) {
     if (needsVit(method)) {
       refuse(["model", "architecture"], `${method.name} works on patches: choose a vit, not ${model.architecture}`);
     }
+    if (method.name === "colorme" && model.imageSize % 32 !== 0) {
+      refuse(["model", "imageSize"], `${model.imageSize} is not a multiple of 32, which colorme's U-Net halves`);
+    }
     return;
+  }
+  if (method.name === "mae") {
+    if ((model.registers ?? 0) > 0) refuse(["model", "registers"], "mae has none");
+    if ((model.dropPath ?? 0) > 0) refuse(["model", "dropPath"], "mae has no stochastic depth");
   }
   const { imageSize, patchSize } = model;
   if (imageSize % patchSize !== 0) {
@@ -240,6 +263,12 @@ function checkCohort({ cohort }: Checked<"cohort">, refuse: Refuse): void {
     refuse(["cohort", "minSites"], message);
   }
   if (minSites > maxSites) refuse(["cohort", "maxSites"], "is less than minSites");
+}
+
+function checkMonitor({ monitor: { figures, collapse } }: Checked<"monitor">, refuse: Refuse): void {
+  if (figures === "loss" && collapse === "pause") {
+    refuse(["monitor", "collapse"], "must be off: the loss alone does not tell whether features have collapsed");
+  }
 }
 
 export type RunConfig = z.output<typeof runConfigSchema>;

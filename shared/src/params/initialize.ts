@@ -46,7 +46,7 @@ const blockValues = 2 ** 18;
  * holds up what else the process does. Each tensor has its own stream, so that a tensor starts alike whatever stands
  * around it.
  */
-export function* initialBlocks(layout: ParameterLayout, seed: number): Generator<Float32Array> {
+export function* initialBlocks(layout: Pick<ParameterLayout, "parameters">, seed: number): Generator<Float32Array> {
   for (const parameter of layout.parameters) {
     const draw = drawOf(
       parameter.initializer,

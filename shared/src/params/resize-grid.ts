@@ -69,3 +69,32 @@ export function resizeMatrix(resize: GridResize): Float32Array {
   }
   return matrix;
 }
+
+/** Rows of `width` values, one for each place of a square grid, [from², width] → [to², width]. Sums in 64 bits. */
+export function resizeRows(rows: Float32Array, width: number, resize: GridResize): Float32Array {
+  const { from, to } = resize;
+  const axis = axisWeights(resize);
+  const across = blend(rows, axis, { outer: from, inner: width, from });
+  return Float32Array.from(blend(across, axis, { outer: 1, inner: to * width, from }));
+}
+
+/** [outer, from, inner] → [outer, to, inner], each of the middle a weighted sum. */
+function blend(
+  values: Float32Array | Float64Array,
+  axis: readonly (readonly number[])[],
+  { outer, inner, from }: { readonly outer: number; readonly inner: number; readonly from: number },
+): Float64Array {
+  const result = new Float64Array(outer * axis.length * inner);
+  let place = 0;
+  for (let block = 0; block < outer; block++) {
+    for (const weights of axis) {
+      for (const [sample, weight] of weights.entries()) {
+        if (weight === 0) continue;
+        const start = (block * from + sample) * inner;
+        for (let at = 0; at < inner; at++) result[place + at]! += weight * values[start + at]!;
+      }
+      place += inner;
+    }
+  }
+  return result;
+}

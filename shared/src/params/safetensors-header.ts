@@ -1,5 +1,6 @@
 import { ConsiliumError } from "../errors.js";
 import { sizeOf } from "./layout.js";
+import { valueBytes } from "./tensor-values.js";
 
 /** Header of the safetensors format: 8-byte little-endian length, then JSON padded with spaces. */
 
@@ -27,24 +28,6 @@ export interface SafetensorsHeader {
 export const lengthBytes = 8;
 export const maxHeaderBytes = 16 * 2 ** 20;
 const metadataKey = "__metadata__";
-
-const bytesPerValue: ReadonlyMap<string, number> = new Map([
-  ["F64", 8],
-  ["I64", 8],
-  ["U64", 8],
-  ["F32", 4],
-  ["I32", 4],
-  ["U32", 4],
-  ["F16", 2],
-  ["BF16", 2],
-  ["I16", 2],
-  ["U16", 2],
-  ["F8_E4M3", 1],
-  ["F8_E5M2", 1],
-  ["I8", 1],
-  ["U8", 1],
-  ["BOOL", 1],
-]);
 
 export function unreadable(reason: string): ConsiliumError {
   return new ConsiliumError("input-unreadable", `not a safetensors file: ${reason}`, {
@@ -135,12 +118,12 @@ function parseEntry(name: string, value: unknown): TensorEntry {
   const label = `tensor ${JSON.stringify(name)}`;
   if (!isRecord(value)) throw unreadable(`${label} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  const valueBytes = typeof dtype === "string" ? bytesPerValue.get(dtype) : undefined;
-  if (typeof dtype !== "string" || valueBytes === undefined) throw unreadable(`${label} has an unknown type`);
+  const bytes = typeof dtype === "string" ? valueBytes(dtype) : undefined;
+  if (typeof dtype !== "string" || bytes === undefined) throw unreadable(`${label} has an unknown type`);
   if (!isCounts(shape)) throw unreadable(`${label} has no valid shape`);
   if (!isCounts(offsets) || offsets.length !== 2) throw unreadable(`${label} has no valid offsets`);
   const [start = 0, end = 0] = offsets;
-  if (end - start !== sizeOf(shape) * valueBytes) throw unreadable(`${label} has other bytes than its shape needs`);
+  if (end - start !== sizeOf(shape) * bytes) throw unreadable(`${label} has other bytes than its shape needs`);
   return { dtype, shape, start, end };
 }
 

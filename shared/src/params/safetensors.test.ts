@@ -55,11 +55,24 @@ describe("safetensors files", () => {
     await expect(readSafetensors(path)).rejects.toMatchObject({ code: "input-unreadable" });
   });
 
-  it("are refused with a type that is not F32", async () => {
-    const json = '{"b":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}';
+  async function writeRaw(dtype: string, data: Uint8Array): Promise<void> {
+    const json = JSON.stringify({ b: { dtype, shape: [2], data_offsets: [0, data.length] } });
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(json.length));
-    await writeFile(path, Buffer.concat([length, Buffer.from(json), Buffer.alloc(4)]));
+    await writeFile(path, Buffer.concat([length, Buffer.from(json), data]));
+  }
+
+  it.each([
+    ["F16", new Uint8Array(Uint16Array.of(0x3e00, 0xc000).buffer)],
+    ["BF16", new Uint8Array(Uint16Array.of(0x3fc0, 0xc000).buffer)],
+    ["F64", new Uint8Array(Float64Array.of(1.5, -2).buffer)],
+  ])("give values of type %s as 32-bit floats", async (dtype, data) => {
+    await writeRaw(dtype, data);
+    expect((await readSafetensors(path)).tensors.get("b")).toEqual({ shape: [2], data: Float32Array.of(1.5, -2) });
+  });
+
+  it("are refused with values that are no floats", async () => {
+    await writeRaw("I32", new Uint8Array(8));
     await expect(readSafetensors(path)).rejects.toMatchObject({ code: "input-unsupported" });
   });
 });

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { endianness } from "node:os";
 import { ConsiliumError } from "../errors.js";
+import { openInput, readExactly } from "./input-file.js";
 import { sizeOf } from "./layout.js";
 import {
   encodeHeader,
@@ -11,6 +12,7 @@ import {
   type TensorEntry,
   unreadable,
 } from "./safetensors-header.js";
+import { decodeFloats } from "./tensor-values.js";
 
 export { encodeHeader, parseHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors-header.js";
 
@@ -61,15 +63,8 @@ export async function writeSafetensors(
   }
 }
 
-async function readExactly(file: FileHandle, buffer: Uint8Array, position: number): Promise<void> {
-  let filled = 0;
-  while (filled < buffer.length) {
-    // One read is capped well below the 2 GiB that the operating system transfers at most.
-    const length = Math.min(buffer.length - filled, 2 ** 28);
-    const { bytesRead } = await file.read(buffer, filled, length, position + filled);
-    if (bytesRead === 0) throw unreadable("it ends too early");
-    filled += bytesRead;
-  }
+function endsTooEarly(): ConsiliumError {
+  return unreadable("it ends too early");
 }
 
 /**
@@ -80,39 +75,45 @@ export async function readSafetensorsHeader(file: FileHandle): Promise<Safetenso
   const { size } = await file.stat();
   if (size < lengthBytes) throw unreadable("it is shorter than a header's length");
   const prefix = new Uint8Array(lengthBytes);
-  await readExactly(file, prefix, 0);
+  await readExactly(file, { buffer: prefix, position: 0 }, endsTooEarly);
   const length = lengthBytes + headerLength(prefix);
   if (length > size) throw unreadable("it ends inside its header");
   const header = new Uint8Array(length);
-  await readExactly(file, header, 0);
+  await readExactly(file, { buffer: header, position: 0 }, endsTooEarly);
   return parseHeader(header, size);
 }
 
-async function readTensor(file: FileHandle, name: string, at: TensorEntry & { dataOffset: number }) {
-  if (at.dtype !== "F32") {
-    throw new ConsiliumError("input-unsupported", `tensor ${name} has type ${at.dtype}`, {
-      remedy: "convert the file to F32",
-    });
-  }
-  const data = new Float32Array((at.end - at.start) / 4);
-  await readExactly(file, asBytes(data), at.dataOffset + at.start);
-  return { shape: at.shape, data };
+/** A tensor's place in an open file. */
+export interface TensorPlace extends TensorEntry {
+  readonly name: string;
+  readonly dataOffset: number;
 }
 
 /**
- * @throws ConsiliumError "input-unreadable" for a damaged file, "input-unsupported" for tensors other than F32
+ * Its values as 32-bit floats.
+ * @throws ConsiliumError "input-unreadable", or "input-unsupported" for values that are no floats
+ */
+export async function readTensor(file: FileHandle, place: TensorPlace): Promise<StoredTensor> {
+  const { name, dtype, shape, start, end, dataOffset } = place;
+  const bytes = new Uint8Array(end - start);
+  await readExactly(file, { buffer: bytes, position: dataOffset + start }, endsTooEarly);
+  // A fresh array is aligned, so that the common type needs no copy.
+  const data = dtype === "F32" && endianness() === "LE" ? new Float32Array(bytes.buffer) : decodeFloats(bytes, dtype);
+  if (data !== undefined) return { shape, data };
+  throw new ConsiliumError("input-unsupported", `tensor ${name} has type ${dtype}`, {
+    remedy: "convert the file to F32, F16, BF16 or F64",
+  });
+}
+
+/**
+ * @throws ConsiliumError "input-unreadable" for a damaged file, "input-unsupported" for tensors that hold no floats
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await open(path, "r").catch((cause: unknown) => {
-    throw new ConsiliumError("input-unreadable", `cannot open ${path}`, {
-      cause,
-      remedy: "check that the file exists and may be read",
-    });
-  });
+  const file = await openInput(path);
   try {
     const { tensors, metadata, dataOffset } = await readSafetensorsHeader(file);
     const read = new Map<string, StoredTensor>();
-    for (const [name, entry] of tensors) read.set(name, await readTensor(file, name, { ...entry, dataOffset }));
+    for (const [name, entry] of tensors) read.set(name, await readTensor(file, { ...entry, name, dataOffset }));
     return { tensors: read, metadata };
   } finally {
     await file.close();
