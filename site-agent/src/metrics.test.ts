@@ -16,10 +16,11 @@ describe("the agent's metrics", () => {
     metrics.prepared({ ...prepared, device: "webgpu", cache: "miss" });
     metrics.prepared({ ...prepared, device: "cpu", cache: "hit", compileMs: 400 });
     metrics.prepared({ ...prepared, device: "cpu", cache: "damaged" });
-    metrics.progress({ phase: "training", step: 3, steps: 5, loss: 2.5, imagesPerSecond: 40 });
+    const terms = { featureSpread: 0.7, patients: 4 };
+    metrics.progress({ phase: "training", step: 3, steps: 5, loss: 2.5, terms, imagesPerSecond: 40 });
     metrics.trained({
       ...{ deltaPath: "d", deltaDigest: "0".repeat(64), sampleCount: 90, meanLoss: 2, steps: 5, imagesPerSecond: 50 },
-      skipped: { truncated: 2 },
+      ...{ figures: {}, skipped: { truncated: 2 } },
     });
     metrics.state({ kind: "done", key });
     metrics.refused("jobs.maxRounds");
@@ -39,6 +40,7 @@ describe("the agent's metrics", () => {
       "consilium_agent_program_cache_damaged_total 1",
       "consilium_agent_training_images_per_second 50",
       "consilium_agent_training_loss 2.5",
+      'consilium_agent_training_term{term="featureSpread"} 0.7',
       "consilium_agent_training_steps 3",
       "consilium_agent_usable_images 90",
       'consilium_agent_quarantined_images{reason="truncated"} 2',
@@ -47,5 +49,8 @@ describe("the agent's metrics", () => {
       expect(text.split("\n")).toContain(line);
     }
     expect(text).not.toContain("webgpu");
+    expect(text).not.toContain("patients");
+    metrics.progress({ phase: "preparing", step: 0, steps: 5 });
+    expect(await telemetry.text()).not.toContain("featureSpread");
   });
 });

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "@consilium/shared/errors.js";
+import { termNames } from "@consilium/shared/secagg/figures.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import type { ParticipantState, Work } from "./round/state.js";
 import type { Prepared, TrainedRound, TrainProgress } from "./trainer/protocol.js";
@@ -64,6 +65,11 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     name: "consilium_agent_training_loss",
     help: "Loss of the latest local step; never leaves this site unmasked.",
   });
+  const terms = telemetry.gauge({
+    name: "consilium_agent_training_term",
+    help: "Terms of the method in the latest local step, by name; only sums over the cohort leave this site.",
+    labels: ["term"],
+  });
   const steps = telemetry.gauge({
     name: "consilium_agent_training_steps",
     help: "Local steps done in the current round.",
@@ -120,6 +126,12 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     progress(progress) {
       steps.set(progress.step);
       if (progress.loss !== undefined) loss.set(progress.loss);
+      if (progress.phase === "preparing") terms.reset();
+      // From a fixed list, so that there are not more time series than that.
+      for (const term of termNames) {
+        const value = progress.terms?.[term];
+        if (value !== undefined) terms.set({ term }, value);
+      }
       if (progress.imagesPerSecond !== undefined) throughput.set(progress.imagesPerSecond);
     },
     trained(trained) {

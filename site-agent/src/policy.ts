@@ -3,6 +3,7 @@ import { methodNames } from "@consilium/shared/config/method-config.js";
 import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
+import { lanePermission, lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { z } from "zod";
 
 /** `policy.yaml`: what the hospital allows. Nothing has a default, so what is allowed is always written down. */
@@ -34,7 +35,7 @@ export const policySchema = z.strictObject({
   }),
   egress: z.strictObject({
     /** Masked values that may follow the parameters; seen by the coordinator only as sums over the cohort. */
-    lanes: z.array(z.enum(["weight", "loss", "steps", "clipped"])),
+    lanes: z.array(z.enum(lanePermissions)),
   }),
 });
 
@@ -121,7 +122,8 @@ const clauses: readonly Clause[] = [
   [
     "egress.lanes",
     ({ plan, policy }) => {
-      const forbidden = plan.lanes.filter((lane) => !policy.egress.lanes.some((allowed) => allowed === lane));
+      const asked = new Set(plan.lanes.map(lanePermission));
+      const forbidden = [...asked].filter((lane) => !policy.egress.lanes.some((allowed) => allowed === lane));
       return forbidden.length === 0 ? undefined : `the run asks for ${list(forbidden)} besides the parameters`;
     },
   ],

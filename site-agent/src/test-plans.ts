@@ -3,6 +3,7 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import type { ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
+import { laneNames, lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import type { Policy } from "./policy.js";
 
 /** A run, its plans and a policy that allows them, for tests. */
@@ -33,7 +34,7 @@ export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
     tensorClips: exampleLayout.parameters.map(() => 1),
     l2Clip: 10,
     weightCap: 1000,
-    lanes: ["weight", "loss", "steps", "clipped"],
+    lanes: [...laneNames],
     cohortSize: 3,
     colluders: 0,
     minCohort: 3,
@@ -62,5 +63,5 @@ export const examplePolicy: Policy = {
     maxParameters: 10_000_000,
     minLocalSamples: 20,
   },
-  egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+  egress: { lanes: [...lanePermissions] },
 };

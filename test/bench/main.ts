@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { run as augment } from "./augment.js";
 import { type Bench, BenchOptions } from "./bench.js";
 import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
       ...["micro-batches", "turns", "against"],
     ],
   },
+  augment: { run: augment, options: ["data", "working-size", "turns", "against"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
 };

@@ -26,6 +26,7 @@ const trainer: Trainer = {
       deltaDigest: createHash("sha256").update(bytes).digest("hex"),
       sampleCount: 100 + index,
       meanLoss: 1 + index,
+      figures: {},
       steps: 1,
       imagesPerSecond: 0,
       skipped: {},

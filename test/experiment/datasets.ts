@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "csv-parse/sync";
 import { readSplit } from "../../deploy/demo/labelled-images.js";
-import type { Splits } from "./score.js";
+import { readLabelsTable } from "../../deploy/demo/labels-table.js";
+import type { Splits } from "./subject.js";
 
 /** Folders of labelled images below a data folder, with the splits that they came with. */
 export const datasets = {
@@ -12,19 +12,21 @@ export const datasets = {
 
 export type DatasetName = keyof typeof datasets;
 
+export const datasetNames = Object.keys(datasets) as DatasetName[];
+
+/** @throws Error that says where the images should be */
 export function datasetPath(root: string, name: DatasetName): string {
-  const path = join(root, datasets[name].folder);
+  const { folder, label } = datasets[name];
+  const path = join(root, folder);
   if (existsSync(join(path, "labels.csv"))) return path;
-  throw new Error(`${path}: no labels.csv there; name the folder that holds ${datasets[name].folder} with --data-root`);
+  throw new Error(
+    `${join(path, "labels.csv")} is not there: name with --data-root the folder that holds ${folder} with its images and a labels.csv (columns file, ${label}, split)`,
+  );
 }
 
 export async function readSplits(path: string, name: DatasetName, imageSize: number): Promise<Splits> {
   const labelColumn = datasets[name].label;
-  const rows = parse(readFileSync(join(path, "labels.csv"), "utf8"), { columns: true, bom: true }) as Record<
-    string,
-    string
-  >[];
-  const classes = [...new Set(rows.map((row) => row[labelColumn]!))].sort();
+  const { classes } = readLabelsTable(join(path, "labels.csv"), { label: labelColumn, site: "split" });
   const of = (split: string) => readSplit({ path, labelColumn, imageSize }, split, classes);
   return { train: await of("train"), val: await of("val"), test: await of("test"), classes: classes.length };
 }

@@ -1,159 +1,109 @@
 import { appendFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { type MethodName, methodNames } from "@consilium/shared/config/method-config.js";
+import type { MethodName } from "@consilium/shared/config/method-config.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { compiledCpuEngine } from "@consilium/site-agent/engine/compiled-engine.js";
 import { colourHistograms } from "@consilium/site-agent/eval/colour-histogram.js";
+import type { FeatureSet } from "@consilium/site-agent/eval/feature-set.js";
 import { type LabelledImages, pixelFeatures } from "../../deploy/demo/labelled-images.js";
-import { type DatasetName, datasetPath, datasets, readSplits } from "./datasets.js";
+import { datasetPath, datasets, readSplits } from "./datasets.js";
+import { type ExperimentOptions, parseOptions, usage } from "./options.js";
 import { pretrain } from "./pretrain.js";
-import { encodeSplits, type FrozenScores, fineTunedScore, frozenScores, type Splits } from "./score.js";
+import { gainRow, scoresRow, tableHead } from "./report.js";
+import { EncoderScorer, frozenScores } from "./score.js";
 import { imageSize, settingOf } from "./settings.js";
-
-const usage = `npm run experiment -- methods [options]
-
-  --data derm|pcam       which images                         (derm)
-  --data-root DIR        folder that holds derm/ and slides/  (../shared/data)
-  --methods a,b          which methods                        (all)
-  --minutes N            training time of each                (15)
-  --seeds 1,2            one run for each                     (1)
-  --threads N            of the training step                 (2)
-  --no-floors            leave out raw pixels and colour histogram
-  --out FILE             append one line of JSON per run      (none)`;
+import { encoderOf, type Splits } from "./subject.js";
 
 /** Steps from which the speed is taken. */
-const trialSteps = 12;
+const trialSteps = 24;
+const tellEveryMs = 30_000;
 
-interface Options {
-  readonly dataset: DatasetName;
-  readonly root: string;
-  readonly methods: readonly MethodName[];
-  readonly minutes: number;
-  readonly seeds: readonly number[];
-  readonly threads: number;
-  readonly floors: boolean;
-  readonly out: string | undefined;
+interface Experiment {
+  readonly options: ExperimentOptions;
+  /** Folder of the images. */
+  readonly path: string;
+  readonly splits: Splits;
+  readonly scorer: EncoderScorer;
 }
 
-function optionsFrom(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      data: { type: "string", default: "derm" },
-      "data-root": { type: "string", default: "../shared/data" },
-      methods: { type: "string", default: methodNames.join(",") },
-      minutes: { type: "string", default: "15" },
-      seeds: { type: "string", default: "1" },
-      threads: { type: "string", default: "2" },
-      "no-floors": { type: "boolean", default: false },
-      out: { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help || positionals[0] !== "methods") return undefined;
-  const dataset = (Object.keys(datasets) as DatasetName[]).find((name) => name === values.data);
-  if (dataset === undefined) throw new Error(`--data ${values.data}: use derm or pcam`);
-  const methods = values.methods.split(",").map((name) => {
-    const known = methodNames.find((method) => method === name);
-    if (known === undefined) throw new Error(`--methods ${name}: use ${methodNames.join(", ")}`);
-    return known;
-  });
-  const numbers = { minutes: Number(values.minutes), threads: Number(values.threads) };
-  for (const [name, value] of Object.entries(numbers)) if (!(value > 0)) throw new Error(`--${name}: not a number`);
-  const seeds = values.seeds.split(",").map(Number);
-  return {
-    dataset,
-    root: values["data-root"],
-    methods,
-    seeds,
-    floors: !values["no-floors"],
-    out: values.out,
-    ...numbers,
-  };
+/** Figures as soon as they are there, so that nothing is lost when a later run fails. */
+function keep({ json, out, dataset }: ExperimentOptions, figures: object): void {
+  const line = JSON.stringify({ data: dataset, ...figures });
+  if (json) console.log(line);
+  if (out !== undefined) appendFileSync(out, `${line}\n`);
 }
 
-type Row = FrozenScores & { readonly name: string; readonly fineTuned?: number };
-
-const share = (value: number | undefined): string => (value === undefined ? "" : value.toFixed(3)).padStart(8);
-
-function say({ name, knn, linear, fewShot, fineTuned }: Row): void {
-  console.log(`${name.padEnd(32)}${share(knn)}${share(linear)}${share(fewShot)}${share(fineTuned)}`);
-}
-
-function floors(splits: Splits): void {
-  const named: Readonly<Record<string, (images: LabelledImages) => ReturnType<typeof pixelFeatures>>> = {
-    "raw pixels": pixelFeatures,
-    "colour histogram": ({ images }) => colourHistograms(images),
-  };
-  for (const [name, featuresOf] of Object.entries(named)) {
-    const [train, val, test] = [splits.train, splits.val, splits.test].map(featuresOf);
-    say({ name, ...frozenScores({ train: train!, val: val!, test: test! }, splits) });
+function measureFloors({ options, splits }: Experiment): void {
+  const floors: readonly [string, (images: LabelledImages) => FeatureSet][] = [
+    ["raw pixels", pixelFeatures],
+    ["colour histogram", ({ images }) => colourHistograms(images)],
+  ];
+  for (const [floor, of] of floors) {
+    const features = { train: of(splits.train), val: of(splits.val), test: of(splits.test) };
+    const scores = frozenScores(features, splits);
+    console.log(scoresRow(floor, scores));
+    keep(options, { floor, scores });
   }
 }
 
-interface Run {
-  readonly options: Options;
-  readonly path: string;
-  readonly splits: Splits;
-  readonly method: MethodName;
-  readonly seed: number;
-}
-
-function pretraining({ options, path, method }: Run, config: RunConfig) {
-  let told = 0;
+function train({ options, path }: Experiment, config: RunConfig) {
+  let toldAt = performance.now();
   return pretrain({
     config,
     data: { path, where: { split: "train" } },
     threads: options.threads,
     onStep(step, steps, loss) {
-      if (Date.now() - told < 30_000) return;
-      told = Date.now();
-      console.error(`${method}: step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
+      if (performance.now() - toldAt < tellEveryMs) return;
+      toldAt = performance.now();
+      console.error(`${config.method.name}: step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
     },
   });
 }
 
-async function experiment(run: Run): Promise<void> {
-  const { options, splits, method, seed } = run;
+async function runMethod(experiment: Experiment, method: MethodName, seed: number): Promise<void> {
+  const { options, scorer } = experiment;
   const { modality } = datasets[options.dataset];
-  const trial = await pretraining(run, settingOf(method, { seed, modality, steps: trialSteps }));
-  const { batchSize } = settingOf(method, { seed, modality, steps: 1 }).training;
-  const steps = Math.max(trialSteps, Math.round((options.minutes * 60 * trial.imagesPerSecond) / batchSize));
-  const config = settingOf(method, { seed, modality, steps });
-  const startedAt = Date.now();
-  const { initial, vector, imagesPerSecond } = await pretraining(run, config);
-  const minutes = (Date.now() - startedAt) / 60_000;
-  const engine = compiledCpuEngine({ threads: options.threads });
-  const scored = async (weights: Float32Array) => {
-    const encoder = { engine, config, vector: weights };
-    const frozen = frozenScores(await encodeSplits(encoder, splits), splits);
-    return { ...frozen, fineTuned: await fineTunedScore(encoder, splits) };
-  };
-  const before = await scored(initial);
-  const after = await scored(vector);
-  say({ name: `${method}, seed ${seed}, before`, ...before });
-  say({ name: `${method}, seed ${seed}, ${steps} steps`, ...after });
-  const line = { data: options.dataset, method, seed, steps, minutes, imagesPerSecond, before, after };
-  if (options.out !== undefined) appendFileSync(options.out, `${JSON.stringify(line)}\n`);
+  const configOf = (steps: number) => settingOf(method, { seed, modality, steps });
+  const steps = options.steps ?? (await stepsThatFit(experiment, configOf(trialSteps)));
+  const config = configOf(steps);
+  const { initial, vector, trainingMs, stepMs, meanLoss } = await train(experiment, config);
+  const startedAt = performance.now();
+  const before = await scorer.score(encoderOf(config, initial));
+  const after = await scorer.score(encoderOf(config, vector));
+  console.log(scoresRow(`${method}, seed ${seed}, before`, before));
+  console.log(scoresRow(`  after ${steps} steps`, after));
+  console.log(gainRow("  gain", before, after));
+  const minutes = { training: trainingMs / 60_000, evaluation: (performance.now() - startedAt) / 60_000 };
+  keep(options, { method, seed, steps, minutes, stepsPerSecond: 1000 / stepMs, meanLoss, before, after });
 }
 
-async function main(options: Options): Promise<void> {
+/** Schedules need the number of steps before the first one: it is what fits into the minutes at the speed of a trial. */
+async function stepsThatFit(experiment: Experiment, trial: RunConfig): Promise<number> {
+  const { stepMs } = await train(experiment, trial);
+  const steps = Math.max(trialSteps, Math.round((experiment.options.minutes * 60_000) / stepMs));
+  console.error(`${trial.method.name}: ${(1000 / stepMs).toFixed(2)} steps per second, so ${steps} steps`);
+  return steps;
+}
+
+async function main(options: ExperimentOptions): Promise<void> {
+  const { modality } = datasets[options.dataset];
   const path = datasetPath(options.root, options.dataset);
   const splits = await readSplits(path, options.dataset, imageSize);
-  console.log(`balanced accuracy on ${options.dataset}, test split`);
-  console.log(`${"".padEnd(32)}${["kNN", "linear", "10/class", "tuned"].map((text) => text.padStart(8)).join("")}`);
-  if (options.floors) floors(splits);
+  const engine = compiledCpuEngine({ threads: options.threads });
+  const experiment = { options, path, splits, scorer: new EncoderScorer(engine, splits, modality) };
+  console.log(`balanced accuracy on ${options.dataset}, test split\n${tableHead}`);
+  if (options.floors) measureFloors(experiment);
   for (const method of options.methods) {
-    for (const seed of options.seeds) await experiment({ options, path, splits, method, seed });
+    for (const seed of options.seeds) await runMethod(experiment, method, seed);
   }
 }
 
 try {
-  const options = optionsFrom(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2));
   if (options === undefined) console.log(usage);
   else await main(options);
 } catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(
+    `error: ${error instanceof Error ? error.message : String(error)}\n  → npm run experiment -- --help lists the options`,
+  );
   process.exitCode = 1;
 }

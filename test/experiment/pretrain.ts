@@ -14,14 +14,18 @@ export interface PretrainJob {
   /** Settings of the images, as a site has them. */
   readonly data: z.input<typeof dataSettingsSchema>;
   readonly threads: number;
-  onStep(step: number, steps: number, loss: number): void;
+  readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
 
 export interface Pretrained {
   readonly initial: Float32Array;
   /** A checkpoint's vector after the last step. */
   readonly vector: Float32Array;
-  readonly imagesPerSecond: number;
+  /** From the first step's end to the last one's, so without compiling. */
+  readonly trainingMs: number;
+  /** Median over the later half of the steps, when every image has been decoded. */
+  readonly stepMs: number;
+  readonly meanLoss: number;
 }
 
 /** All steps of a run at one site, in a trainer process as an agent starts it. */
@@ -41,17 +45,33 @@ export async function pretrain({ config, data, threads, onStep }: PretrainJob): 
       ...{ runId: "experiment", round: 0, config, checkpointPath, firstStep: 0, stateDirectory: directory },
       ...{ data, threads, siteId: "experiment" },
     };
-    const trained = await trainer.trainRound(job, {
+    const stepEnds: number[] = [];
+    const { deltaPath, meanLoss } = await trainer.trainRound(job, {
       onProgress: ({ step, steps, loss }) => {
-        if (loss !== undefined) onStep(step, steps, loss);
+        // Without a loss it is being prepared or saved.
+        if (loss === undefined) return;
+        stepEnds.push(performance.now());
+        onStep?.(step, steps, loss);
       },
     });
-    const bytes = readFileSync(trained.deltaPath);
-    const delta = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-    const vector = initial.map((value, index) => value + (delta[index] ?? 0));
-    return { initial, vector, imagesPerSecond: trained.imagesPerSecond };
+    const vector = withDelta(initial, readFileSync(deltaPath));
+    return { initial, vector, meanLoss, ...timesOf(stepEnds) };
   } finally {
     await trainer.stop();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function withDelta(initial: Float32Array, { buffer, byteOffset, byteLength }: Buffer): Float32Array {
+  const delta = new Float32Array(buffer, byteOffset, byteLength / 4);
+  return initial.map((value, index) => value + delta[index]!);
+}
+
+function timesOf(stepEnds: readonly number[]): Pick<Pretrained, "trainingMs" | "stepMs"> {
+  const gaps = stepEnds.slice(1).map((end, index) => end - stepEnds[index]!);
+  const later = gaps.slice(Math.floor(gaps.length / 2)).sort((a, b) => a - b);
+  return {
+    trainingMs: gaps.reduce((sum, gap) => sum + gap, 0),
+    stepMs: later[Math.floor(later.length / 2)] ?? 0,
+  };
 }

@@ -7,12 +7,12 @@ import { initialVector } from "@consilium/shared/params/initialize.js";
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { createAugmenter } from "@consilium/site-agent/data/augment/augment.js";
 import { openSource } from "@consilium/site-agent/data/open-source.js";
-import { putPatterns } from "@consilium/site-agent/data/test-images.js";
 import { LocalViewMaker } from "@consilium/site-agent/data/view-maker.js";
 import { compiledCpuEngine } from "@consilium/site-agent/engine/compiled-engine.js";
 import { trainJobSchema } from "@consilium/site-agent/trainer/protocol.js";
 import { RoundTrainer } from "@consilium/site-agent/trainer/train-round.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { putPatterns } from "../../site-agent/src/data/test-images.js";
 
 /** What must hold for every method when it is averaged, on real rounds without masking, which has tests of its own. */
 

@@ -24,6 +24,14 @@ describe("a federation of three hospitals", () => {
     expect(run.history[0]!.loss).toBeGreaterThan(1.5);
     expect(run.history[0]!.loss).toBeLessThan(3.5);
     expect(lineageHolds(run)).toBe(true);
+    const [first, second] = run.history.map(({ figures }) => figures);
+    const names = ["aggregateNorm", "effectiveRank", "featureSpread", "updateNorm"];
+    expect(Object.keys(first!).sort()).toEqual(names);
+    expect(Object.keys(second!).sort()).toEqual([...names, "cosine"].sort());
+    // Three sites whose updates have little in common: each makes a third of the mean.
+    expect(second!["cosine"]).toBeGreaterThan(0.4);
+    expect(second!["aggregateNorm"]! / second!["updateNorm"]!).toBeGreaterThan(0.4);
+    expect(second!["aggregateNorm"]! / second!["updateNorm"]!).toBeLessThan(1.001);
 
     const out = join(federation.directory, "weights");
     await federation.consilium("run", "export", runId, "--out", out);

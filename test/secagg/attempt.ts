@@ -11,6 +11,7 @@ import { type ParameterLayout, placeParameters } from "@consilium/shared/params/
 import { planContext, type ReceivedPlan, type RoundPlan, type SealedShare } from "@consilium/shared/protocol.js";
 import { randomFor } from "@consilium/shared/random.js";
 import type { IdentityKey } from "@consilium/shared/secagg/adverts.js";
+import { laneNames } from "@consilium/shared/secagg/lanes.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import type { Contribution } from "@consilium/site-agent/update/delta.js";
@@ -44,7 +45,7 @@ export function planOf(layout: ParameterLayout, facts: Partial<RoundPlan> = {}):
     tensorClips: layout.parameters.map((_, i) => 0.008 * (i + 1)),
     l2Clip: 1000,
     weightCap: 1000,
-    lanes: ["weight", "loss", "steps", "clipped"],
+    lanes: [...laneNames, "updateNorm", "term/koleo", "term/featureSpread", "sites/featureSpread"],
     cohortSize: 128,
     colluders: 0,
     minCohort: 2,
@@ -73,6 +74,8 @@ export function contributionFor(layout: ParameterLayout, site: number): Contribu
     sampleCount: 300 * (site + 1),
     meanLoss: 1 + site,
     steps: 50,
+    // Some sites have no spread.
+    figures: { koleo: -site, updateNorm: 0.5 + site, ...(site < 2 ? { featureSpread: 0.2 + 0.4 * site } : {}) },
   };
 }
 

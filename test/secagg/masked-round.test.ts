@@ -50,6 +50,12 @@ describe("a masked round", () => {
       const loss = living.reduce((sum, { contribution }, i) => sum + weights[i]! * contribution.meanLoss, 0) / weight;
       expect(finished.lanes).toMatchObject({ weight, steps: 50 * living.length });
       expect(finished.lanes.loss).toBeCloseTo(loss, 5);
+      const { koleo, updateNorm, featureSpread } = finished.lanes.figures;
+      expect(koleo).toBeCloseTo(1 - loss, 5);
+      expect(updateNorm).toBeCloseTo(loss - 0.5, 4);
+      const spreads = living.flatMap(({ contribution }) => contribution.figures.featureSpread ?? []);
+      if (spreads.length < 2) expect(featureSpread).toBeUndefined();
+      else expect(featureSpread).toBeCloseTo((spreads[0]! + spreads[1]!) / 2, 6);
       expect(finished.blamed).toEqual([]);
       expect(metadata).toMatchObject({
         run: "run",

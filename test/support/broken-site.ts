@@ -6,6 +6,7 @@ import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { Policy } from "@consilium/site-agent/policy.js";
 import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
@@ -30,7 +31,7 @@ const policy: Policy = {
     maxParameters: 10_000_000,
     minLocalSamples: 1,
   },
-  egress: { lanes: ["weight", "loss", "steps", "clipped"] },
+  egress: { lanes: [...lanePermissions] },
 };
 
 /** A trainer whose update has this value in one coordinate. */
@@ -44,7 +45,8 @@ export function brokenTrainer(value: number): Trainer {
       const deltaPath = join(stateDirectory, "delta.f32");
       writeFileSync(deltaPath, bytes);
       const deltaDigest = createHash("sha256").update(bytes).digest("hex");
-      return { deltaPath, deltaDigest, sampleCount: 10, meanLoss: 1, steps: 2, imagesPerSecond: 0, skipped: {} };
+      const round = { sampleCount: 10, meanLoss: 1, steps: 2, figures: {}, imagesPerSecond: 0, skipped: {} };
+      return { deltaPath, deltaDigest, ...round };
     },
     stop: async () => {},
   };

@@ -129,7 +129,7 @@ export class SitePart {
   masked(delivered: Delivered, value = 1e-4): MaskedUpload {
     const { plan } = this.#received;
     const { config, layout } = checkPlan(plan);
-    const update = { sampleCount: 10, meanLoss: 1, steps: 2 };
+    const update = { sampleCount: 10, meanLoss: 1, steps: 2, figures: {} };
     const delta = new Float32Array(plan.dimension).fill(value);
     return this.session.mask(delivered, contributionOf({ delta, update, plan, config, layout }));
   }

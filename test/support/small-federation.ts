@@ -30,6 +30,7 @@ export interface ShownRun {
     readonly weight: number;
     readonly checkpointDigest: string;
     readonly parentDigest: string;
+    readonly figures: Readonly<Record<string, number>>;
   }[];
 }
 

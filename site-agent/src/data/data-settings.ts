@@ -17,7 +17,7 @@ export const dataSettingsSchema = z.strictObject({
       split: z.string().min(1).default("split"),
     })
     .prefault({}),
-  /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run. */
+  /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run, or more for its small crops. */
   workingSize: z.number().int().positive().optional(),
   /** Larger images are refused before they are decoded. */
   maxPixels: z.number().int().positive().default(400_000_000),

@@ -6,12 +6,16 @@ import { openSource } from "./open-source.js";
 import { UnreadableImage } from "./source.js";
 import { LocalViewMaker } from "./view-maker.js";
 import type { FromViewThread, MakeViews, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";
+import { withWorkingSize } from "./working-size.js";
 
 /** Entry of a thread that decodes and augments, so that neither waits for the training step, which blocks its thread. */
 
 const setup = workerData as ViewThreadSetup;
 const maker = new LocalViewMaker({
-  source: openSource({ settings: setup.settings, imageSize: setup.config.model.imageSize }),
+  source: openSource({
+    settings: withWorkingSize(setup.settings, setup.config),
+    imageSize: setup.config.model.imageSize,
+  }),
   augment: createAugmenter(setup.config),
   cacheBytes: setup.cacheBytes,
   concurrency: setup.concurrency,

@@ -30,9 +30,10 @@ export function updatedParameters(
   const updateOf = ({ members }: Stack) => {
     const { name } = members[0]!;
     const rate = rateOf(name);
-    const gate = held(name)?.how === "rate" ? held(name) : undefined;
+    const gate = held(name);
     const key = `${rate} ${gate?.scalar ?? ""}`;
-    const update = updates.get(key) ?? rule.begin(slowed(scalars, rate, gate && tensorIn(inputs, gate.scalar)));
+    const own = gate === undefined ? slowed(scalars, rate) : gated(slowed(scalars, rate), gate, inputs);
+    const update = updates.get(key) ?? rule.begin(own);
     updates.set(key, update);
     return update;
   };
@@ -62,12 +63,24 @@ export function updatedParameters(
   return { state, squareSum: totalOf(sums) };
 }
 
+type Scalars = Readonly<Record<string, Scalar>>;
+
 /** The rule's scalars with a smaller learning rate. */
-function slowed(scalars: Readonly<Record<string, Scalar>>, rate: number, gate: Tensor | undefined) {
+function slowed(scalars: Scalars, rate: number): Scalars {
   const { learningRate } = scalars;
-  if (learningRate === undefined || (rate === 1 && gate === undefined)) return scalars;
-  const own: Scalar = tf.mul(learningRate, rate);
-  return { ...scalars, learningRate: gate === undefined ? own : tf.mul(own, gate).asScalar() };
+  return learningRate === undefined || rate === 1 ? scalars : { ...scalars, learningRate: tf.mul(learningRate, rate) };
+}
+
+/**
+ * The rule's scalars for parameters that are held back. Moments that were left at zero until now have had fewer steps than
+ * others: without their own count, Adam's correction of the bias would take them for old and move several times too far.
+ */
+function gated(scalars: Scalars, { scalar, how }: HeldBack, inputs: NamedTensors): Scalars {
+  const value = tensorIn(inputs, scalar).asScalar();
+  const { learningRate, step } = scalars;
+  if (how === "rate")
+    return learningRate === undefined ? scalars : { ...scalars, learningRate: tf.mul(learningRate, value) };
+  return step === undefined ? scalars : { ...scalars, step: tf.minimum(step, tf.maximum(value, 1)) };
 }
 
 /** The update where the scalar is not zero; otherwise parameters and slots bit by bit as they were. */

@@ -15,6 +15,14 @@ export function selectRows({ width, values }: FeatureSet, indices: ArrayLike<num
   return { count: indices.length, width, values: selected };
 }
 
+/** The rows of both, which have one width. */
+export function joinRows(first: FeatureSet, second: FeatureSet): FeatureSet {
+  const values = new Float32Array(first.values.length + second.values.length);
+  values.set(first.values);
+  values.set(second.values, first.values.length);
+  return { count: first.count + second.count, width: first.width, values };
+}
+
 /** Index of the largest value of each row of [count, classes]; the first among equals. */
 export function largestPerRow(scores: ArrayLike<number>, classes: number): Int32Array {
   const largest = new Int32Array(scores.length / classes);

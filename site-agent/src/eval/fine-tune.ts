@@ -1,4 +1,4 @@
-import type { ModelConfig } from "@consilium/shared/config/model-config.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { featureWidth } from "@consilium/shared/params/architecture.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
@@ -15,21 +15,24 @@ import { linear, parameterOf } from "../model/layers.js";
 import type { HostTensors } from "../model/tensors.js";
 import { type Tensor2D, tf } from "../model/tf.js";
 import type { SslMethod } from "../ssl/method.js";
-import { type EncoderLayout, extractFeatures } from "./encode.js";
+import { type EncoderChoice, type EncoderLayout, extractFeatures } from "./encode.js";
+import { type FeatureSet, largestPerRow } from "./feature-set.js";
 import type { Labels } from "./metrics.js";
 
 /** How an encoder is trained on a few labelled images, end to end with a linear classifier. */
 export interface FineTuneSettings {
   readonly steps: number;
   readonly batchSize: number;
+  /** At the end of the warm-up; then half a cosine to zero. */
   readonly learningRate: number;
   readonly weightDecay: number;
+  /** Share of the steps. */
   readonly warmupShare: number;
 }
 
 export interface FineTuneJob {
   readonly engine: Engine;
-  readonly model: ModelConfig & { readonly pooling?: "class" | "mean" };
+  readonly model: EncoderChoice;
   /** The encoder's tensors and where they lie in `vector`. */
   readonly layout: EncoderLayout;
   readonly vector: Float32Array;
@@ -84,9 +87,8 @@ function batchAt(step: number, job: FineTuneJob): HostTensors {
     const place = step * batchSize + row;
     const epoch = Math.floor(place / train.length);
     const index = permutation(train.length, randomFor("fine-tune-order", seed, epoch))[place % train.length] ?? 0;
-    const image = train[index] ?? pixels.subarray(0, side * side * 3);
-    pixels.set(job.augment(image, randomFor("fine-tune-view", seed, place)), row * side * side * 3);
-    truth[row * classes + (trainLabels[index] ?? 0)] = 1;
+    pixels.set(job.augment(train[index]!, randomFor("fine-tune-view", seed, place)), row * side * side * 3);
+    truth[row * classes + trainLabels[index]!] = 1;
   }
   return {
     view: { shape: [batchSize, side, side, 3], data: pixels },
@@ -119,7 +121,11 @@ async function tunedVector(job: FineTuneJob, layout: ParameterLayout): Promise<F
   try {
     const schedule = { base, final: 0, steps, warmupSteps: Math.round(settings.warmupShare * steps) };
     for (let step = 0; step < steps; step++) {
-      await stepper.take(batchAt(step, job), { learningRate: cosineAt(step, schedule), weightDecay });
+      const { finite } = await stepper.take(batchAt(step, job), {
+        learningRate: cosineAt(step, schedule),
+        weightDecay,
+      });
+      if (!finite) throw notFinite(step);
     }
     return (await stepper.state()).parameters;
   } finally {
@@ -128,10 +134,29 @@ async function tunedVector(job: FineTuneJob, layout: ParameterLayout): Promise<F
   }
 }
 
+function notFinite(step: number): ConsiliumError {
+  return new ConsiliumError("not-finite", `fine-tuning: the loss or a gradient was not finite in step ${step}`, {
+    remedy: "lower the learning rate",
+  });
+}
+
+/** The classifier's logits of every row: [count, classes]. */
+function logitsOf({ count, width, values }: FeatureSet, weight: Float32Array, bias: Float32Array): Float64Array {
+  const classes = bias.length;
+  return Float64Array.from({ length: count * classes }, (_, at) => {
+    const [row, label] = [Math.floor(at / classes), at % classes];
+    let sum = bias[label]!;
+    for (let column = 0; column < width; column++)
+      sum += values[row * width + column]! * weight[label * width + column]!;
+    return sum;
+  });
+}
+
 /**
  * Trains encoder and a linear classifier together on the labelled images (Dosovitskiy et al. 2021), and classifies the
  * test images.
  * @returns the predicted class of each test image
+ * @throws ConsiliumError "not-finite" when a step's loss or gradient is not finite
  */
 export async function fineTune(job: FineTuneJob): Promise<Int32Array> {
   const layout = tunedLayout(job);
@@ -139,18 +164,8 @@ export async function fineTune(job: FineTuneJob): Promise<Int32Array> {
   const { engine, model, classes } = job;
   const features = await extractFeatures({ engine, model, layout, vector, images: job.test, batchSize: 64 });
   const part = (name: string): Float32Array => {
-    const { offset = 0, size = 0 } = layout.parameters.find((parameter) => parameter.name === name) ?? {};
+    const { offset, size } = layout.parameters.find((parameter) => parameter.name === name)!;
     return vector.subarray(offset, offset + size);
   };
-  const [weight, bias] = [part("classifier.weight"), part("classifier.bias")];
-  return Int32Array.from({ length: features.count }, (_, row) => {
-    const own = features.values.subarray(row * features.width, (row + 1) * features.width);
-    const scores = Array.from({ length: classes }, (_unused, label) =>
-      own.reduce(
-        (sum, value, column) => sum + value * (weight[label * features.width + column] ?? 0),
-        bias[label] ?? 0,
-      ),
-    );
-    return scores.indexOf(Math.max(...scores));
-  });
+  return largestPerRow(logitsOf(features, part("classifier.weight"), part("classifier.bias")), classes);
 }

@@ -2,7 +2,7 @@ import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
 import { type FeatureSet, selectRows } from "./feature-set.js";
 import { sampleLabels } from "./few-shot.js";
-import { fewShotProbe, linearProbe } from "./linear-probe.js";
+import { chosenProbe, fewShotProbe, linearProbe } from "./linear-probe.js";
 import { predictLogistic, trainLogistic } from "./logistic.js";
 import { standardisedBy } from "./span.js";
 
@@ -76,6 +76,43 @@ describe("linearProbe", () => {
     const mean = shuffles.reduce((sum, value) => sum + value, 0) / shuffles.length;
     // One shuffle varies by 0.2, since whole clouds change sides together.
     expect(Math.abs(mean - 1 / 3)).toBeLessThan(0.1);
+  });
+});
+
+describe("chosenProbe", () => {
+  const val = clouds(20, 3);
+  const choice = { ...job, val: val.features, valLabels: val.labels };
+
+  it("is the linear probe at the strength that the validation features prefer", () => {
+    const strengths = [1e-7, 0.01, 1];
+    const onVal = strengths.map((inverseRegularisation) => {
+      const judged = { test: val.features, testLabels: val.labels };
+      return linearProbe({ ...job, ...judged, inverseRegularisation }).balancedAccuracy;
+    });
+    const preferred = strengths[onVal.indexOf(Math.max(...onVal))]!;
+    const chosen = chosenProbe({ ...choice, strengths });
+    expect(chosen.inverseRegularisation).toBe(preferred);
+    expect(chosen).toMatchObject(linearProbe({ ...job, inverseRegularisation: preferred }));
+  });
+
+  it("does not look at the test labels when it chooses", () => {
+    const strengths = [1, 1e-7];
+    const wrong = Int32Array.from(test.labels, (label) => (label + 1) % 3);
+    const chosen = chosenProbe({ ...choice, testLabels: wrong, strengths });
+    expect(chosen.inverseRegularisation).toBe(chosenProbe({ ...choice, strengths }).inverseRegularisation);
+    expect(chosen.balancedAccuracy).toBeLessThan(0.2);
+  });
+
+  it("takes the first among equals, in wide features too", () => {
+    const wide = ({ count }: FeatureSet, seed: number): FeatureSet => {
+      const random = randomFor("wide", seed);
+      return { count, width: 200, values: Float32Array.from({ length: count * 200 }, () => random.normal()) };
+    };
+    const [train, val, test] = [job.train, choice.val, job.test].map((features, seed) => wide(features, seed));
+    const chosen = chosenProbe({ ...choice, train: train!, val: val!, test: test!, strengths: [0.5, 0.5000000001] });
+    expect(chosen.inverseRegularisation).toBe(0.5);
+    const plain = linearProbe({ ...job, train: train!, test: test!, inverseRegularisation: 0.5 });
+    expect(chosen.balancedAccuracy).toBeCloseTo(plain.balancedAccuracy, 10);
   });
 });
 

@@ -1,5 +1,5 @@
 import { randomFor } from "@consilium/shared/random.js";
-import { type FeatureSet, selectRows } from "./feature-set.js";
+import { type FeatureSet, joinRows, selectRows } from "./feature-set.js";
 import { sampleLabels } from "./few-shot.js";
 import { predictLogistic, trainLogistic } from "./logistic.js";
 import { type Labels, type Scores, scoreAll } from "./metrics.js";
@@ -24,6 +24,39 @@ export function linearProbe({ train, trainLabels, test, testLabels, ...options }
   return scoreAll(testLabels, predictLogistic(model, spanned.queries));
 }
 
+export interface ChosenProbeJob extends Omit<ProbeJob, "inverseRegularisation"> {
+  readonly val: FeatureSet;
+  readonly valLabels: Labels;
+  /** Inverse regularisations to choose from. */
+  readonly strengths: readonly number[];
+}
+
+export interface ChosenProbe extends Scores {
+  readonly inverseRegularisation: number;
+}
+
+/**
+ * The probe with the inverse regularisation that gives the best balanced accuracy on the validation features, the first
+ * among equals; judged on the test features.
+ */
+export function chosenProbe(job: ChosenProbeJob): ChosenProbe {
+  const { train, trainLabels, val, valLabels, test, testLabels, classes, strengths } = job;
+  const queries = standardisedBy(train, joinRows(val, test));
+  const spanned = inSpanOf(standardisedBy(train, train), queries);
+  const tried = strengths.map((inverseRegularisation) => {
+    const model = trainLogistic(spanned.train, trainLabels, { classes, inverseRegularisation });
+    const scores = predictLogistic(model, spanned.queries);
+    const split = val.count * classes;
+    return {
+      inverseRegularisation,
+      onVal: scoreAll(valLabels, scores.subarray(0, split)).balancedAccuracy,
+      onTest: scoreAll(testLabels, scores.subarray(split)),
+    };
+  });
+  const best = tried.reduce((most, one) => (one.onVal > most.onVal ? one : most));
+  return { ...best.onTest, inverseRegularisation: best.inverseRegularisation };
+}
+
 export interface FewShotJob extends ProbeJob {
   readonly labelsPerClass: number;
   /** Independent draws of labelled images. */
@@ -37,7 +70,8 @@ export interface Spread {
   readonly deviation: number;
 }
 
-function spreadOf(values: readonly number[]): Spread {
+/** Of several draws. */
+export function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(squares / Math.max(1, values.length - 1)) };

@@ -55,6 +55,26 @@ describe("resnet", () => {
     expect(resnet({ ...network, images, mode: "evaluation" }).statistics).toBe(network.statistics);
   });
 
+  it("gives the stem and four stages, each half the size of the one before", () => {
+    const { stages, features } = resnet({ ...network, images: noise([1, 32, 32, 3], 2), mode: "evaluation" });
+    expect(stages.map(({ shape }) => shape)).toEqual([
+      [1, 16, 16, 64],
+      [1, 8, 8, 64],
+      [1, 4, 4, 128],
+      [1, 2, 2, 256],
+      [1, 1, 1, 512],
+    ]);
+    expectClose(features, stages[4]!.dataSync(), 0);
+  });
+
+  it("trains without statistics, as a teacher does, but does not follow any then", () => {
+    const followed = resnet({ ...network, images, mode: "training" });
+    const plain = resnet({ ...network, statistics: {}, images, mode: "training" });
+    expect(plain.statistics).toEqual({});
+    expectClose(plain.features, followed.features.dataSync(), 0);
+    expect(() => resnet({ ...network, statistics: {}, images, mode: "evaluation" })).toThrow("bn1.running_mean");
+  });
+
   it("names a tensor that is missing", () => {
     const { "layer3.1.conv2.weight": _, ...rest } = network.parameters;
     expect(() => resnet({ ...network, parameters: rest, images, mode: "training" })).toThrow("layer3.1.conv2.weight");

@@ -55,6 +55,7 @@ export class Attempt {
   readonly #around: AttemptSurroundings;
   readonly #abandoned = new AbortController();
   #checkpointPath: string | undefined;
+  #earlierCheckpointPath: string | undefined;
   #session: MaskingSession | undefined;
   #contribution: Contribution | undefined;
 
@@ -138,6 +139,7 @@ export class Attempt {
       },
       persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
     });
+    this.#earlierCheckpointPath = await this.#around.checkpoints.earlierThan(this.#checkpointPath);
     return { kind: "fetched", key: plan.key };
   }
 
@@ -175,6 +177,7 @@ export class Attempt {
       round: plan.key.round,
       config: this.#checked.config,
       checkpointPath: this.#checkpointPath!,
+      ...(this.#earlierCheckpointPath === undefined ? {} : { earlierCheckpointPath: this.#earlierCheckpointPath }),
       firstStep: plan.firstStep,
       siteId: this.#around.siteId,
       ...settings,
@@ -248,8 +251,8 @@ function expecting<Kind extends StageOutcome["kind"]>(
 }
 
 function storedUpdate(trained: TrainedRound, checkpointDigest: string): StoredUpdate {
-  const { deltaPath, deltaDigest, sampleCount, meanLoss, steps } = trained;
-  return { deltaPath, deltaDigest, checkpointDigest, sampleCount, meanLoss, steps };
+  const { deltaPath, deltaDigest, sampleCount, meanLoss, figures, steps } = trained;
+  return { deltaPath, deltaDigest, checkpointDigest, sampleCount, meanLoss, figures, steps };
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -38,6 +38,23 @@ describe("CheckpointCache", () => {
     expect(await cache.obtain(wantedFrom(content, offsets))).toBe(path);
     expect(await new CheckpointCache(directory).obtain(wantedFrom(content, offsets))).toBe(path);
     expect(offsets).toEqual([0]);
+  });
+
+  it("knows the checkpoint that was in use before, as long as it is kept", async () => {
+    const cache = new CheckpointCache(directory);
+    const paths: string[] = [];
+    for (const byte of [1, 2, 3]) {
+      const bytes = Buffer.alloc(10, byte);
+      paths.push(await cache.obtain(wantedFrom(bytes, [], bytes)));
+      // Times of files are coarse.
+      const used = new Date(1000 * byte);
+      utimesSync(paths.at(-1)!, used, used);
+    }
+    writeFileSync(join(directory, "later.partial"), "");
+    expect(await cache.earlierThan(paths[2]!)).toBe(paths[1]);
+    expect(await cache.earlierThan(paths[1]!)).toBe(paths[2]);
+    rmSync(paths[1]!);
+    expect(await cache.earlierThan(paths[2]!)).toBeUndefined();
   });
 
   it("goes on with a download that was cut", async () => {

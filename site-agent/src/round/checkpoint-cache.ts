@@ -43,6 +43,12 @@ export class CheckpointCache {
     return path;
   }
 
+  /** The checkpoint used last before this one, if it is kept. */
+  async earlierThan(path: string): Promise<string | undefined> {
+    const [latest] = (await this.#others(path)).filter(({ name }) => name.endsWith(suffix));
+    return latest === undefined ? undefined : join(this.#directory, latest.name);
+  }
+
   async #holds(path: string, wanted: WantedCheckpoint): Promise<boolean> {
     const size = await fileSize(path);
     if (size === undefined) return false;
@@ -54,14 +60,19 @@ export class CheckpointCache {
 
   /** Keeps the checkpoints used last; everything else, cut downloads included, goes. */
   async #prune(current: string): Promise<void> {
-    const names = (await readdir(this.#directory)).filter((name) => join(this.#directory, name) !== current);
-    const aged = await Promise.all(
-      names.map(async (name) => ({ name, usedMs: (await stat(join(this.#directory, name))).mtimeMs })),
-    );
-    aged.sort((a, b) => b.usedMs - a.usedMs);
+    const aged = await this.#others(current);
     const kept = new Set(aged.filter(({ name }) => name.endsWith(suffix)).slice(0, this.#keep - 1));
     const surplus = aged.filter((entry) => !kept.has(entry));
     await Promise.all(surplus.map(({ name }) => rm(join(this.#directory, name), { force: true })));
+  }
+
+  /** Every file but this, the one used last first. */
+  async #others(path: string): Promise<{ readonly name: string; readonly usedMs: number }[]> {
+    const names = (await readdir(this.#directory)).filter((name) => join(this.#directory, name) !== path);
+    const aged = await Promise.all(
+      names.map(async (name) => ({ name, usedMs: (await stat(join(this.#directory, name))).mtimeMs })),
+    );
+    return aged.sort((a, b) => b.usedMs - a.usedMs);
   }
 }
 

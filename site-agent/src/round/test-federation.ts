@@ -92,7 +92,8 @@ export class FakeTrainer implements Trainer {
     writeFileSync(deltaPath, bytes);
     const deltaDigest = createHash("sha256").update(bytes).digest("hex");
     const { sampleCount } = this;
-    return { deltaPath, deltaDigest, sampleCount, meanLoss: 2, steps: 5, imagesPerSecond: 10, skipped: {} };
+    const figures = { featureSpread: 0.5 };
+    return { deltaPath, deltaDigest, sampleCount, meanLoss: 2, figures, steps: 5, imagesPerSecond: 10, skipped: {} };
   }
 
   async stop() {}

@@ -19,7 +19,7 @@ function trained(name: string, values: number[]): StoredUpdate {
   const deltaPath = join(directory, name);
   writeFileSync(deltaPath, bytes);
   const deltaDigest = createHash("sha256").update(bytes).digest("hex");
-  return { deltaPath, deltaDigest, checkpointDigest, sampleCount: 9, meanLoss: 1.5, steps: 4 };
+  return { deltaPath, deltaDigest, checkpointDigest, sampleCount: 9, meanLoss: 1.5, figures: { dino: 2 }, steps: 4 };
 }
 
 describe("UpdateStore", () => {

@@ -18,6 +18,8 @@ const updateSchema = z.strictObject({
   checkpointDigest: hexDigest,
   sampleCount: count,
   meanLoss: z.number(),
+  /** Absent in what an older version stored. */
+  figures: z.record(z.string(), z.number()).default({}),
   steps: count,
 });
 

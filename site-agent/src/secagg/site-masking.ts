@@ -51,7 +51,8 @@ function encoderFor({ facts, tensors, roster, contribution, roundingKey }: Encod
   return (words, firstWord) => {
     const parameters = Math.max(0, Math.min(words.length, dimension - firstWord));
     clipped += encodeDelta(contribution.delta, firstWord, words.subarray(0, parameters), encoding);
-    const site: SiteLanes = { weight, meanLoss: contribution.meanLoss, steps: contribution.steps, clipped };
+    const { meanLoss, steps, figures } = contribution;
+    const site: SiteLanes = { weight, meanLoss, steps, clipped, figures };
     for (let i = parameters; i < words.length; i++) {
       const lane = firstWord + i - dimension;
       words[i] = encodeLane(lanes[lane]!, site, { weightCap, ringBound, random: laneRandom[lane]! });

@@ -46,6 +46,7 @@ const contribution: Contribution = {
   tensorSizes: [4, 2],
   sampleCount: 40,
   meanLoss: 2,
+  figures: {},
   steps: 5,
 };
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { Delivered, KeyAdvert, ReceivedPlan, Reveal, SealedShare } from "@consilium/shared/protocol.js";
@@ -190,7 +191,8 @@ function bytesOf(vector: Float32Array): Uint8Array {
 
 function sameContribution(a: Contribution, b: Contribution): boolean {
   const sameFigures = a.sampleCount === b.sampleCount && a.meanLoss === b.meanLoss && a.steps === b.steps;
-  return sameFigures && (a.delta === b.delta || sameBytes(bytesOf(a.delta), bytesOf(b.delta)));
+  const same = sameFigures && canonicalJson(a.figures) === canonicalJson(b.figures);
+  return same && (a.delta === b.delta || sameBytes(bytesOf(a.delta), bytesOf(b.delta)));
 }
 
 function sameSites(a: readonly string[], sorted: readonly string[]): boolean {

@@ -22,7 +22,7 @@ function run(settings: Partial<MethodOf<"byol">> = {}, model: object = { archite
     method: { name: "byol", hiddenDim: 32, projectionDim: 16, ...settings },
     optimizer: { learningRate: 1e-3 },
     rounds: 4,
-    training: { localSteps: 5 },
+    training: { stepsPerRound: 5 },
   });
 }
 

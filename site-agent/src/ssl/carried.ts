@@ -25,7 +25,9 @@ export function carriedState(config: CarriedConfig): CarriedState {
       Object.fromEntries(
         tensors.map(({ name, shape, beginsAs, initializer }): [string, HostTensor] => [
           name,
-          beginsAs === undefined ? { shape, data: filled(sizeOf(shape), initializer) } : studentValue(parameters, beginsAs),
+          beginsAs === undefined
+            ? { shape, data: filled(sizeOf(shape), initializer) }
+            : studentValue(parameters, beginsAs),
         ]),
       ),
     afterStep: (end) => afterStep(end),

@@ -141,6 +141,14 @@ describe("colorme on a residual network", () => {
     const specs = resnetStatistics("resnet18").map(({ name, shape }) => [name, tf.zeros([...shape])] as const);
     const carried: NamedTensors = Object.fromEntries(specs);
     expect(Object.keys(onResnet.carried?.specs ?? {})).toEqual(Object.keys(carried));
+    // Colours start near zero.
+    const images = bytes(2, 32);
+    const started = onResnet.loss(values, { view: normalised(images) }, carried);
+    const [red, , blue] = tf.unstack(tf.reshape(tf.square(tf.div(images, 255)), [-1, 3]), 1);
+    const expected = tf.div(tf.add(tf.sum(red!), tf.sum(blue!)), images.size).dataSync()[0]!;
+    expect(Math.abs(started.terms["pixels"]!.dataSync()[0]! / expected - 1)).toBeLessThan(0.5);
+    expect(Object.keys(started.observed ?? {})).toEqual(Object.keys(carried));
+
     // A head that knows the one colour of each channel.
     const flat = tf.mul(tf.ones([2, 32, 32, 3]), tf.tensor1d([51, 100, 204]));
     const known = {
@@ -148,10 +156,9 @@ describe("colorme on a residual network", () => {
       "decoder.head.weight": tf.zeros(values["decoder.head.weight"]!.shape),
       "decoder.head.bias": tf.tensor1d([0.2, 0.8]),
     };
-    const { loss, terms, observed } = onResnet.loss(known, { view: normalised(flat) }, carried);
+    const { loss, terms } = onResnet.loss(known, { view: normalised(flat) }, carried);
     expectClose(terms["pixels"]!, [0], 1e-10);
     expect(loss.dataSync()[0]).toBeGreaterThan(0);
-    expect(Object.keys(observed ?? {})).toEqual(Object.keys(carried));
   }, 60_000);
 
   it("refuses an image that a U-Net cannot halve five times", () => {

@@ -27,7 +27,7 @@ describe("headNorm", () => {
 
   it("knows an image's neighbours only over the batch", () => {
     const rest = tf.slice(x, [1, 0], [4, 4]);
-    const changed = tf.concat([tf.mul(tf.slice(x, [0, 0], [1, 4]), 3), rest], 0);
+    const changed: Tensor2D = tf.concat([tf.mul(tf.slice(x, [0, 0], [1, 4]), 3), rest], 0);
     const others = (y: Tensor2D) => tf.slice(y, [1, 0], [4, 4]).dataSync();
     expectClose(others(plainHeadNorm(changed, "layer")), others(plainHeadNorm(x, "layer")), 0);
     expect(() => expectClose(others(plainHeadNorm(changed, "batch")), others(plainHeadNorm(x, "batch")))).toThrow();

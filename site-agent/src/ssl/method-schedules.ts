@@ -29,3 +29,9 @@ export function stepAfter(share: number, config: ScheduleConfig): Schedule {
   const length = Math.round(share * totalSteps(config));
   return (step) => (step < length ? 0 : 1);
 }
+
+/** 0 during the first share of all steps, then 1, 2, 3 and so on. */
+export function stepsSince(share: number, config: ScheduleConfig): Schedule {
+  const length = Math.round(share * totalSteps(config));
+  return (step) => Math.max(0, step - length + 1);
+}

@@ -45,8 +45,9 @@ export interface CarriedState {
 }
 
 /**
- * Parameters that a schedule holds back. "skip": where the scalar is zero, the step leaves them and their moments as they
- * are; "rate": the scalar is a factor on their learning rate, and moments move on.
+ * Parameters that a schedule holds back. "skip": the scalar counts the steps since they were set free, this one included;
+ * while it is zero, a step leaves them and their moments as they are, and once it is not, their moments are as young as it
+ * says. "rate": the scalar is a factor on their learning rate, and moments move on.
  */
 export interface HeldBack {
   readonly parameters: RegExp;

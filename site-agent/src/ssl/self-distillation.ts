@@ -11,7 +11,7 @@ import { branchScaleSpec, branchScalesOf, drawBranchScales } from "./branch-scal
 import { carriedState, teacherMomentum } from "./carried.js";
 import { movingAverage } from "./ema.js";
 import type { MethodContext, SslMethod } from "./method.js";
-import { linearWarmup, momentumSchedule, stepAfter } from "./method-schedules.js";
+import { linearWarmup, momentumSchedule, stepAfter, stepsSince } from "./method-schedules.js";
 import { effectiveRank, featureSpread } from "./monitors.js";
 import { lastLayer } from "./prototype-head.js";
 
@@ -26,6 +26,7 @@ type Frame = Omit<SslMethod, "loss" | "separable">;
 /** Everything of the method but its loss. */
 export function distillationFrame(model: VitConfig, config: DistillationConfig, context: MethodContext): Frame {
   const { teacherTemperature: first, finalTeacherTemperature: final = first, temperatureWarmupShare: share } = config;
+  const how = config.name === "dinov2" ? "rate" : "skip";
   return {
     name: config.name,
     views: viewPlan({ model, method: config }),
@@ -34,13 +35,9 @@ export function distillationFrame(model: VitConfig, config: DistillationConfig, 
       [teacherMomentum]: momentumSchedule(config, context),
       [scalarNames.temperature]: linearWarmup({ first, final, share }, context),
       ...patchTemperature(config, context),
-      [scalarNames.free]: stepAfter(config.freezeLastLayerShare, context),
+      [scalarNames.free]: (how === "rate" ? stepAfter : stepsSince)(config.freezeLastLayerShare, context),
     },
-    heldBack: {
-      parameters: lastLayer,
-      scalar: scalarNames.free,
-      how: config.name === "dinov2" ? "rate" : "skip",
-    },
+    heldBack: { parameters: lastLayer, scalar: scalarNames.free, how },
     extraInputs: (batchSize) => branchInputs(batchSize, model, config),
     drawExtraInputs: (batchSize, random) => drawBranches(batchSize, { model, config }, random),
   };

@@ -1,20 +1,23 @@
-import { type ModelConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { resnetStatistics } from "@consilium/shared/params/resnet.js";
 import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
-import { expectGradients, noise } from "../../../test/support/golden.js";
+import { expectClose, expectGradients, noise } from "../../../test/support/golden.js";
 import { initialTensors } from "../../../test/support/parameters.js";
+import type { NamedTensors } from "../model/tensors.js";
 import { tf } from "../model/tf.js";
-import { simclr } from "./simclr.js";
+import { createMethod } from "./methods.js";
 
-const model: ModelConfig = { architecture: "vit-nano", imageSize: 8, patchSize: 4 };
-const config = { name: "simclr", temperature: 0.5, projectionDim: 16, pooling: "mean" } as const;
-const parameters = initialTensors(parameterLayout({ model, method: config }), 1);
-const run = runConfigSchema.parse({
-  ...{ name: "simclr", modality: "dermatology", model, method: config, rounds: 1 },
-  optimizer: { learningRate: 1e-3 },
-});
-const method = simclr(model, config, run);
+const runOf = (model: object) =>
+  runConfigSchema.parse({
+    ...{ name: "simclr", modality: "dermatology", model: { imageSize: 8, ...model }, rounds: 1 },
+    method: { name: "simclr", projectionDim: 16 },
+    optimizer: { learningRate: 1e-3 },
+  });
+const vit = { architecture: "vit-nano", patchSize: 4 };
+const parameters = initialTensors(parameterLayout(runOf(vit)), 1);
+const method = createMethod(runOf(vit));
 const batch = { view1: noise([4, 8, 8, 3], 1), view2: noise([4, 8, 8, 3], 2) };
 
 describe("simclr", () => {
@@ -25,6 +28,16 @@ describe("simclr", () => {
     ]);
     expect(method.extraInputs(4)).toEqual({});
     expect(method.drawExtraInputs(4, randomFor("unused"))).toEqual({});
+    expect(method.carried).toBeUndefined();
+  });
+
+  it("draws the branches of a transformer with stochastic depth for each view", () => {
+    const deep = createMethod(runOf({ ...vit, dropPath: 0.5 }));
+    expect(deep.extraInputs(4)).toEqual({ branches: { shape: [4, 2, 8], dtype: "float32" } });
+    const lossOf = (scale: number) =>
+      deep.loss(parameters, { ...batch, branches: tf.fill([4, 2, 8], scale) }, {}).loss.dataSync()[0] ?? 0;
+    expect(lossOf(1)).toBeCloseTo(method.loss(parameters, batch, {}).loss.dataSync()[0] ?? 0, 5);
+    expect(Math.abs(lossOf(0) - lossOf(1))).toBeGreaterThan(1e-4);
   });
 
   it("starts near ln(2n - 1)", () => {
@@ -58,4 +71,23 @@ describe("simclr", () => {
       expect(largest, name).toBeGreaterThan(0);
     }
   });
+});
+
+describe("simclr on a residual network", () => {
+  it("starts near ln(2n - 1) and takes over the statistics that it observed", () => {
+    const run = runOf({ architecture: "resnet18" });
+    const onResnet = createMethod(run);
+    const values = initialTensors(parameterLayout(run), 1);
+    const specs = resnetStatistics("resnet18").map(({ name, shape }) => [name, tf.zeros([...shape])] as const);
+    const carried: NamedTensors = Object.fromEntries(specs);
+    expect(Object.keys(onResnet.carried?.specs ?? {})).toEqual(Object.keys(carried));
+    const { loss, observed = {} } = onResnet.loss(values, batch, carried);
+    expect(Math.abs((loss.dataSync()[0] ?? 0) - Math.log(7))).toBeLessThan(0.7);
+    expect(Object.keys(observed)).toEqual(Object.keys(carried));
+    const after = onResnet.carried!.afterStep({ parameters: values, carried, observed, scalars: {} });
+    for (const name of Object.keys(carried)) {
+      expect(tf.max(tf.abs(after[name]!)).dataSync()[0], name).toBeGreaterThan(0);
+      expectClose(after[name]!, observed[name]!.dataSync(), 0);
+    }
+  }, 60_000);
 });

@@ -3,8 +3,8 @@ import { placeParameters } from "@consilium/shared/params/layout.js";
 import { describe, expect, it } from "vitest";
 import { quadratic } from "../engine/testing/quadratic.js";
 import type { StateShape } from "../engine/training-state.js";
-import { checkpointVector } from "./checkpoint-state.js";
 import { beginRound, rampFactor, rampSteps } from "./begin-round.js";
+import { checkpointVector } from "./checkpoint-state.js";
 import { digestText, type LocalState } from "./local-state.js";
 
 const layout = placeParameters([{ name: "a", shape: [2], initializer: { kind: "zeros" } }]);
@@ -42,6 +42,8 @@ function saved(round: number, checkpointDigest = "old"): LocalState {
       nextBatch: 17,
       lossSum: 4,
       finiteSteps: 3,
+      terms: { dino: { sum: 4, steps: 3 } },
+      cosine: 0.5,
       trainedMs: 9,
       strategy: {},
     },
@@ -105,7 +107,11 @@ describe("beginRound with carried state that travels", () => {
           "bn.running_mean": { shape: [1], dtype: "float32" },
         },
         travel: { "teacher.a": "averaged", "anchor.a": "anew", "bn.running_mean": "kept" },
-        start: ({ a }) => ({ "teacher.a": a!, "anchor.a": a!, "bn.running_mean": { shape: [1], data: Float32Array.of(0) } }),
+        start: ({ a }) => ({
+          "teacher.a": a!,
+          "anchor.a": a!,
+          "bn.running_mean": { shape: [1], data: Float32Array.of(0) },
+        }),
         afterStep: ({ carried }) => carried,
       },
     },

@@ -50,6 +50,7 @@ export function beginRound(saved: LocalState | undefined, start: RoundStart): Lo
       nextBatch: saved?.numbers.nextBatch ?? 0,
       lossSum: 0,
       finiteSteps: 0,
+      terms: {},
       trainedMs: 0,
       strategy: memory,
     },

@@ -32,6 +32,8 @@ const state: LocalState = {
     nextBatch: 17,
     lossSum: 0.1 + 0.2,
     finiteSteps: 3,
+    terms: { dino: { sum: 0.1 + 0.2, steps: 3 } },
+    cosine: 1 / 3,
     trainedMs: 1.5,
     strategy: { lambda: 0.5 },
   },

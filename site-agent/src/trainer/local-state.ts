@@ -24,6 +24,10 @@ const numbersSchema = z.strictObject({
   /** Over the round's steps whose loss was finite. */
   lossSum: z.number(),
   finiteSteps: z.number().int().nonnegative(),
+  /** Of the method's terms over the round's steps; absent in what an older version saved. */
+  terms: z.record(z.string(), z.strictObject({ sum: z.number(), steps: z.number().int().positive() })).default({}),
+  /** Of the update of the round before, to what the cohort made of it. */
+  cosine: z.number().exactOptional(),
   trainedMs: z.number().nonnegative(),
   /** What the run's strategy remembers between rounds. */
   strategy: z.strictObject({ lambda: z.number().nonnegative().optional() }).default({}),

@@ -37,6 +37,8 @@ export interface PreparedRun {
   readonly step: CompiledProgram;
   /** How many steps one run of the program takes, and how. */
   readonly calls: StepCalls;
+  /** Images that go through the model together: the batch, or one of its equal parts. */
+  readonly partImages: number;
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   /** Looks again what is there. */
@@ -55,7 +57,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   const source = openSource({ settings, imageSize: config.model.imageSize });
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
   await source.list();
-  const { step, shape, calls } = await compileStep(job, parts);
+  const { step, shape, calls, partImages } = await compileStep(job, parts);
   const maker = parts.openViewMaker({ config, settings });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
   return {
@@ -63,6 +65,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
     shape,
     step,
     calls,
+    partImages,
     maker,
     quarantine,
     list: () => listed({ source, maker, quarantine }),
@@ -75,7 +78,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
 async function compileStep(
   job: CheckedJob,
   parts: TrainerParts,
-): Promise<Pick<PreparedRun, "step" | "shape" | "calls">> {
+): Promise<Pick<PreparedRun, "step" | "shape" | "calls" | "partImages">> {
   const { config } = job;
   const opened = await parts.openEngine(engineRequest(job));
   const { engine, device, precision, reason } = opened;
@@ -88,7 +91,7 @@ async function compileStep(
   const { cache = "off", compileMs = parts.now() - startedAt, notKept } = step.report ?? {};
   const origin = { cache, compileMs, ...(notKept === undefined ? {} : { notKept }) };
   parts.onPrepared?.({ runId: job.runId, device, precision, reason, ...origin });
-  return { step, shape: options, calls };
+  return { step, shape: options, calls, partImages: options.batchSize / options.microBatches };
 }
 
 interface Fitting {
@@ -128,7 +131,7 @@ function engineRequest({ threads, engine }: CheckedJob): OpenRequest {
 /** Everything of a run but what surely leaves its step as it is: what is new in a configuration counts until it is here. */
 function stepDescription(config: RunConfig, { options, count }: { options: TrainStepOptions; count: number }): string {
   const { name: _name, seed: _seed, cohort: _cohort, deadlines: _deadlines, ...deciding } = config;
-  const { rounds: _rounds, aggregation: _aggregation, ...step } = deciding;
+  const { rounds: _rounds, aggregation: _aggregation, monitor: _monitor, ...step } = deciding;
   const { layout, microBatches, lossScaling } = options;
   const chosen = { count, microBatches: microBatches ?? 1, lossScaling: lossScaling ?? false };
   return canonicalJson({ step, chosen, layout: Buffer.from(layout.digest).toString("hex") });

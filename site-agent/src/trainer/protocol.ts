@@ -25,6 +25,8 @@ export const trainJobSchema = z.strictObject({
   config: runConfigSchema,
   /** safetensors file of the checkpoint that the round starts from. */
   checkpointPath: z.string().min(1),
+  /** The one that was in use before it, where it is still there: the round before may have started from it. */
+  earlierCheckpointPath: z.string().min(1).optional(),
   /** Global step of the round's first local step; schedules are functions of it. */
   firstStep: count,
   /** Where the trainer keeps optimiser moments, progress and the delta: one folder per run below it. */
@@ -67,6 +69,8 @@ const trainProgressSchema = z.strictObject({
   steps: count,
   /** Of the latest step; absent before the first. */
   loss: z.number().optional(),
+  /** The method's terms in the latest step, those that are figures. */
+  terms: z.record(z.string(), z.number()).optional(),
   imagesPerSecond: z.number().optional(),
 });
 
@@ -80,6 +84,8 @@ const trainedRoundSchema = z.strictObject({
   /** Images of the site that training draws from. */
   sampleCount: count,
   meanLoss: z.number(),
+  /** By name: means of the method's terms over the round's steps, and the cosine of the last round's update. */
+  figures: z.record(z.string(), z.number()).default({}),
   steps: count,
   imagesPerSecond: z.number().nonnegative(),
   /** Images left out because they could not be read, by reason. */

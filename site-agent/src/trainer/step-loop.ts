@@ -11,6 +11,7 @@ import { rampFactor } from "./begin-round.js";
 import type { LocalState, StateNumbers } from "./local-state.js";
 import type { PreparedRun } from "./prepared-run.js";
 import type { TrainProgress } from "./protocol.js";
+import { addTerms, type StepTerms, termsOfStep } from "./round-terms.js";
 
 export interface StepLoopOptions {
   readonly run: PreparedRun;
@@ -89,8 +90,9 @@ class StepLoop {
       ...(signal === undefined ? {} : { signal }),
     });
     for await (const report of reports) {
-      this.#count(report);
-      this.#tell(report);
+      const terms = termsOfStep(report, this.#options.run.partImages);
+      this.#count(report, terms);
+      this.#tell(report, terms);
       // Inside a call the stepper's state is that of the call's end already.
       const betweenCalls = this.#numbers.step % this.#stepper.stepsPerCall === 0;
       if (betweenCalls && this.#numbers.step < stepsPerRound) await this.#saveWhenDue();
@@ -122,7 +124,7 @@ class StepLoop {
     }
   }
 
-  #count({ finite, loss }: StepReport): void {
+  #count({ finite, loss }: StepReport, terms: StepTerms): void {
     const before = this.#numbers;
     const endedAt = this.#options.now();
     this.#numbers = {
@@ -131,19 +133,20 @@ class StepLoop {
       nextBatch: before.nextBatch + 1,
       finiteSteps: before.finiteSteps + (finite ? 1 : 0),
       lossSum: before.lossSum + (finite ? loss : 0),
+      terms: addTerms(before.terms, terms),
       trainedMs: before.trainedMs + endedAt - this.#stepEndedAt,
     };
     this.#stepEndedAt = endedAt;
   }
 
-  #tell({ finite, loss }: StepReport): void {
+  #tell({ finite, loss }: StepReport, terms: StepTerms): void {
     const { config, onProgress } = this.#options;
     onProgress?.({
       phase: "training",
       step: this.#numbers.step,
       steps: config.training.stepsPerRound,
       imagesPerSecond: imagesPerSecond(config, this.#numbers),
-      ...(finite ? { loss } : {}),
+      ...(finite ? { loss, terms } : {}),
     });
   }
 

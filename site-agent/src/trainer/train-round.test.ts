@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
-import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
+import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAugmenter } from "../data/augment/augment.js";
 import { openSource } from "../data/open-source.js";
@@ -109,6 +109,9 @@ describe("RoundTrainer", () => {
     expect(trained).toMatchObject({ sampleCount: 23, steps: 4, skipped: { "unsupported-format": 1 } });
     expect(trained.meanLoss).toBeGreaterThan(1);
     expect(trained.meanLoss).toBeLessThan(4);
+    expect(Object.keys(trained.figures).sort()).toEqual(["effectiveRank", "featureSpread"]);
+    expect(trained.figures["featureSpread"]).toBeGreaterThan(0);
+    expect(trained.figures["effectiveRank"]).toBeGreaterThan(1);
     const training = ["training 1", "training 2", "training 3", "training 4"];
     expect(seen).toEqual(["preparing 0", ...training, "saving 4"]);
     const bytes = await readFile(trained.deltaPath);
@@ -126,6 +129,7 @@ describe("RoundTrainer", () => {
     const resumed = await train(job());
     expect(resumed.deltaDigest).toBe(through.deltaDigest);
     expect(resumed.meanLoss).toBe(through.meanLoss);
+    expect(resumed.figures).toEqual(through.figures);
     const again = await train(job(), { onProgress: ({ phase }) => expect(phase).not.toBe("training") });
     expect(again.deltaDigest).toBe(through.deltaDigest);
   });
@@ -187,6 +191,25 @@ describe("RoundTrainer", () => {
     stateDirectory = `${stateDirectory}-fresh`;
     const withoutMoments = await train(job({ round: 1, firstStep: 4 }));
     expect(withoutMoments.deltaDigest).not.toBe(second.deltaDigest);
+  });
+
+  it("compares its last update with what the cohort made of it, also after an interruption", async () => {
+    const { deltaPath } = await train(job());
+    const { parameters, dimension } = parameterLayout(job().config);
+    const { tensors } = await readSafetensors(checkpointPath);
+    const bytes = await readFile(deltaPath);
+    const delta = new Float32Array(bytes.buffer, bytes.byteOffset, dimension);
+    // Half of the site's own update: the cohort agreed, with less vigour.
+    const next = join(root, "next.safetensors");
+    const moved = parameters.map(({ name, shape, offset }) => {
+      return { name, shape, data: tensors.get(name)!.data.map((value, i) => value + delta[offset + i]! / 2) };
+    });
+    await writeSafetensors(next, moved);
+    const second = { round: 1, firstStep: 4, checkpointPath: next };
+    const compared = job({ ...second, earlierCheckpointPath: checkpointPath });
+    await interruptAfter(compared, 2);
+    expect((await train(compared)).figures["cosine"]).toBeCloseTo(1, 5);
+    expect((await train(job({ ...second, round: 2 }))).figures["cosine"]).toBeUndefined();
   });
 
   it("learns nothing with a learning rate of zero", async () => {

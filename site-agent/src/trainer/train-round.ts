@@ -1,13 +1,16 @@
 import { AbortedError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
+import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { contributionVector } from "../update/strategy/contribution-vector.js";
+import { cosineToAggregate } from "./aggregate-cosine.js";
 import { beginRound } from "./begin-round.js";
 import { checkpointVector } from "./checkpoint-state.js";
-import { readCheckpoint } from "./checkpoint-vector.js";
+import { type Checkpoint, readCheckpoint } from "./checkpoint-vector.js";
 import { deltaPath, removeOtherDeltas, writeDelta } from "./delta-file.js";
 import { type LocalState, loadState, runDirectory, saveState } from "./local-state.js";
 import { type PreparedRun, preparationKey, prepareRun, type TrainerParts } from "./prepared-run.js";
 import type { CheckedJob, TrainedRound, TrainOptions } from "./protocol.js";
+import { meanTerms } from "./round-terms.js";
 import { imagesPerSecond, takeSteps } from "./step-loop.js";
 
 /** Trains rounds one after the other in this process, keeping what the rounds of a run share. */
@@ -50,26 +53,29 @@ export class RoundTrainer {
     const checkpoint = await readCheckpoint(job.checkpointPath, layout);
     const { shape, calls } = run;
     const start = { round, checkpoint, layout, config, shape, stepsPerCall: calls.count };
-    const state = await takeSteps(beginRound(await loadState(directory, shape), start), {
-      run,
-      items,
-      config,
-      siteId,
-      firstStep,
-      saveEveryMs,
-      now: () => this.#parts.now(),
-      save: (reached) => saveState(directory, reached),
-      ...(onProgress === undefined ? {} : { onProgress }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const saved = await loadState(directory, shape);
+    const begun = beginRound(saved, start);
+    const cosine = begun === saved ? undefined : await cosineOf(saved, { job, run, checkpoint, layout });
+    const numbers = cosine === undefined ? begun.numbers : { ...begun.numbers, cosine };
+    const state = await takeSteps(
+      { ...begun, numbers },
+      {
+        run,
+        items,
+        config,
+        siteId,
+        firstStep,
+        saveEveryMs,
+        now: () => this.#parts.now(),
+        save: (reached) => saveState(directory, reached),
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(signal === undefined ? {} : { signal }),
+      },
+    );
     onProgress?.({ phase: "saving", step: state.numbers.step, steps });
     await saveState(directory, state);
     const delta = await writeDelta(deltaPath(directory, round), {
-      trained: contributionVector({
-        ...{ config, layout, global: checkpoint.vector },
-        trained: checkpointVector(shape, state.training),
-        teacherMomentum: teacherMomentumOf(run, job),
-      }),
+      trained: sentVector(state, { job, run, checkpoint, layout }),
       checkpoint: checkpoint.vector,
     });
     await removeOtherDeltas(directory, round);
@@ -83,6 +89,34 @@ export class RoundTrainer {
     }
     return this.#run!;
   }
+}
+
+/** A round of this run, or of its last one. */
+interface RoundFacts {
+  readonly job: CheckedJob;
+  readonly run: PreparedRun;
+  readonly checkpoint: Checkpoint;
+  readonly layout: ParameterLayout;
+}
+
+/** The vector of which the site sends the difference from the round's checkpoint. */
+function sentVector({ training }: LocalState, { job, run, checkpoint, layout }: RoundFacts): Float32Array {
+  return contributionVector({
+    ...{ config: job.config, layout, global: checkpoint.vector },
+    trained: checkpointVector(run.shape, training),
+    teacherMomentum: teacherMomentumOf(run, job),
+  });
+}
+
+/** Of the last round's update to what the cohort made of it, when a round begins. */
+function cosineOf(saved: LocalState | undefined, facts: RoundFacts): Promise<number | undefined> {
+  const { job, checkpoint, layout } = facts;
+  const { stepsPerRound } = job.config.training;
+  const lastJob = { ...job, firstStep: job.firstStep - stepsPerRound };
+  return cosineToAggregate({
+    ...{ saved, checkpoint, layout, stepsPerRound, round: job.round, earlierPath: job.earlierCheckpointPath },
+    sentVector: (state, earlier) => sentVector(state, { ...facts, job: lastJob, checkpoint: earlier }),
+  });
 }
 
 /** How much of the teacher that a round began with is left in it at the end: the product of its steps' momenta. */
@@ -107,6 +141,10 @@ function trainedRound({ job, state, delta, run, sampleCount }: Finished): Traine
     deltaDigest: delta.digest,
     sampleCount,
     meanLoss: state.numbers.lossSum / Math.max(1, state.numbers.finiteSteps),
+    figures: {
+      ...meanTerms(state.numbers.terms),
+      ...(state.numbers.cosine === undefined ? {} : { cosine: state.numbers.cosine }),
+    },
     steps: state.numbers.step,
     imagesPerSecond: imagesPerSecond(job.config, state.numbers),
     skipped: run.quarantine.counts(),

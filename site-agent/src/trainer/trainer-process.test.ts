@@ -23,6 +23,7 @@ const trained = {
   deltaDigest: "0".repeat(64),
   sampleCount: 3,
   meanLoss: 1.5,
+  figures: { dino: 2 },
   steps: 4,
   imagesPerSecond: 10,
   skipped: { damaged: 1 },

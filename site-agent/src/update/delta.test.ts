@@ -34,13 +34,15 @@ describe("contributionOf", () => {
     { name: "a", shape: [2], initializer: { kind: "zeros" } },
     { name: "b", shape: [1], initializer: { kind: "zeros" } },
   ]);
-  const update = { sampleCount: 7, meanLoss: 2, steps: 3 };
+  const update = { sampleCount: 7, meanLoss: 2, steps: 3, figures: { featureSpread: 0.5, unknown: 1 } };
   const plan = { l2Clip: 5 };
   const config: WeightConfig = { aggregation: { strategy: { name: "fedavg" }, weightCap: 10 } };
 
-  it("clips and carries the tensors' sizes", () => {
+  it("clips, and carries the tensors' sizes and the figures, with the norm before", () => {
     const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan, config, layout });
-    expect(contribution).toEqual({ delta: new Float32Array([0, 3, 4]), tensorSizes: [2, 1], ...update });
+    const delta = new Float32Array([0, 3, 4]);
+    const figures = { featureSpread: 0.5, updateNorm: 10 };
+    expect(contribution).toEqual({ ...update, delta, tensorSizes: [2, 1], figures });
   });
 
   it("weighs one where sites count alike", () => {

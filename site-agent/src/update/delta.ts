@@ -2,6 +2,7 @@ import { siteWeight, type WeightConfig } from "@consilium/shared/config/site-wei
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
+import { type Figures, knownFigures } from "@consilium/shared/secagg/figures.js";
 
 /** What a site brings to a round's sum. Only the masking code reads it; nothing of it leaves the site unmasked. */
 export interface Contribution {
@@ -15,6 +16,8 @@ export interface Contribution {
   readonly meanLoss: number;
   /** Local steps taken. */
   readonly steps: number;
+  /** What the run watches beside the loss, as far as the site has it. */
+  readonly figures: Figures;
 }
 
 /** L2 norm in float64; not finite as soon as one value is not. */
@@ -61,13 +64,21 @@ export function clipNorm(delta: Float32Array, l2Clip: number): number {
   return norm;
 }
 
+interface TrainedFigures {
+  readonly sampleCount: number;
+  readonly meanLoss: number;
+  readonly steps: number;
+  /** By name; names that are no figure are passed over. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
 /**
  * The contribution to a plan's sum. Takes over `delta` and clips its norm in place.
  * @throws ConsiliumError "not-finite", or "update-invalid" for a delta of another model
  */
 export function contributionOf(from: {
   delta: Float32Array;
-  update: { readonly sampleCount: number; readonly meanLoss: number; readonly steps: number };
+  update: TrainedFigures;
   plan: Pick<RoundPlan, "l2Clip">;
   config: WeightConfig;
   layout: Pick<ParameterLayout, "dimension" | "parameters">;
@@ -77,8 +88,12 @@ export function contributionOf(from: {
     const message = `the update has ${delta.length} values; the model has ${layout.dimension}`;
     throw new ConsiliumError("update-invalid", message, { remedy: "the site trains this round again" });
   }
-  clipNorm(delta, plan.l2Clip);
+  const updateNorm = clipNorm(delta, plan.l2Clip);
   const { meanLoss, steps } = update;
-  const sampleCount = siteWeight(config, update.sampleCount);
-  return { delta, tensorSizes: layout.parameters.map(({ size }) => size), sampleCount, meanLoss, steps };
+  return {
+    delta,
+    tensorSizes: layout.parameters.map(({ size }) => size),
+    sampleCount: siteWeight(config, update.sampleCount),
+    ...{ meanLoss, steps, figures: { ...knownFigures(update.figures), updateNorm } },
+  };
 }

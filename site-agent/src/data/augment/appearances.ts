@@ -6,6 +6,11 @@ import type { Appearance, AugmentationSettings, ViewRole } from "./recipe.js";
 
 /** Below this side, blur would wipe out what a patch shows and small crops would hold a few pixels. */
 const smallImage = 96;
+/** Least share of the area that a large crop takes then. */
+const leastShareOfSmall = 0.2;
+
+/** Image size for which blur is described. */
+const blurReferenceSize = 224;
 
 type Jitter = JitterStrength & { readonly probability: number };
 
@@ -22,27 +27,26 @@ const plain: Appearance = {
   jitter: noJitter,
   grayscale: 0,
   blur: 0,
+  blurSigma: [0.1, 2],
   blurRadius: undefined,
   solarize: 0,
 };
 
 /** Chen et al. 2020, strength 1; blur of kernel 23, always. */
-function simclr(small: boolean): Appearance {
-  return {
-    ...plain,
-    cropScale: small ? [0.2, 1] : [0.08, 1],
-    interpolation: "bilinear",
-    jitter: jitterOf(0.8, 0.8, 0.8, 0.2),
-    grayscale: 0.2,
-    blur: 1,
-    blurRadius: 11,
-  };
-}
+const simclr: Appearance = {
+  ...plain,
+  cropScale: [0.08, 1],
+  interpolation: "bilinear",
+  jitter: jitterOf(0.8, 0.8, 0.8, 0.2),
+  grayscale: 0.2,
+  blur: 1,
+  blurRadius: 11,
+};
 
 /** Grill et al. 2020: half the strength; the second view is seldom blurred and sometimes solarised. */
-function byol(small: boolean, second: boolean): Appearance {
+function byol(second: boolean): Appearance {
   return {
-    ...simclr(small),
+    ...simclr,
     jitter: jitterOf(0.4, 0.4, 0.4, 0.1),
     blur: second ? 0.1 : 1,
     solarize: second ? 0.2 : 0,
@@ -91,29 +95,28 @@ function dinov2(role: ViewRole, semantics: "as-run" | "as-named"): Appearance {
   return { ...named, blurRadius: 4, blur: semantics === "as-run" ? 1 - named.blur : named.blur };
 }
 
-function gmml(small: boolean): Appearance {
-  return {
-    ...plain,
-    cropScale: small ? [0.2, 1] : [0.05, 1],
-    jitter: { brightness: 0.1, contrast: 0.1, saturation: 0.1, hue: 0.01, probability: 0.3 },
-    blur: 0.1,
-  };
-}
+/** Atito et al. 2021. */
+const gmml: Appearance = {
+  ...plain,
+  cropScale: [0.05, 1],
+  jitter: { brightness: 0.1, contrast: 0.1, saturation: 0.1, hue: 0.01, probability: 0.3 },
+  blur: 0.1,
+};
 
-function ofMethod({ method, augmentation }: AugmentationSettings, role: ViewRole, small: boolean): Appearance {
+function ofMethod({ method, augmentation }: AugmentationSettings, role: ViewRole): Appearance {
   const second = role.kind === "large" && role.index === 2;
   switch (method.name) {
     case "simclr":
-      return simclr(small);
+      return simclr;
     case "byol":
-      return byol(small, second);
+      return byol(second);
     case "dino":
     case "ibot":
       return multiCropOf(method.name, role);
     case "dinov2":
       return dinov2(role, augmentation.blurProbability ?? "as-run");
     case "gmml":
-      return gmml(small);
+      return gmml;
     case "sit":
       return { ...multiCrop(role), cropScale: [0.2, 1] };
     case "colorme":
@@ -130,10 +133,28 @@ function withoutColour(appearance: Appearance): Appearance {
   return { ...appearance, jitter: half, grayscale: 0, solarize: 0 };
 }
 
-/** @param size side of the view, in pixels; blur is off by default below 96 */
+/** Less extreme, where a view is small. */
+function ofSmallView(appearance: Appearance, role: ViewRole): Appearance {
+  const { cropScale } = appearance;
+  if (cropScale === undefined || role.kind === "small") return { ...appearance, blur: 0 };
+  return { ...appearance, blur: 0, cropScale: [Math.max(leastShareOfSmall, cropScale[0]), cropScale[1]] };
+}
+
+/** Blur as wide, beside what large crops show, as it is at the size for which it is described; in small crops too. */
+function withBlurInPixels(appearance: Appearance, imageSize: number): Appearance {
+  const scale = imageSize / blurReferenceSize;
+  const [least, most] = appearance.blurSigma;
+  const radius = appearance.blurRadius;
+  return {
+    ...appearance,
+    blurSigma: [least * scale, most * scale],
+    blurRadius: radius === undefined ? undefined : Math.max(1, Math.round(radius * scale)),
+  };
+}
+
+/** @param size side of the view, in pixels; blur is off by default below 96, and large crops take a fifth at least */
 export function appearanceOf(settings: AugmentationSettings, role: ViewRole, size: number): Appearance {
-  const small = size < smallImage;
-  const own = ofMethod(settings, role, small);
+  const own = withBlurInPixels(ofMethod(settings, role), settings.model.imageSize);
   const inColour = settings.modality === "radiograph" ? withoutColour(own) : own;
-  return small ? { ...inColour, blur: 0 } : inColour;
+  return size < smallImage ? ofSmallView(inColour, role) : inColour;
 }

@@ -5,7 +5,7 @@ import { gaussianBlur } from "./blur.js";
 import { jitterColour, solarize, toGrayscale } from "./colour.js";
 import { type CorruptionRule, corruptBlocks } from "./corruption.js";
 import { randomBox, wholeImage } from "./crop.js";
-import { type Orientation, orient } from "./flips.js";
+import type { Orientation } from "./flips.js";
 import { toBytes } from "./quantise.js";
 import { type AugmentationRecipe, type AugmentationSettings, viewRecipes } from "./recipe.js";
 import { resizeCrop } from "./resize-crop.js";
@@ -16,34 +16,27 @@ import { resizeCrop } from "./resize-crop.js";
  */
 export type Augmenter = (image: RgbImage, randomOf: (view: string) => Random) => Uint8Array<ArrayBuffer>[];
 
-/** Pixels of the image size for which blur is described. */
-const blurReferenceSize = 224;
-const leastBlur = 0.1;
-const mostBlur = 2;
+interface Canvas {
+  readonly size: number;
+  /** Memory for the view while it is made: [size, size, 3]. */
+  readonly pixels: Float32Array;
+  readonly random: Random;
+}
 
 function drawOrientation(recipe: AugmentationRecipe, random: Random): Orientation {
   const mirrored = random.uniform() < recipe.horizontalFlip;
   const flipped = random.uniform() < recipe.verticalFlip;
-  const turns = random.uniform() < recipe.quarterTurns ? random.integer(4) : 0;
-  return { mirrored, flipped, quarterTurns: turns };
+  const quarterTurns = random.uniform() < recipe.quarterTurns ? random.integer(4) : 0;
+  return { mirrored, flipped, quarterTurns };
 }
 
-function maybeOrient(pixels: Float32Array, recipe: AugmentationRecipe, random: Random): Float32Array {
-  const orientation = drawOrientation(recipe, random);
-  const upright = !orientation.mirrored && !orientation.flipped && orientation.quarterTurns === 0;
-  return upright ? pixels : orient(pixels, orientation);
-}
-
-function maybeBlur(
+function blur(
   pixels: Float32Array,
-  { recipe, size }: { recipe: AugmentationRecipe; size: number },
+  { blurSigma: [least, most], blurRadius }: AugmentationRecipe,
   random: Random,
-): Float32Array {
-  if (random.uniform() >= recipe.blur) return pixels;
-  const sigma = leastBlur + (mostBlur - leastBlur) * random.uniform();
-  const scale = size / blurReferenceSize;
-  const radius = recipe.blurRadius === undefined ? undefined : Math.max(1, Math.round(recipe.blurRadius * scale));
-  return gaussianBlur(pixels, sigma * scale, radius);
+): void {
+  const sigma = least + (most - least) * random.uniform();
+  gaussianBlur(pixels, { sigma, radius: blurRadius });
 }
 
 /**
@@ -51,14 +44,14 @@ function maybeBlur(
  * real numbers, as torchvision defines them for float images, and rounded to 8 bits once at the end; libraries that keep
  * 8-bit images between the changes round after each, and differ by a few levels.
  */
-function makeView(image: RgbImage, recipe: AugmentationRecipe, { size, random }: { size: number; random: Random }) {
-  const { cropScale, interpolation } = recipe;
+function makeView(image: RgbImage, recipe: AugmentationRecipe, { size, pixels, random }: Canvas) {
+  const { cropScale, interpolation, jitter } = recipe;
   const box = cropScale === undefined ? wholeImage(image) : randomBox(image, cropScale, random);
-  let pixels = resizeCrop({ image, box, size, interpolation });
-  pixels = maybeOrient(pixels, recipe, random);
-  if (random.uniform() < recipe.jitter.probability) jitterColour(pixels, recipe.jitter, random);
+  const orientation = drawOrientation(recipe, random);
+  resizeCrop({ image, box, size, interpolation, orientation, into: pixels });
+  if (random.uniform() < jitter.probability) jitterColour(pixels, jitter, random);
   if (random.uniform() < recipe.grayscale) toGrayscale(pixels);
-  pixels = maybeBlur(pixels, { recipe, size }, random);
+  if (random.uniform() < recipe.blur) blur(pixels, recipe, random);
   if (recipe.solarize > 0 && random.uniform() < recipe.solarize) solarize(pixels);
   return toBytes(pixels);
 }
@@ -73,10 +66,12 @@ export function createAugmenter(settings: AugmentationSettings): Augmenter {
   const rule = corruptionRule(settings);
   const views = viewPlan(settings);
   const images = views.filter(({ name }) => recipes.has(name));
+  // One for each size, as views are made one after the other.
+  const canvases = new Map(images.map(({ size }) => [size, new Float32Array(size * size * 3)]));
   return (image, randomOf) => {
     const made = new Map<string, Uint8Array<ArrayBuffer>>();
     for (const { name, size } of images) {
-      const pixels = makeView(image, recipes.get(name)!, { size, random: randomOf(name) });
+      const pixels = makeView(image, recipes.get(name)!, { size, pixels: canvases.get(size)!, random: randomOf(name) });
       made.set(name, pixels);
       if (rule !== undefined) addCorrupted(made, { name, pixels, rule, random: randomOf(corrupted(name)) });
     }

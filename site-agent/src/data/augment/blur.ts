@@ -1,9 +1,11 @@
-/** Weights of a Gaussian cut at the radius: [2 × radius + 1], summing to one. */
+import { floatsAt, integersAt, kernels, place } from "./kernels.js";
+
+/** One half of a symmetric kernel, its middle first: [radius + 1]; the whole sums to one. */
 function gaussianWeights(sigma: number, radius: number): Float64Array {
-  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
-    Math.exp(-((index - radius) ** 2) / (2 * sigma * sigma)),
-  );
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const weights = Float64Array.from({ length: radius + 1 }, (_, distance) => {
+    return Math.exp(-(distance ** 2) / (2 * sigma * sigma));
+  });
+  const total = weights.reduce((sum, weight, distance) => sum + (distance === 0 ? weight : 2 * weight), 0);
   return weights.map((weight) => weight / total);
 }
 
@@ -15,51 +17,58 @@ function reflect(position: number, size: number): number {
   return place < size ? place : period - place;
 }
 
-/** Where each value of a row that is continued by its mirror image at both ends comes from: [size + 2 × radius, 3]. */
-function mirroredPlaces(size: number, radius: number): Int32Array {
-  return Int32Array.from({ length: 3 * (size + 2 * radius) }, (_, index) => {
-    return 3 * reflect(Math.floor(index / 3) - radius, size) + (index % 3);
-  });
+/** 0, -1, 1, -2, 2, …: the centre, then the pairs around it. */
+function offsetOf(index: number): number {
+  const distance = (index + 1) >> 1;
+  return index % 2 === 1 ? -distance : distance;
 }
 
-/** Blurs along the rows and exchanges rows and columns, so that both passes read what lies side by side. */
-function blurRowsTransposed(pixels: Float32Array, size: number, weights: Float64Array): Float32Array {
-  const places = mirroredPlaces(size, (weights.length - 1) / 2);
-  const line = new Float64Array(places.length);
-  const out = new Float32Array(pixels.length);
-  for (let row = 0; row < size; row++) {
-    for (let at = 0; at < line.length; at++) line[at] = pixels[3 * size * row + places[at]!]!;
-    for (let column = 0; column < size; column++) {
-      let from = 3 * column;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let tap = 0; tap < weights.length; tap++) {
-        const weight = weights[tap]!;
-        red += weight * line[from]!;
-        green += weight * line[from + 1]!;
-        blue += weight * line[from + 2]!;
-        from += 3;
-      }
-      const to = 3 * (size * column + row);
-      out[to] = red;
-      out[to + 1] = green;
-      out[to + 2] = blue;
+/** Continues a line of pixels, which begins at `margin` pixels, by its mirror image at both ends. */
+function mirrorEnds(line: Float32Array, size: number, margin: number): void {
+  for (let pixel = 0; pixel < margin; pixel++) {
+    const [left, right] = [reflect(pixel - margin, size), reflect(size + pixel, size)];
+    for (let channel = 0; channel < 3; channel++) {
+      line[3 * pixel + channel] = line[3 * (margin + left) + channel]!;
+      line[3 * (margin + size + pixel) + channel] = line[3 * (margin + right) + channel]!;
     }
   }
-  return out;
+}
+
+export interface Blur {
+  /** Standard deviation in pixels. */
+  readonly sigma: number;
+  /** Of the kernel, in pixels, at least 1; absent: three standard deviations. */
+  readonly radius?: number | undefined;
 }
 
 /**
- * Gaussian blur of a square image [size, size, 3]; sigma in pixels. Edges are mirrored.
- * @param radius of the kernel, in pixels; three standard deviations unless given
+ * Gaussian blur of a square image [size, size, 3], in place. Edges are mirrored. Each row is summed over the rows around
+ * it, continued at both ends, and then summed along itself.
  */
-export function gaussianBlur(
-  pixels: Float32Array,
-  sigma: number,
-  radius = Math.max(1, Math.ceil(3 * sigma)),
-): Float32Array {
-  const weights = gaussianWeights(sigma, radius);
+export function gaussianBlur(pixels: Float32Array, blur: Blur): void {
+  const { sigma, radius = Math.max(1, Math.ceil(3 * sigma)) } = blur;
   const size = Math.round(Math.sqrt(pixels.length / 3));
-  return blurRowsTransposed(blurRowsTransposed(pixels, size, weights), size, weights);
+  const [values, rowBytes, taps] = [3 * size, 12 * size, 2 * radius + 1];
+  const lineValues = 3 * (size + 2 * radius);
+  const bytes = 4 * pixels.length;
+  const at = place({
+    weights: 4 * taps,
+    upright: 4 * taps,
+    sideways: 4 * taps,
+    line: 4 * lineValues,
+    source: bytes,
+    out: bytes,
+  });
+  floatsAt(at.weights, radius + 1).set(gaussianWeights(sigma, radius));
+  floatsAt(at.source, pixels.length).set(pixels);
+  const [upright, sideways] = [integersAt(at.upright, taps), integersAt(at.sideways, taps)];
+  const line = floatsAt(at.line, lineValues);
+  for (let tap = 0; tap < taps; tap++) sideways[tap] = 12 * (radius + offsetOf(tap));
+  for (let row = 0; row < size; row++) {
+    for (let tap = 0; tap < taps; tap++) upright[tap] = rowBytes * reflect(row + offsetOf(tap), size);
+    kernels.sumPairs(at.source, at.upright, at.weights, radius, at.line + 12 * radius, values);
+    mirrorEnds(line, size, radius);
+    kernels.sumPairs(at.line, at.sideways, at.weights, radius, at.out + row * rowBytes, values);
+  }
+  pixels.set(floatsAt(at.out, pixels.length));
 }

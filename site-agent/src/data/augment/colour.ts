@@ -50,7 +50,10 @@ export function scaleSaturation(pixels: Float32Array, factor: number): void {
 
 export function toGrayscale(pixels: Float32Array): void {
   for (let at = 0; at < pixels.length; at += 3) {
-    pixels.fill(luma(pixels, at), at, at + 3);
+    const grey = luma(pixels, at);
+    pixels[at] = grey;
+    pixels[at + 1] = grey;
+    pixels[at + 2] = grey;
   }
 }
 

@@ -7,44 +7,31 @@ export interface Orientation {
   readonly quarterTurns: number;
 }
 
-/** Where the first pixel of the result lies in the source, and how far apart its neighbours lie, in values. */
-interface Walk {
+export const upright: Orientation = { mirrored: false, flipped: false, quarterTurns: 0 };
+
+/** Where the first pixel of an upright image goes, and how far from it its neighbours go, in values. */
+export interface Placement {
   readonly origin: number;
   readonly right: number;
   readonly down: number;
 }
 
-/** The walk over the source after one more turn of the result. */
-function turned({ origin, right, down }: Walk, size: number): Walk {
-  return { origin: origin + (size - 1) * right, right: down, down: -right };
-}
+/** A place, or the way between two, in pixels. */
+type Vector = readonly [down: number, right: number];
 
-function walkOf({ mirrored, flipped, quarterTurns }: Orientation, size: number): Walk {
-  const line = size * 3;
-  let walk: Walk = {
-    origin: (mirrored ? line - 3 : 0) + (flipped ? (size - 1) * line : 0),
-    right: mirrored ? -3 : 3,
-    down: flipped ? -line : line,
-  };
-  for (let turn = 0; turn < quarterTurns; turn++) walk = turned(walk, size);
-  return walk;
-}
-
-/** A square image [size, size, 3] in another orientation. */
-export function orient(pixels: Float32Array, orientation: Orientation): Float32Array {
-  const size = Math.round(Math.sqrt(pixels.length / 3));
-  const { origin, right, down } = walkOf(orientation, size);
-  const out = new Float32Array(pixels.length);
-  let to = 0;
-  for (let row = 0; row < size; row++) {
-    let from = origin + row * down;
-    for (let column = 0; column < size; column++) {
-      out[to] = pixels[from]!;
-      out[to + 1] = pixels[from + 1]!;
-      out[to + 2] = pixels[from + 2]!;
-      to += 3;
-      from += right;
-    }
+/**
+ * How the pixels of an upright image [size, size, 3] have to be placed so that it stands in an orientation. Whoever
+ * writes an image anyway turns it at no cost.
+ */
+export function placementOf({ mirrored, flipped, quarterTurns }: Orientation, size: number): Placement {
+  let origin: Vector = [flipped ? size - 1 : 0, mirrored ? size - 1 : 0];
+  let right: Vector = [0, mirrored ? -1 : 1];
+  let down: Vector = [flipped ? -1 : 1, 0];
+  for (let turn = 0; turn < quarterTurns; turn++) {
+    origin = [size - 1 - origin[1], origin[0]];
+    right = [-right[1], right[0]];
+    down = [-down[1], down[0]];
   }
-  return out;
+  const values = ([rows, columns]: Vector): number => 3 * (rows * size + columns);
+  return { origin: values(origin), right: values(right), down: values(down) };
 }

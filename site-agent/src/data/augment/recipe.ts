@@ -15,7 +15,9 @@ export interface AugmentationRecipe {
   readonly jitter: JitterStrength & { readonly probability: number };
   readonly grayscale: number;
   readonly blur: number;
-  /** Radius of the blur's kernel in pixels of a 224-pixel image; absent: three standard deviations. */
+  /** Standard deviation of the blur in pixels, [least, most]. */
+  readonly blurSigma: readonly [number, number];
+  /** Radius of the blur's kernel in pixels; absent: three standard deviations. */
   readonly blurRadius: number | undefined;
   readonly solarize: number;
 }

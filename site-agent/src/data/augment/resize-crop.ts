@@ -1,5 +1,7 @@
 import type { RgbImage } from "../image.js";
 import type { CropBox } from "./crop.js";
+import { type Orientation, placementOf, upright } from "./flips.js";
+import { bytesAt, floatsAt, integersAt, kernels, place } from "./kernels.js";
 
 export type Interpolation = "bicubic" | "bilinear";
 
@@ -25,13 +27,21 @@ const filters: Readonly<Record<Interpolation, Filter>> = {
 interface Taps {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
-  /** [outputs, stride], each row's first `count` values in use, summing to one. */
+  /** [outputs, stride], each row's first `count` values in use, summing to `total`. */
   readonly weights: Float32Array;
   readonly stride: number;
 }
 
+interface Axis {
+  /** Pixels that are there, and pixels that are wanted. */
+  readonly source: number;
+  readonly outputs: number;
+  readonly filter: Filter;
+  readonly total: number;
+}
+
 /** Antialiased like Pillow: when shrinking, the filter widens with the step between samples. */
-function tapsFor(source: number, outputs: number, filter: Filter): Taps {
+function tapsFor({ source, outputs, filter, total }: Axis): Taps {
   const step = source / outputs;
   const spread = Math.max(1, step);
   const support = filter.support * spread;
@@ -46,69 +56,28 @@ function tapsFor(source: number, outputs: number, filter: Filter): Taps {
     const centre = (output + 0.5) * step;
     const start = Math.max(0, Math.floor(centre - support + 0.5));
     const end = Math.min(source, Math.floor(centre + support + 0.5));
-    let total = 0;
+    let sum = 0;
     for (let pixel = start; pixel < end; pixel++) {
       const weight = filter.weight((pixel + 0.5 - centre) / spread);
       taps.weights[output * stride + pixel - start] = weight;
-      total += weight;
+      sum += weight;
     }
-    for (let tap = 0; tap < end - start; tap++) taps.weights[output * stride + tap]! /= total;
+    for (let tap = 0; tap < end - start; tap++) taps.weights[output * stride + tap]! *= total / sum;
     taps.starts[output] = start;
     taps.counts[output] = end - start;
   }
   return taps;
 }
 
-/** Bytes of the box → [box.height, size, 3], still 0 … 255. */
-function resizeRows(image: RgbImage, box: CropBox, { starts, counts, weights, stride }: Taps): Float32Array {
-  const size = starts.length;
-  const { data } = image;
-  const out = new Float32Array(box.height * size * 3);
-  let to = 0;
-  for (let row = 0; row < box.height; row++) {
-    const rowStart = ((box.top + row) * image.width + box.left) * 3;
-    for (let column = 0; column < size; column++) {
-      let from = rowStart + starts[column]! * 3;
-      const first = column * stride;
-      const last = first + counts[column]!;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let tap = first; tap < last; tap++) {
-        const weight = weights[tap]!;
-        red += weight * data[from]!;
-        green += weight * data[from + 1]!;
-        blue += weight * data[from + 2]!;
-        from += 3;
-      }
-      out[to] = red;
-      out[to + 1] = green;
-      out[to + 2] = blue;
-      to += 3;
-    }
-  }
-  return out;
-}
+/** Values that the kernels sum at once, and so what a row of bytes is padded to. */
+const rowBoundary = 16;
 
-/** [rows, size, 3] in 0 … 255 → [size, size, 3] in 0 … 1; overshoot of the cubic is cut. */
-function resizeColumns(rows: Float32Array, { starts, counts, weights, stride }: Taps): Float32Array {
-  const size = starts.length;
-  const line = size * 3;
-  const out = new Float32Array(size * line);
-  for (let row = 0; row < size; row++) {
-    const target = row * line;
-    for (let tap = 0; tap < counts[row]!; tap++) {
-      const weight = weights[row * stride + tap]! / 255;
-      const from = (starts[row]! + tap) * line;
-      for (let value = 0; value < line; value++) out[target + value]! += weight * rows[from + value]!;
-    }
+/** The box's rows, each padded to `pitch` bytes. */
+function copyBox({ data, width }: RgbImage, box: CropBox, into: Uint8Array, pitch: number): void {
+  for (let row = 0; row < box.height; row++) {
+    const from = 3 * ((box.top + row) * width + box.left);
+    into.set(data.subarray(from, from + 3 * box.width), row * pitch);
   }
-  for (let index = 0; index < out.length; index++) {
-    const value = out[index]!;
-    if (value < 0) out[index] = 0;
-    else if (value > 1) out[index] = 1;
-  }
-  return out;
 }
 
 export interface ResizeCropInput {
@@ -117,11 +86,43 @@ export interface ResizeCropInput {
   /** Side of the square result, in pixels. */
   readonly size: number;
   readonly interpolation: Interpolation;
+  /** How the result stands; absent: upright. */
+  readonly orientation?: Orientation;
+  /** Where the result goes: size × size × 3 values; absent: new memory. */
+  readonly into?: Float32Array;
 }
 
-/** The box of the image as [size, size, 3] in 0 … 1. Pixels outside the box have no influence. */
-export function resizeCrop({ image, box, size, interpolation }: ResizeCropInput): Float32Array {
+/**
+ * The box of the image as [size, size, 3] in 0 … 1; overshoot of the cubic is cut. Pixels outside the box have no
+ * influence. Each output row is summed over the source's rows first, which lie side by side, and then along the line.
+ */
+export function resizeCrop({ image, box, size, interpolation, ...rest }: ResizeCropInput): Float32Array {
+  const { orientation = upright, into = new Float32Array(size * size * 3) } = rest;
   const filter = filters[interpolation];
-  const rows = resizeRows(image, box, tapsFor(box.width, size, filter));
-  return resizeColumns(rows, tapsFor(box.height, size, filter));
+  const columns = tapsFor({ source: box.width, outputs: size, filter, total: 1 });
+  const rows = tapsFor({ source: box.height, outputs: size, filter, total: 1 / 255 });
+  const { origin, right, down } = placementOf(orientation, size);
+  const pitch = rowBoundary * Math.ceil((3 * box.width) / rowBoundary);
+  const at = place({
+    starts: columns.starts.byteLength,
+    counts: columns.counts.byteLength,
+    columns: columns.weights.byteLength,
+    rows: rows.weights.byteLength,
+    line: 4 * pitch,
+    box: box.height * pitch,
+    out: into.byteLength,
+  });
+  integersAt(at.starts, size).set(columns.starts.map((pixel) => 12 * pixel));
+  integersAt(at.counts, size).set(columns.counts);
+  floatsAt(at.columns, columns.weights.length).set(columns.weights);
+  floatsAt(at.rows, rows.weights.length).set(rows.weights);
+  copyBox(image, box, bytesAt(at.box, box.height * pitch), pitch);
+  for (let row = 0; row < size; row++) {
+    const [first, weights] = [at.box + rows.starts[row]! * pitch, at.rows + 4 * row * rows.stride];
+    kernels.sumRows(first, pitch, weights, rows.counts[row]!, at.line, pitch);
+    const to = at.out + 4 * (origin + row * down);
+    kernels.writeLine(at.line, at.starts, at.counts, at.columns, 4 * columns.stride, size, to, 4 * right);
+  }
+  into.set(floatsAt(at.out, into.length));
+  return into;
 }
