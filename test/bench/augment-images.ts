@@ -1,7 +1,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Random, randomFor } from "@consilium/shared/random.js";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 
 /** JPEG files to measure on: as large as a camera's or dermatoscope's pictures are kept, and as smooth. */
 
@@ -38,7 +38,7 @@ async function imagesIn(folder: string): Promise<string[]> {
 }
 
 /** Soft patches of colour under fine grain. */
-async function drawn(random: Random): Promise<sharp.Sharp> {
+async function drawn(random: Random): Promise<Sharp> {
   const colours = Uint8Array.from({ length: patches * patches * 3 }, () => 40 + random.integer(180));
   const pixels = await sharp(colours, { raw: { width: patches, height: patches, channels: 3 } })
     .resize(side, side, { kernel: "cubic" })
