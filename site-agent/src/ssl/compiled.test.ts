@@ -62,7 +62,10 @@ describe("methods on the compiled engine", () => {
       const floor = 1e-2 * Math.max(...Object.values(eager).map(largestOf));
       const far = Object.entries(eager).map(([name, expected]) => {
         const scale = name.startsWith("gradient/") ? Math.max(largestOf(expected), floor) : largestOf(expected);
-        const gap = [...compiled[name]!.data].reduce((most, x, at) => Math.max(most, Math.abs(x - expected.data[at]!)), 0);
+        const gap = [...compiled[name]!.data].reduce(
+          (most, x, at) => Math.max(most, Math.abs(x - expected.data[at]!)),
+          0,
+        );
         return [name, gap / scale] as const;
       });
       expect(far.filter(([, distance]) => !(distance < toleranceOf(on)))).toEqual([]);
