@@ -162,7 +162,8 @@ describe("colorme on a residual network", () => {
   }, 60_000);
 
   it("refuses an image that a U-Net cannot halve five times", () => {
-    const making = () => createMethod(resnetRun(48));
+    expect(() => resnetRun(48)).toThrow(/48 is not a multiple of 32/);
+    const making = () => createMethod({ ...resnetRun(64), model: { architecture: "resnet18", imageSize: 48 } });
     expect(making).toThrow(ConsiliumError);
     expect(making).toThrow(/48 cannot be halved 5 times/);
     expect(making).toThrow(expect.objectContaining({ code: "config-invalid" }));
