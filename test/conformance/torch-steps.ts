@@ -12,7 +12,7 @@ import type { EngineSteps } from "./engine-steps.js";
 export function checkPython(python: string): void {
   const { status, stderr, error } = spawnSync(python, ["-c", "import numpy, torch"], { encoding: "utf8" });
   if (status === 0) return;
-  const reason = (stderr || String(error)).trim().split("\n").at(-1);
+  const reason = (stderr || String(error ?? `it left with ${status}`)).trim().split("\n").at(-1);
   throw new Error(`${python} cannot import torch: ${reason}\n  → name one that can with --python`);
 }
 
