@@ -31,4 +31,20 @@ describe("gaussianBlur", () => {
     expect(pixels[0]).toBeCloseTo(1 / (1 + 2 * side), 5);
     expect(pixels[3]).toBeCloseTo(side / (1 + 2 * side), 5);
   });
+
+  /** From torchvision 0.28 in float64: `gaussian_blur(x, [9, 9], [1.3, 1.3])`. */
+  it("has torchvision's values with a kernel of nine", () => {
+    const pixels = Float32Array.from({ length: 9 * 9 * 3 }, (_, index) => ((index * 37 + 11) % 256) / 255);
+    gaussianBlur(pixels, { sigma: 1.3, radius: 4 });
+    const first = [0.540017, 0.486163, 0.436741, 0.543784, 0.506537, 0.430403, 0.53632, 0.540701, 0.434454];
+    for (const [index, value] of first.entries()) expect(pixels[index]).toBeCloseTo(value, 5);
+    expect(pixels.reduce((total, value) => total + value, 0)).toBeCloseTo(122.016149, 3);
+  });
+
+  it("mirrors again where the kernel is wider than the image", () => {
+    const pixels = Float32Array.of(0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1);
+    gaussianBlur(pixels, { sigma: 50, radius: 40 });
+    // 81 taps of nearly the same weight, of which every second meets a one.
+    for (const value of pixels) expect(Math.abs(value - 0.5)).toBeLessThan(0.02);
+  });
 });

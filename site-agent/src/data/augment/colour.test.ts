@@ -1,6 +1,6 @@
 import { randomFor } from "@consilium/shared/random.js";
 import { describe, expect, it } from "vitest";
-import { jitterColour, scaleBrightness, scaleContrast, scaleSaturation, toGrayscale } from "./colour.js";
+import { jitterColour, scaleBrightness, scaleContrast, scaleSaturation, solarize, toGrayscale } from "./colour.js";
 import { shiftHue } from "./hue.js";
 
 const two = () => Float32Array.of(0.2, 0.4, 0.6, 0.8, 0.1, 0.3);
@@ -59,6 +59,32 @@ describe("colour", () => {
     const pixels = Float32Array.from(from);
     shiftHue(pixels, turns);
     expectPixels(pixels, to);
+  });
+
+  /** From torchvision 0.28: `adjust_*(x, factor)` and `rgb_to_grayscale(x, 3)` of `functional` on these two pixels. */
+  it.each<[string, (pixels: Float32Array) => void, readonly number[]]>([
+    ["brightness", (it) => scaleBrightness(it, 1.5), [0.3, 0.6, 0.9, 1, 0.15, 0.45]],
+    ["contrast below one", (it) => scaleContrast(it, 0.5), [0.27375, 0.37375, 0.47375, 0.57375, 0.22375, 0.32375]],
+    ["contrast above one", (it) => scaleContrast(it, 1.7), [0.09675, 0.43675, 0.77675, 1, 0, 0.26675]],
+    ["saturation", (it) => scaleSaturation(it, 1.2), [0.167404, 0.407404, 0.647404, 0.893596, 0.053596, 0.293596]],
+    ["less of it", (it) => scaleSaturation(it, 0.3), [0.314086, 0.374086, 0.434086, 0.472414, 0.262414, 0.322414]],
+    ["hue", (it) => shiftHue(it, 0.1), [0.24, 0.2, 0.6, 0.8, 0.32, 0.1]],
+    ["hue backwards", (it) => shiftHue(it, -0.2), [0.2, 0.6, 0.32, 0.46, 0.1, 0.8]],
+    ["grayscale", toGrayscale, [0.36298, 0.36298, 0.36298, 0.33202, 0.33202, 0.33202]],
+  ])("has torchvision's values of %s", (_, change, expected) => {
+    const pixels = two();
+    change(pixels);
+    expectPixels(pixels, expected);
+  });
+
+  /** From Pillow 12: `ImageOps.solarize` of these levels. */
+  it("inverts from the middle level up, as Pillow does", () => {
+    const pixels = Float32Array.from([0, 100, 127, 128, 129, 200, 255], (level) => level / 255);
+    solarize(pixels);
+    expectPixels(
+      pixels,
+      [0, 100, 127, 127, 126, 55, 0].map((level) => level / 255),
+    );
   });
 
   it("jitters by the generator alone and stays within bounds", () => {

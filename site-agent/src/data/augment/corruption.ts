@@ -35,13 +35,16 @@ interface Block {
   readonly width: number;
 }
 
-/** A multiple of the rule's `align` in [0, size), and a side among its multiples from `align` to the largest block. */
+/**
+ * A place on the grid of `align` pixels, and sides among its multiples from `align` to the largest block: so a block
+ * covers at most the square of `maxBlockShare`.
+ */
 function drawBlock(size: number, { align, maxBlockShare }: CorruptionRule, random: Random): Block {
   const place = (): number => align * random.integer(Math.ceil(size / align));
   const longest = Math.max(align, Math.floor(maxBlockShare * size));
   const side = (): number => {
-    const drawn = align + random.integer(longest - align + 1);
-    return Math.max(align, Math.round(drawn / align) * align);
+    const steps = Math.round((align + random.integer(longest - align + 1)) / align);
+    return align * Math.min(steps, Math.floor(longest / align));
   };
   const [top, left] = [place(), place()];
   return { top, left, height: Math.min(side(), size - top), width: Math.min(side(), size - left) };

@@ -12,13 +12,15 @@ interface Changes {
 
 function recipeOf(changes: Changes = {}) {
   const { modality = "dermatology", method = "simclr", imageSize = 224, augmentation = {}, view = "view1" } = changes;
-  const size = view.startsWith("local") ? 96 : imageSize;
+  const localSize = imageSize < 96 ? 32 : 96;
+  const size = view.startsWith("local") ? localSize : imageSize;
+  const isMultiCrop = ["dino", "ibot", "dinov2"].includes(method);
   return viewRecipe(
     runConfigSchema.parse({
       name: "recipe",
       modality,
       model: { architecture: "vit-nano", imageSize, patchSize: 4 },
-      method: { name: method },
+      method: { name: method, ...(isMultiCrop ? { localSize } : {}) },
       augmentation,
       optimizer: { learningRate: 1e-3 },
       rounds: 1,
@@ -102,5 +104,24 @@ describe("viewRecipe", () => {
       blur: 0,
       grayscale: 0,
     });
+  });
+
+  it("takes less extreme large crops of small images, whatever the method", () => {
+    const of = (method: string, view: string) => recipeOf({ method, view, imageSize: 64 }).cropScale;
+    expect([of("ibot", "global1"), of("gmml", "view2"), of("dino", "global1")]).toEqual([
+      [0.2, 1],
+      [0.2, 1],
+      [0.4, 1],
+    ]);
+    expect(of("ibot", "local1")).toEqual([0.05, 0.25]);
+  });
+
+  it("blurs large and small crops alike, in proportion to the image size", () => {
+    const of = (imageSize: number, view: string) => recipeOf({ method: "dinov2", imageSize, view });
+    for (const view of ["global1", "local1"]) {
+      expect(of(224, view)).toMatchObject({ blurSigma: [0.1, 2], blurRadius: 4 });
+      expect(of(112, view)).toMatchObject({ blurSigma: [0.05, 1], blurRadius: 2 });
+    }
+    expect(recipeOf({ method: "dino", view: "global1" }).blurRadius).toBeUndefined();
   });
 });

@@ -52,6 +52,25 @@ describe("resizeCrop", () => {
     for (const [index, value] of out.entries()) expect(value * 255).toBeCloseTo(square.data[index]!, 3);
   });
 
+  /**
+   * From torchvision 0.28: `rot90(vflip(hflip(resized_crop(x, 1, 1, 3, 4, [6, 6], BICUBIC, antialias=True))), 1)`, cut to
+   * 0 … 1: first four pixels and the sum.
+   */
+  it("stands the result in an orientation", () => {
+    const orientation = { mirrored: true, flipped: true, quarterTurns: 1 };
+    const out = resizeCrop({ image, box: inner, size: 6, interpolation: "bicubic", orientation });
+    const first = [0.63067, 0.76994, 0.91503, 0.60326, 0.7609, 0.90599, 0.54524, 0.74177, 0.88686];
+    for (const [index, value] of first.entries()) expect(out[index]).toBeCloseTo(value, 4);
+    expect(out.reduce((total, value) => total + value, 0)).toBeCloseTo(58.2526, 2);
+  });
+
+  it("writes where it is told, whatever was there", () => {
+    const crop = { image, box: inner, size: 5, interpolation: "bilinear" } as const;
+    const into = new Float32Array(75).fill(Number.NaN);
+    expect(resizeCrop({ ...crop, into })).toBe(into);
+    expect(into).toEqual(resizeCrop(crop));
+  });
+
   it("takes nothing from outside the box", () => {
     const changed = { ...image, data: image.data.slice() };
     changed.data.fill(255, 0, 21);
