@@ -8,7 +8,7 @@ import { chosenProbe, fewShotProbe, type Spread } from "@consilium/site-agent/ev
 import { balancedAccuracy } from "@consilium/site-agent/eval/metrics.js";
 import type { LabelledImages } from "../../deploy/demo/labelled-images.js";
 import { type Encoder, labelsPerClass, type Splits } from "./subject.js";
-import { tunedScore } from "./tuned-score.js";
+import { type TunedScore, tunedScore } from "./tuned-score.js";
 
 /** Balanced accuracies of frozen features on the test split. */
 export interface FrozenScores {
@@ -21,8 +21,8 @@ export interface FrozenScores {
 }
 
 export interface EncoderScores extends FrozenScores {
-  /** Fine-tuned on 10 labels per class, over draws of these. */
-  readonly fineTuned: Spread;
+  /** Fine-tuned on 10 labels per class. */
+  readonly fineTuned: TunedScore;
 }
 
 export type Features = Readonly<Record<"train" | "val" | "test", FeatureSet>>;
@@ -67,7 +67,7 @@ export class EncoderScorer {
     const [engine, splits] = [this.#engine, this.#splits];
     const of = ({ images }: LabelledImages) => extractFeatures({ ...encoder, engine, images, batchSize: 64 });
     const features = { train: await of(splits.train), val: await of(splits.val), test: await of(splits.test) };
-    const fineTuned = await tunedScore({ encoder, engine, splits, judged: splits.test, modality: this.#modality });
+    const fineTuned = await tunedScore({ encoder, engine, splits, modality: this.#modality });
     return { ...frozenScores(features, splits), fineTuned };
   }
 }
