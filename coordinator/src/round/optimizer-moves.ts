@@ -22,7 +22,9 @@ export interface Moves {
 interface Schedule {
   /** The round's steps. */
   readonly round: readonly { readonly rate: number; readonly decay: number }[];
-  /** Over all steps up to the round's end. */
+  /** All up to the round's end. */
+  readonly steps: number;
+  /** Over all of these. */
   readonly largestRate: number;
   readonly largestDecay: number;
 }
@@ -37,7 +39,7 @@ function scheduleOf(config: RunConfig, firstStep: number): Schedule {
     largestDecay = Math.max(largestDecay, decay);
     if (step >= firstStep) round.push({ rate, decay });
   }
-  return { round, largestRate, largestDecay };
+  return { round, steps: end, largestRate, largestDecay };
 }
 
 /**
@@ -60,16 +62,33 @@ export function optimizerMoves(config: RunConfig, firstStep: number): (tensor: S
   };
 }
 
-/**
- * AdamW (Loshchilov and Hutter 2019) moves a coordinate in a step of rate one by at most max(1, (1−β1)/√(1−β2)) (Kingma
- * and Ba 2015, section 2.1), plus wd·|weight| of decay.
- */
-function adamwMoves({ beta1, beta2 }: OptimizerOf<"adamw">, { round, largestRate, largestDecay }: Schedule): Moves {
-  const move = (decay: number) => Math.max(1, (1 - beta1) / Math.sqrt(1 - beta2)) + decay * largestWeight;
+/** AdamW (Loshchilov and Hutter 2019): the step itself, and wd·|weight| of decay. */
+function adamwMoves(optimizer: OptimizerOf<"adamw">, schedule: Schedule): Moves {
+  const { round, steps, largestRate, largestDecay } = schedule;
+  const step = largestAdamStep(optimizer, steps);
+  const move = (decay: number) => step + decay * largestWeight;
   return {
     overRound: round.reduce((sum, { rate, decay }) => sum + rate * move(decay), 0),
     inStep: largestRate * move(largestDecay),
   };
+}
+
+/**
+ * The largest |m̂|/√v̂ that any gradients g_0 … g_t give within so many steps. With m = (1−β1) Σ β1^i g and
+ * v = (1−β2) Σ β2^i g², by Cauchy and Schwarz |m| ≤ (1−β1)/√(1−β2) · √(Σ (β1²/β2)^i) · √v; gradients that grow by β2/β1
+ * from step to step reach it. Kingma and Ba's (1−β1)/√(1−β2) (2015, section 2.1) holds for one lone gradient only.
+ */
+export function largestAdamStep({ beta1, beta2 }: { beta1: number; beta2: number }, steps: number): number {
+  let [largest, sum, ratio, left1, left2] = [0, 0, 1, 1, 1];
+  for (let step = 0; step < steps; step++) {
+    sum += ratio;
+    ratio *= beta1 === 0 ? 0 : beta1 ** 2 / beta2;
+    left1 *= beta1;
+    left2 *= beta2;
+    const correction = Math.sqrt(1 - left2) / (1 - left1);
+    largest = Math.max(largest, ((1 - beta1) / Math.sqrt(1 - beta2)) * Math.sqrt(sum) * correction);
+  }
+  return largest;
 }
 
 /**
