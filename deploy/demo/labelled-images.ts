@@ -1,6 +1,7 @@
 import { plainView } from "@consilium/site-agent/data/augment/augment.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import { folderSource } from "@consilium/site-agent/data/folder-source.js";
+import { listItems } from "@consilium/site-agent/data/list-items.js";
 import type { FeatureSet } from "@consilium/site-agent/eval/feature-set.js";
 import { normalisedPixels } from "@consilium/site-agent/model/pixel-scale.js";
 
@@ -32,7 +33,7 @@ export async function readSplit(
   const source = folderSource({ settings, imageSize: folder.imageSize });
   const images: Uint8Array[] = [];
   const labels: number[] = [];
-  for (const item of await source.list()) {
+  for (const item of await listItems(source)) {
     const label = classes.indexOf(item.label ?? "");
     if (label < 0) continue;
     images.push(plainView(await source.read(item), folder.imageSize));

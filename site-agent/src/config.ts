@@ -12,21 +12,20 @@ import { type Hours, parseHours } from "./hours.js";
 
 const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
 
-const { path, labels, where, columns, workingSize, concurrency, maxUnreadableShare } = dataSettingsSchema.shape;
+const { cacheBytes: _cacheBytes, maxPixels: _maxPixels, maxFileBytes: _maxFileBytes, ...dataShape } =
+  dataSettingsSchema.shape;
 
 /** Relative paths start at the agent's home; that of the labels file at the folder of images. */
-const data = z.strictObject({
-  source: z.literal("folder"),
-  path,
-  labels,
-  where,
-  columns,
-  workingSize,
-  concurrency,
-  maxUnreadableShare,
-  /** Memory for decoded images, in MiB. */
-  cacheMiB: z.number().int().min(0).default(1024),
-});
+const data = z
+  .strictObject({
+    ...dataShape,
+    /** Memory for decoded images, in MiB. */
+    cacheMiB: z.number().int().min(0).default(1024),
+  })
+  .superRefine(({ source, dicomweb }, context) => {
+    if (source !== "dicomweb" || dicomweb !== undefined) return;
+    context.addIssue({ code: "custom", path: ["dicomweb"], message: "a source of kind dicomweb needs its `url`" });
+  });
 
 const hours = z
   .string()
@@ -96,7 +95,7 @@ export function policyPath(home: SiteHome, config: SiteConfig): string {
 
 /** The image folder's settings as the data pipeline takes them, paths made absolute. */
 export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings {
-  const { source: _source, cacheMiB, path: folder, labels: labelsFile, ...rest } = data;
+  const { cacheMiB, path: folder, labels: labelsFile, ...rest } = data;
   const absolute = resolve(home.root, folder);
   return dataSettingsSchema.parse({
     ...rest,

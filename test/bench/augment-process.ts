@@ -3,6 +3,7 @@ import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-co
 import { randomFor } from "@consilium/shared/random.js";
 import { createAugmenter } from "@consilium/site-agent/data/augment/augment.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
+import { listItems } from "@consilium/site-agent/data/list-items.js";
 import { openSource } from "@consilium/site-agent/data/open-source.js";
 import { withWorkingSize } from "@consilium/site-agent/data/working-size.js";
 
@@ -45,7 +46,7 @@ const settings = withWorkingSize(
 );
 const source = openSource({ settings, imageSize: config.model.imageSize });
 const augment = createAugmenter(config);
-const items = await source.list();
+const items = await listItems(source);
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 say({ ready: true, workingSize: settings.workingSize });
 

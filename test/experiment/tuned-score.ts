@@ -29,7 +29,7 @@ const tuning: Omit<FineTuneSettings, "learningRate"> = {
 /** From what keeps a trained encoder to what trains a random one. */
 const learningRates = [2e-4, 7e-4, 2e-3];
 
-const draws = 5;
+const draws = 3;
 
 /**
  * Balanced accuracy after fine-tuning on 10 labels per class. Every encoder, the untrained one too, is given the learning

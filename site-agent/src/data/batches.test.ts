@@ -10,10 +10,9 @@ const listed = (count: number): SourceItem[] =>
   Array.from({ length: count }, (_, index) => ({ id: `${index}`, stamp: "1" }));
 
 /** Every pixel of image i has the value i, so that a batch tells which images it holds. */
-function countedSource(items: readonly SourceItem[], unreadable: readonly string[] = []) {
+function countedSource(unreadable: readonly string[] = []) {
   const reads: string[] = [];
-  const source: ImageSource = {
-    list: async () => items,
+  const source: Pick<ImageSource, "read" | "close"> = {
     async read({ id }) {
       reads.push(id);
       if (unreadable.includes(id)) throw new UnreadableImage(id, "damaged");
@@ -39,7 +38,7 @@ interface Made {
 function make(count: number, over: Partial<BatchOptions> & { unreadable?: string[]; cacheBytes?: number } = {}): Made {
   const { unreadable = [], cacheBytes = 0, ...rest } = over;
   const items = listed(count);
-  const { source, reads } = countedSource(items, unreadable);
+  const { source, reads } = countedSource(unreadable);
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);
   const maker = new LocalViewMaker({ source, augment, cacheBytes, concurrency: 2 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type DataSettings, dataSettingsSchema } from "./data-settings.js";
 import { folderSource } from "./folder-source.js";
+import { listItems } from "./list-items.js";
 import type { ImageSource, SourceItem } from "./source.js";
 import { flat, pattern, put } from "./test-images.js";
 
@@ -18,11 +19,11 @@ function open(settings: Partial<DataSettings> = {}, imageSize = 16): ImageSource
 }
 
 async function ids(source: ImageSource): Promise<string[]> {
-  return (await source.list()).map(({ id }) => id);
+  return (await listItems(source)).map(({ id }) => id);
 }
 
 async function item(source: ImageSource, id: string): Promise<SourceItem> {
-  return (await source.list()).find((listed) => listed.id === id)!;
+  return (await listItems(source)).find((listed) => listed.id === id)!;
 }
 
 describe("folderSource without a labels file", () => {
@@ -50,10 +51,12 @@ describe("folderSource without a labels file", () => {
   });
 
   it("says so when there is no image or no folder", async () => {
-    await expect(open().list()).rejects.toMatchObject({ code: "not-enough-data" });
-    await expect(open({ path: join(folder, "none") }).list()).rejects.toMatchObject({ code: "input-unreadable" });
+    await expect(listItems(open())).rejects.toMatchObject({ code: "not-enough-data" });
+    await expect(listItems(open({ path: join(folder, "none") }))).rejects.toMatchObject({ code: "input-unreadable" });
     await put(folder, "file.png", "text");
-    await expect(open({ path: join(folder, "file.png") }).list()).rejects.toMatchObject({ code: "input-unreadable" });
+    await expect(listItems(open({ path: join(folder, "file.png") }))).rejects.toMatchObject({
+      code: "input-unreadable",
+    });
   });
 });
 
@@ -70,9 +73,9 @@ describe("folderSource with a labels file", () => {
   it("takes the rows that match, with their columns", async () => {
     const source = open({
       where: { split: "train" },
-      columns: { label: "dx", group: "patient", split: "split" },
+      columns: { label: "dx", group: "patient", split: "split", attributes: [] },
     });
-    const items = await source.list();
+    const items = await listItems(source);
     expect(items.map(({ id, label, group, split }) => [id, label, group, split])).toEqual([
       ["a.png", "nv", "p2", "train"],
       ["c.png", "mel", "p1", "train"],
@@ -93,14 +96,16 @@ describe("folderSource with a labels file", () => {
     ["a repeated column", "file,x,x\na.png,1,9\n", {}, /two columns 'x'/],
   ])("refuses %s", async (_, csv, settings, message) => {
     await put(folder, "labels.csv", csv);
-    await expect(open(settings).list()).rejects.toMatchObject({
+    await expect(listItems(open(settings))).rejects.toMatchObject({
       code: "config-invalid",
       message: expect.stringMatching(message),
     });
   });
 
   it("needs the file that the settings name", async () => {
-    await expect(open({ labels: join(folder, "other.csv") }).list()).rejects.toMatchObject({ code: "config-missing" });
+    await expect(listItems(open({ labels: join(folder, "other.csv") }))).rejects.toMatchObject({
+      code: "config-missing",
+    });
   });
 
   it("tells a file that is listed but absent as missing", async () => {

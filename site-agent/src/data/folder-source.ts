@@ -1,12 +1,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ConsiliumError } from "@consilium/shared/errors.js";
+import { AbortedError } from "@consilium/shared/errors.js";
 import type { DataSettings } from "./data-settings.js";
-import { decodeFile } from "./decode.js";
+import { decodeFile, readFacts } from "./decode.js";
 import { findFiles, folderFailure } from "./find-images.js";
-import type { RgbImage } from "./image.js";
 import { type LabelRow, type Labels, matches, readLabels, requireColumns } from "./labels.js";
-import { mapLimited } from "./limiter.js";
 import type { ImageSource, SourceItem } from "./source.js";
 
 export interface ChosenFile {
@@ -57,35 +55,36 @@ export interface FolderSourceOptions {
 export function folderSource({ settings, imageSize }: FolderSourceOptions): ImageSource {
   const workingSize = settings.workingSize ?? 2 * imageSize;
   return {
-    async list() {
-      const files = await chooseFiles(settings);
-      if (files.length === 0) throw nothingChosen(settings);
-      return mapLimited(files, 16, (file) => itemOf(file, settings));
+    async *files(signal) {
+      for (const { id, row } of await chooseFiles(settings)) {
+        if (signal?.aborted) throw new AbortedError();
+        yield { id, stamp: await stampOf(join(settings.path, id)), ...(row === undefined ? {} : { row }) };
+      }
     },
-    read: (item): Promise<RgbImage> =>
-      decodeFile(join(settings.path, item.id), { id: item.id, workingSize, limits: settings }),
+    async items({ id, stamp, row }) {
+      const facts = await readFacts(join(settings.path, id), { id, limits: settings });
+      return [{ id, stamp, ...rowFacts(row, settings.columns), facts }];
+    },
+    read: (item) => decodeFile(join(settings.path, item.id), { id: item.id, workingSize, limits: settings }),
     close: async () => {},
   };
 }
 
-function nothingChosen({ path, where }: DataSettings): ConsiliumError {
-  const filter = Object.entries(where).map(([column, value]) => `${column}=${value}`);
-  const chosen = filter.length === 0 ? "" : ` with ${filter.join(", ")}`;
-  return new ConsiliumError("not-enough-data", `image folder ${path}: holds no image${chosen}`, {
-    remedy: "check the path and `where`; JPEG, PNG, TIFF and WebP files are taken",
-  });
-}
-
-async function itemOf({ id, row }: ChosenFile, { path, columns }: DataSettings): Promise<SourceItem> {
-  const label = row?.[columns.label];
-  const group = row?.[columns.group];
-  const split = row?.[columns.split];
+/** What a row of the labels file says of the images of its file. */
+export function rowFacts(
+  row: LabelRow | undefined,
+  columns: DataSettings["columns"],
+): Pick<SourceItem, "label" | "group" | "split" | "attributes"> {
+  if (row === undefined) return {};
+  const { label, group, split } = { label: row[columns.label], group: row[columns.group], split: row[columns.split] };
+  const attributes = Object.fromEntries(
+    columns.attributes.filter((name) => row[name] !== undefined).map((name) => [name, row[name]!]),
+  );
   return {
-    id,
-    stamp: await stampOf(join(path, id)),
     ...(label === undefined ? {} : { label }),
     ...(group === undefined ? {} : { group }),
     ...(split === undefined ? {} : { split }),
+    ...(columns.attributes.length === 0 ? {} : { attributes }),
   };
 }
 

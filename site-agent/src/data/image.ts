@@ -6,4 +6,6 @@ export interface RgbImage {
   readonly height: number;
   /** width × height × 3 values. */
   readonly data: Uint8Array;
+  /** Between pixel centres, in millimetres, where the file says. */
+  readonly spacing?: { readonly x: number; readonly y: number };
 }

@@ -1,5 +1,6 @@
 import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
 import type { RgbImage } from "./image.js";
+import type { LabelRow } from "./labels.js";
 
 /** One image that a source can deliver. */
 export interface SourceItem {
@@ -11,18 +12,79 @@ export interface SourceItem {
   readonly group?: string;
   readonly label?: string;
   readonly split?: string;
+  /** What experts group by: columns of the labels file, and what the file itself says, such as its scanner. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** Where images come from: a folder, later slides, DICOM or an archive. */
+/** What a source lists without opening it: a file, a folder of one series, an object in an archive. */
+export interface SourceFile {
+  /** Stable between listings and restarts; unique in its source. */
+  readonly id: string;
+  /** Differs whenever the content may have changed; only then is it opened again. */
+  readonly stamp: string;
+  /** Its row in the labels file. */
+  readonly row?: LabelRow;
+}
+
+/** What a report counts an image under. */
+export interface ItemFacts {
+  /** jpeg, png, dicom, svs, nifti and so on. */
+  readonly format: string;
+  /** Pixels of the image as it is stored. */
+  readonly width: number;
+  readonly height: number;
+  /** DICOM's code: CR, CT, SM and so on. */
+  readonly modality?: string;
+  /** DICOM's unique identifier of the encoding. */
+  readonly transferSyntax?: string;
+}
+
+export interface FoundItem extends SourceItem {
+  readonly facts: ItemFacts;
+}
+
+/** Where images come from: a folder of photos, DICOM files or an archive of them, slides, volumes. */
 export interface ImageSource {
   /**
-   * In the same order whenever the same items are there.
-   * @throws ConsiliumError "input-unreadable" when the place itself cannot be read, "not-enough-data" when nothing is chosen.
+   * Everything there is, in the same order whenever the same is there; nothing is opened.
+   * @throws ConsiliumError "input-unreadable" when the place itself cannot be read
    */
-  list(): Promise<readonly SourceItem[]>;
-  /** @throws UnreadableImage for this image only; ConsiliumError "input-unreadable" when the place fails. */
+  files(signal?: AbortSignal): AsyncIterable<SourceFile>;
+  /**
+   * The images of a file: itself, its frames, slices or tiles.
+   * @throws UnreadableImage for this file only; ConsiliumError "input-unreadable" when the place fails
+   */
+  items(file: SourceFile): Promise<readonly FoundItem[]>;
+  /** @throws UnreadableImage for this image only; ConsiliumError "input-unreadable" when the place fails */
   read(item: SourceItem): Promise<RgbImage>;
   close(): Promise<void>;
+}
+
+/** Parts of a file, such as slices and tiles, have ids of their own: the file's, a number sign, and the part. */
+export function partId(fileId: string, part: string): string {
+  return `${fileId}#${part}`;
+}
+
+/** @returns the part of an id that `partId` made; undefined for a whole file */
+export function splitPartId(id: string): { readonly fileId: string; readonly part: string | undefined } {
+  const at = id.lastIndexOf("#");
+  return at < 0 ? { fileId: id, part: undefined } : { fileId: id.slice(0, at), part: id.slice(at + 1) };
+}
+
+/** Readable, and left out on purpose; they are no failures. */
+export const exclusionReasons = [
+  /** A plan, a report, a presentation state. */
+  "no-pixels",
+  /** May show a patient's name. */
+  "burned-in",
+  "modality-excluded",
+  "too-small",
+  /** A slide or tile without tissue. */
+  "no-tissue",
+] as const;
+
+export function isExclusion(reason: UnreadableReason): boolean {
+  return exclusionReasons.some((exclusion) => exclusion === reason);
 }
 
 export const unreadableReasons = [
@@ -35,6 +97,7 @@ export const unreadableReasons = [
   "unsupported-pixels",
   "truncated",
   "damaged",
+  ...exclusionReasons,
 ] as const;
 export type UnreadableReason = (typeof unreadableReasons)[number];
 

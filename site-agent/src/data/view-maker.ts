@@ -34,7 +34,7 @@ export interface ViewMaker {
 }
 
 export interface LocalViewMakerOptions {
-  readonly source: ImageSource;
+  readonly source: Pick<ImageSource, "read" | "close">;
   readonly augment: Augment;
   readonly cacheBytes: number;
   /** Images that are decoded at the same time. */

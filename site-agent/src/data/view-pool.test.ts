@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAugmenter } from "./augment/augment.js";
 import { batches } from "./batches.js";
 import { dataSettingsSchema } from "./data-settings.js";
+import { listItems } from "./list-items.js";
 import { openSource } from "./open-source.js";
 import { Quarantine } from "./quarantine.js";
 import type { SourceItem } from "./source.js";
@@ -77,7 +78,7 @@ interface Opened {
 async function open(kind: "threads" | "here"): Promise<Opened> {
   const settings = dataSettingsSchema.parse({ path: join(root, "images"), concurrency: 2 });
   const source = openSource({ settings, imageSize: 32 });
-  const items = await source.list();
+  const items = await listItems(source);
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);
   const local = { source, augment: createAugmenter(config), cacheBytes: 0, concurrency: 2 };

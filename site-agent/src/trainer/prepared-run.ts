@@ -1,6 +1,7 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { DataSettings } from "../data/data-settings.js";
+import { listItems } from "../data/list-items.js";
 import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
 import type { ImageSource, SourceItem } from "../data/source.js";
@@ -56,7 +57,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   const { config, data: settings } = job;
   const source = openSource({ settings, imageSize: config.model.imageSize });
   // Before the step is compiled, which takes seconds: a wrong path shows at once.
-  await source.list();
+  await listItems(source);
   const { step, shape, calls, partImages } = await compileStep(job, parts);
   const maker = parts.openViewMaker({ config, settings });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
@@ -144,7 +145,7 @@ interface Listed {
 }
 
 async function listed({ source, maker, quarantine }: Listed): Promise<readonly SourceItem[]> {
-  const items = await source.list();
+  const items = await listItems(source);
   maker.begin(items);
   quarantine.begin(items);
   return items;
