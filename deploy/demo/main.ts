@@ -11,6 +11,7 @@ import { type HospitalSetup, LocalFederation } from "./federation.js";
 import { readSplit } from "./labelled-images.js";
 import { readLabelsTable, siteIdOf } from "./labels-table.js";
 import { trainAlone } from "./local-arms.js";
+import { smallSettings } from "./method-settings.js";
 import { type DemoOptions, parseOptions, usage } from "./options.js";
 import { drawPhantoms } from "./phantoms.js";
 import { commands, runCommand } from "./processes.js";
@@ -23,25 +24,17 @@ function say(text: string): void {
   console.log(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${text}`);
 }
 
-/** Half the strength of the SimCLR paper, from which a small model on small images learns within minutes; docs/results.md. */
-const halfStrength = {
-  cropScale: [0.2, 1],
-  jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, probability: 0.8 },
-  grayscale: 0.1,
-};
-
 function runConfigOf(options: DemoOptions, sites: number): RunConfig {
+  const { method, augmentation = {}, optimizer = {} } = smallSettings[options.method];
+  const learningRate = options.learningRate ?? optimizer.learningRate ?? 1e-3;
   return runConfigSchema.parse({
     name: options.data === undefined ? "demo-phantoms" : "demo",
     seed: options.seed,
     modality: "dermatology",
     model: { architecture: "vit-nano", imageSize: options.imageSize, patchSize: options.patchSize },
-    method:
-      options.method === "simclr"
-        ? { name: "simclr", temperature: 0.2 }
-        : { name: "mae", decoderWidth: 96, decoderBlocks: 2, decoderHeads: 3 },
-    augmentation: options.method === "simclr" ? halfStrength : {},
-    optimizer: { learningRate: options.learningRate, weightDecay: 0.05, gradientClip: 3 },
+    method: { name: options.method, ...method },
+    augmentation,
+    optimizer: { weightDecay: 0.05, gradientClip: 3, ...optimizer, learningRate },
     training: { batchSize: options.batchSize, stepsPerRound: options.stepsPerRound },
     rounds: options.rounds,
     cohort: { minSites: Math.min(3, sites) },

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { type MethodName, methodNames } from "@consilium/shared/config/method-config.js";
 
 /** What `npm run demo -- …` takes. */
 export interface DemoOptions {
@@ -6,13 +7,14 @@ export interface DemoOptions {
   readonly data: string | undefined;
   readonly label: string;
   readonly siteColumn: string;
-  readonly method: "simclr" | "mae";
+  readonly method: MethodName;
   readonly rounds: number;
   readonly stepsPerRound: number;
   readonly batchSize: number;
   readonly imageSize: number;
   readonly patchSize: number;
-  readonly learningRate: number;
+  /** Absent: the method's own. */
+  readonly learningRate: number | undefined;
   readonly threads: number;
   readonly seed: number;
   /** Split that the final table is measured on. */
@@ -30,13 +32,13 @@ for the occasion and masked aggregation, then compares the encoder with where it
   --data DIR           folder of real images with labels.csv (file,<label>,split,<site>); without it, images are drawn
   --label COLUMN       column of labels.csv that is evaluated (default: label)
   --site-column COLUMN column that names the hospital of each image (default: hospital)
-  --method NAME        simclr or mae (default: simclr)
+  --method NAME        ${methodNames.join(", ")} (default: simclr)
   --rounds N           rounds of federated training
   --steps N            local steps in a round
   --batch N            images in a step
   --image-size N       pixels (default: 48)
   --patch-size N       pixels (default: 8)
-  --learning-rate X    after warm-up
+  --learning-rate X    after warm-up (default: the method's own)
   --threads N          processor threads of each hospital's trainer (default: 1)
   --seed N             of the run (default: 1)
   --test-split NAME    split that the table is measured on (default: test)
@@ -56,7 +58,7 @@ const flags = {
   batch: { type: "string" },
   "image-size": { type: "string", default: "48" },
   "patch-size": { type: "string", default: "8" },
-  "learning-rate": { type: "string", default: "0.003" },
+  "learning-rate": { type: "string" },
   threads: { type: "string", default: "1" },
   seed: { type: "string", default: "1" },
   "test-split": { type: "string", default: "test" },
@@ -77,20 +79,21 @@ function positive(name: string, text: string, integer = true): number {
 export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
   const { values } = parseArgs({ args: [...argv], options: flags, strict: true });
   if (values.help) return undefined;
-  if (values.method !== "simclr" && values.method !== "mae")
-    throw new Error(`--method ${values.method}: use simclr or mae`);
+  const method = methodNames.find((name) => name === values.method);
+  if (method === undefined) throw new Error(`--method ${values.method}: use ${methodNames.join(", ")}`);
   const real = values.data !== undefined;
   return {
     data: values.data,
     label: values.label,
     siteColumn: values["site-column"],
-    method: values.method,
+    method,
     rounds: positive("rounds", values.rounds ?? (real ? "50" : "6")),
     stepsPerRound: positive("steps", values.steps ?? "10"),
     batchSize: positive("batch", values.batch ?? (real ? "64" : "32")),
     imageSize: positive("image-size", values["image-size"]),
     patchSize: positive("patch-size", values["patch-size"]),
-    learningRate: positive("learning-rate", values["learning-rate"], false),
+    learningRate:
+      values["learning-rate"] === undefined ? undefined : positive("learning-rate", values["learning-rate"], false),
     threads: positive("threads", values.threads),
     seed: positive("seed", values.seed),
     testSplit: values["test-split"],
