@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AbortedError } from "@consilium/shared/errors.js";
 import type { DataSettings } from "./data-settings.js";
 import { decodeFile, readFacts } from "./decode.js";
-import { findFiles, folderFailure } from "./find-images.js";
+import { type FoundFile, findFiles, folderFailure } from "./find-images.js";
 import { type LabelRow, type Labels, matches, readLabels, requireColumns } from "./labels.js";
 import type { ImageSource, SourceItem } from "./source.js";
 
@@ -17,15 +17,18 @@ type Choice = Pick<DataSettings, "path" | "labels" | "where">;
 
 /**
  * The images that the settings choose, in stable order. A labels file is the list of images: files that it does not
- * name are left out. Without one, every file with an image's extension is taken.
+ * name are left out. Without one, every file that `isWanted` accepts is taken; as it is, those with an image's extension.
  * @throws ConsiliumError "input-unreadable", "config-invalid", "config-missing"
  */
-export async function chooseFiles({ path, labels: labelsPath, where }: Choice): Promise<ChosenFile[]> {
+export async function chooseFiles(
+  { path, labels: labelsPath, where }: Choice,
+  isWanted: (file: FoundFile) => boolean = ({ isImage }) => isImage,
+): Promise<ChosenFile[]> {
   await requireFolder(path);
   const csvPath = labelsPath ?? join(path, "labels.csv");
   const labels = await readLabels(csvPath, labelsPath !== undefined || Object.keys(where).length > 0);
   if (labels === undefined) {
-    return (await findFiles(path)).filter(({ isImage }) => isImage).map(({ id }) => ({ id }));
+    return (await findFiles(path)).filter(isWanted).map(({ id }) => ({ id }));
   }
   return chosenRows(labels, where, csvPath);
 }
@@ -88,7 +91,8 @@ export function rowFacts(
   };
 }
 
-async function stampOf(path: string): Promise<string> {
+/** Size and time of change of a file; for one that cannot be reached, the reason, so that no failure hides here. */
+export async function stampOf(path: string): Promise<string> {
   try {
     const { size, mtimeMs } = await stat(path);
     return `${size}@${mtimeMs}`;
