@@ -22,6 +22,8 @@ export interface SiteHome {
   readonly updates: string;
   /** Compiled programs; may be removed at any time. */
   readonly programs: string;
+  /** What the source of images holds; may be removed at any time. */
+  readonly dataIndex: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -42,6 +44,7 @@ export function siteHome(root: string): SiteHome {
     runs: join(root, "state", "runs"),
     updates: join(root, "state", "updates"),
     programs: join(root, "cache", "programs"),
+    dataIndex: join(root, "cache", "data-index.sqlite"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };
@@ -59,13 +62,13 @@ export function writeFileDurably(path: string, text: string): void {
 }
 
 /** As writeFileDurably, for what may be lost with the power: readers see the old or the new text. */
-export function writeFileWhole(path: string, text: string): void {
-  replaceFile(path, text, () => {});
+export function writeFileWhole(path: string, text: string, mode = 0o644): void {
+  replaceFile(path, text, () => {}, mode);
 }
 
-function replaceFile(path: string, text: string, settle: (file: number) => void): void {
+function replaceFile(path: string, text: string, settle: (file: number) => void, mode = 0o644): void {
   const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w", 0o644);
+  const file = openSync(temporary, "w", mode);
   try {
     writeSync(file, text);
     settle(file);

@@ -1,38 +1,58 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { formatBytes, percentBar } from "@consilium/shared/terminal/format.js";
+import { percentBar } from "@consilium/shared/terminal/format.js";
 import { LiveBlock } from "@consilium/shared/terminal/live.js";
 import { exitCodes, type TextStream } from "@consilium/shared/terminal/output.js";
 import { fieldLines, tableLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
 import { dataSettings, folderSettings } from "../config.js";
-import type { Counts, DataReport } from "../data/data-report.js";
+import type { CheckOptions } from "../data/check-data.js";
+import type { DataReport } from "../data/data-report.js";
 import type { DataSettings } from "../data/data-settings.js";
+import { writeFileWhole } from "../home.js";
 import { CommandFailed } from "./command-failed.js";
+import { reportFields, sumOf } from "./report-fields.js";
+import { ReportPage } from "./report-page.js";
 import { joinedConfig } from "./site-config.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
+
+interface CheckDataOptions {
+  readonly home?: string;
+  readonly data?: string;
+  readonly html?: string;
+}
 
 export function addCheckData(program: Command, surroundings: Surroundings): void {
   const command = program
     .command("check-data")
-    .description("read every image as training would, without joining; exits with 6 when the folder cannot be used")
+    .description("read every image as training would, without joining; exits with 6 when the images cannot be used")
     .option("--home <dir>", homeHelp)
-    .option("--data <dir>", "check this folder instead of the one in site.yaml")
-    .action(async (options: { home?: string; data?: string }) => {
-      const settings = settingsOf(options, surroundings);
+    .option("--data <dir>", "check this folder instead of what site.yaml names")
+    .option("--html <file>", "write a page with thumbnails, to be looked at here: it shows patients' images")
+    .action(async (options: CheckDataOptions) => {
+      const home = homeOf(options.home, surroundings);
+      const settings =
+        options.data === undefined ? dataSettings(home, joinedConfig(home)) : folderSettings(options.data);
       const output = outputOf(command, surroundings);
-      const onProgress = progressOn(surroundings.stderr);
-      const report = await checked(() => surroundings.checkData({ settings, onProgress, signal: surroundings.signal }));
+      const page = options.html === undefined ? undefined : new ReportPage();
+      const report = await checked(() =>
+        surroundings.checkData({
+          settings,
+          onProgress: progressOn(surroundings.stderr),
+          signal: surroundings.signal,
+          ...(options.data === undefined ? { indexPath: home.dataIndex } : {}),
+          ...(page === undefined ? {} : { onSample: (id, image) => page.addSample(id, image) }),
+        }),
+      );
+      if (page !== undefined && options.html !== undefined) writeFileWhole(options.html, page.render(report), 0o600);
       const problem = problemOf(report, settings);
       output.result({ usable: problem === undefined, ...report }, () => reportLines(report));
       if (problem !== undefined) throw new CommandFailed(problem, exitCodes.refused);
     });
-  example(command, "consilium-agent check-data", "consilium-agent check-data --data /srv/images --json");
-}
-
-function settingsOf(options: { home?: string; data?: string }, surroundings: Surroundings): DataSettings {
-  const home = homeOf(options.home, surroundings);
-  if (options.data === undefined) return dataSettings(home, joinedConfig(home));
-  return folderSettings(options.data);
+  example(
+    command,
+    "consilium-agent check-data --html check.html",
+    "consilium-agent check-data --data /srv/images --json",
+  );
 }
 
 /** A folder that cannot be read or holds nothing is unusable; that is this command's answer, not its failure. */
@@ -46,12 +66,13 @@ async function checked(check: () => Promise<DataReport>): Promise<DataReport> {
 }
 
 function problemOf(
-  { images, unreadable }: DataReport,
+  { images, unreadableByReason }: DataReport,
   { maxUnreadableShare }: DataSettings,
 ): ConsiliumError | undefined {
-  const all = images + unreadable.length;
-  if (images > 0 && unreadable.length <= all * maxUnreadableShare) return undefined;
-  return new ConsiliumError("not-enough-data", `${unreadable.length} of ${all} images cannot be read`, {
+  const unreadable = sumOf(unreadableByReason);
+  const all = images + unreadable;
+  if (images > 0 && unreadable <= all * maxUnreadableShare) return undefined;
+  return new ConsiliumError("not-enough-data", `${unreadable} of ${all} images cannot be read`, {
     remedy: "replace or remove the files named above, or raise data.maxUnreadableShare in site.yaml",
   });
 }
@@ -59,20 +80,7 @@ function problemOf(
 const mostNamed = 50;
 
 function reportLines(report: DataReport): string[] {
-  return [
-    ...fieldLines([
-      ["folder", report.path],
-      ["images", `${report.images} readable (${formatBytes(report.bytes)}), ${report.unreadable.length} unreadable`],
-      ["formats", counts(report.formats)],
-      ["shorter side", `${counts(report.shortSides)} pixels`],
-      ["labels", counts(report.labels)],
-      ["splits", counts(report.splits)],
-      ["equal files", `${report.duplicates.length} groups`],
-      ["left out", `${report.imagesNotChosen} images, ${report.otherFiles} other files`],
-      ["an epoch", `${report.stepsPerEpoch} steps of ${report.batchSize} images`],
-    ]),
-    ...unreadableLines(report),
-  ];
+  return [...fieldLines(reportFields(report)), ...unreadableLines(report)];
 }
 
 function unreadableLines({ unreadable }: DataReport): string[] {
@@ -86,15 +94,12 @@ function unreadableLines({ unreadable }: DataReport): string[] {
   ];
 }
 
-function counts(of: Counts): string {
-  const entries = Object.entries(of);
-  return entries.length === 0 ? "–" : entries.map(([name, count]) => `${name}: ${count}`).join(", ");
-}
-
-function progressOn(stream: TextStream): (done: number, total: number) => void {
+function progressOn(stream: TextStream): NonNullable<CheckOptions["onProgress"]> {
   const live = new LiveBlock(stream);
-  return (done, total) => {
+  return (phase, done, total) => {
     if (!live.inPlace || (done % 16 !== 0 && done !== total)) return;
-    live.show({ lines: [`${percentBar(done / total)}  ${done} of ${total} images`], summary: [] });
+    const line =
+      total === undefined ? `${done} files listed` : `${percentBar(done / total)}  ${done} of ${total} images`;
+    live.show({ lines: [phase === "listing" ? `${done} files listed` : line], summary: [] });
   };
 }

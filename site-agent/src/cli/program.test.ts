@@ -20,8 +20,9 @@ const status: AgentStatus = {
 };
 
 const report: DataReport = {
-  ...{ path: "/srv/images", images: 8, bytes: 1000, formats: { jpeg: 8 }, shortSides: { "64 to 223": 8 } },
-  ...{ labels: {}, splits: {}, unreadable: [], unreadableByReason: {}, duplicates: [] },
+  ...{ source: "folder", path: "/srv/images", files: 8, images: 8, formats: { jpeg: 8 }, modalities: {} },
+  ...{ transferSyntaxes: {}, shortSides: { "64 to 223": 8 }, labels: {}, splits: {}, attributes: {} },
+  ...{ unreadable: [], unreadableByReason: {}, excludedByReason: {}, duplicates: [], nearDuplicates: [] },
   ...{ imagesNotChosen: 0, otherFiles: 1, batchSize: 64, stepsPerEpoch: 1 },
 };
 
@@ -127,8 +128,10 @@ describe("consilium-agent", () => {
   it("checks data: 0 when it can be used, 6 with the files' names when not", async () => {
     const good = surroundings({ checkData: async () => report });
     expect(await good.run("check-data", "--home", good.home)).toBe(0);
-    const unreadable = ["a.jpg", "b.jpg", "c.jpg"].map((id) => ({ id, reason: "truncated" as const, message: "" }));
-    const bad = surroundings({ checkData: async () => ({ ...report, unreadable }) });
+    const unreadable = ["a.jpg", "b.jpg", "c.jpg"].map((id) => ({ id, reason: "truncated" as const }));
+    const bad = surroundings({
+      checkData: async () => ({ ...report, unreadable, unreadableByReason: { truncated: 3 } }),
+    });
     expect(await bad.run("check-data", "--home", bad.home)).toBe(6);
     expect(bad.written.stdout).toMatch(/b\.jpg +truncated/);
     expect(bad.written.stderr).toContain("3 of 11 images cannot be read");

@@ -27,7 +27,7 @@ describe("checkData", () => {
     const report = await checkData({
       settings: settings(),
       batchSize: 2,
-      onProgress: (done, total) => progress.push(done / total),
+      onProgress: (_, done, total) => total !== undefined && progress.push(done / total),
     });
     expect(report).toMatchObject({
       images: 3,
@@ -39,13 +39,14 @@ describe("checkData", () => {
       unreadable: [{ id: "broken.jpg", reason: "unsupported-format" }],
       unreadableByReason: { "unsupported-format": 1 },
       duplicates: [["a.png", "sub/copy.png"]],
+      nearDuplicates: [["a.png", "sub/copy.png"]],
       imagesNotChosen: 0,
       otherFiles: 1,
       stepsPerEpoch: 2,
     });
     expect(Object.keys(report.shortSides)).toEqual(["64 to 223", "224 to 447"]);
     expect(report.groups).toBeUndefined();
-    expect(progress).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(progress).toEqual([1 / 3, 2 / 3, 1]);
   });
 
   it("counts labels, splits and groups of the chosen rows", async () => {

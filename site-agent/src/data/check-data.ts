@@ -1,75 +1,110 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
-import { type DataReport, ReportBuilder } from "./data-report.js";
+import { AbortedError } from "@consilium/shared/errors.js";
+import { perceptualHash } from "./curation/perceptual-hash.js";
+import { type DataReport, reportOf } from "./data-report.js";
 import type { DataSettings } from "./data-settings.js";
-import { decodeFile, type ImageFacts, readFacts } from "./decode.js";
 import { findFiles } from "./find-images.js";
-import { type ChosenFile, chooseFiles } from "./folder-source.js";
+import type { RgbImage } from "./image.js";
+import { ItemIndex, indexPurpose } from "./index/item-index.js";
+import { scan } from "./index/scan.js";
 import { mapLimited } from "./limiter.js";
-import { UnreadableImage } from "./source.js";
+import { openSource } from "./open-source.js";
+import { type ImageSource, UnreadableImage } from "./source.js";
 
 export interface CheckOptions {
   readonly settings: DataSettings;
+  /** Where the index is kept, so that the next check opens only what changed; absent: in memory. */
+  readonly indexPath?: string;
   /** For the estimate of steps in an epoch. */
   readonly batchSize?: number;
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Files are listed first, then their images are read. The total is known while reading only. */
+  readonly onProgress?: (phase: "listing" | "reading", done: number, total?: number) => void;
   readonly signal?: AbortSignal;
+  /** Told of some readable images, spread over all, for a page that shows them. */
+  readonly onSample?: (id: string, image: RgbImage) => Promise<void>;
 }
 
 /** Small, because only the outcome counts; still every byte of the image is decoded. */
-const probeSize = 32;
+const probeSize = 64;
+const samples = 48;
 
 /**
  * Reads every chosen image as training would and says what is there. The report names files: it stays with the site.
  * @throws ConsiliumError "input-unreadable", "config-invalid", "config-missing", "not-enough-data"; AbortedError
  */
-export async function checkData({ settings, batchSize = 64, onProgress, signal }: CheckOptions): Promise<DataReport> {
-  const chosen = await chooseFiles(settings);
-  if (chosen.length === 0) throw nothingFound(settings);
-  const report = new ReportBuilder(settings);
-  await noteOtherFiles(report, settings, chosen);
-  let done = 0;
-  await mapLimited(chosen, settings.concurrency, async (file) => {
-    if (signal?.aborted) throw new AbortedError();
-    await inspect(report, file, settings);
-    onProgress?.(++done, chosen.length);
-  });
-  return report.build(batchSize);
+export async function checkData(options: CheckOptions): Promise<DataReport> {
+  const { settings, indexPath = ":memory:", batchSize = 64, onProgress, signal } = options;
+  const source = openSource({ settings: { ...settings, workingSize: probeSize }, imageSize: probeSize });
+  const index = new ItemIndex(indexPath, indexPurpose(settings));
+  try {
+    const { concurrency } = settings;
+    const watched = signal === undefined ? {} : { signal };
+    await scan({ source, index, concurrency, ...watched, onProgress: (files) => onProgress?.("listing", files) });
+    await readAll({ source, index, options });
+    if (options.onSample !== undefined) await showSamples({ source, index, onSample: options.onSample });
+    return { ...reportOf(index, { settings, batchSize }), ...(await notChosen(settings, index)) };
+  } finally {
+    index.close();
+    await source.close();
+  }
 }
 
-function nothingFound({ path, where }: DataSettings): ConsiliumError {
-  const filter = Object.keys(where).length === 0 ? "" : ` for ${JSON.stringify(where)}`;
-  return new ConsiliumError("not-enough-data", `image folder ${path}: holds no image${filter}`, {
-    remedy: "check the path, the labels file and `where`",
+interface Checking {
+  readonly source: ImageSource;
+  readonly index: ItemIndex;
+  readonly options: CheckOptions;
+}
+
+async function readAll({ source, index, options }: Checking): Promise<void> {
+  const { settings, signal, onProgress } = options;
+  const unchecked = index.unchecked();
+  let done = 0;
+  index.begin();
+  await mapLimited(Array.from({ length: settings.concurrency }), settings.concurrency, async (_, lane) => {
+    for (let at = lane; at < unchecked.length; at += settings.concurrency) {
+      if (signal?.aborted) throw new AbortedError();
+      const item = unchecked.at(at);
+      try {
+        index.notePixels(item.id, pixelFacts(await source.read(item)));
+      } catch (thrown) {
+        if (!(thrown instanceof UnreadableImage)) throw thrown;
+        index.noteUnreadable(item.id, thrown.reason);
+      }
+      onProgress?.("reading", ++done, unchecked.length);
+      if (done % 500 === 0) {
+        index.commit();
+        index.begin();
+      }
+    }
   });
+  index.commit();
+}
+
+function pixelFacts(image: RgbImage) {
+  const digest = createHash("sha256").update(`${image.width}x${image.height}`).update(image.data).digest();
+  return { digest, hash: perceptualHash(image) };
+}
+
+async function showSamples({
+  source,
+  index,
+  onSample,
+}: Omit<Checking, "options"> & Required<Pick<CheckOptions, "onSample">>) {
+  const list = index.list();
+  for (let sample = 0; sample < Math.min(samples, list.length); sample++) {
+    const item = list.at(Math.floor((sample * list.length) / Math.min(samples, list.length)));
+    await onSample(item.id, await source.read(item));
+  }
 }
 
 /** Files that training passes over, so that a wrong path or a forgotten row shows. */
-async function noteOtherFiles(report: ReportBuilder, settings: DataSettings, chosen: readonly ChosenFile[]) {
-  const known = new Set(chosen.map(({ id }) => id));
+async function notChosen(settings: DataSettings, index: ItemIndex) {
+  if (settings.source !== "folder") return {};
+  let [imagesNotChosen, otherFiles] = [0, 0];
   for (const { id, isImage } of await findFiles(settings.path)) {
-    if (!known.has(id)) report.addUnused(isImage);
+    if (index.hasFile(id)) continue;
+    if (isImage) imagesNotChosen++;
+    else otherFiles++;
   }
-}
-
-async function inspect(report: ReportBuilder, { id, row }: ChosenFile, settings: DataSettings): Promise<void> {
-  const path = join(settings.path, id);
-  try {
-    await decodeFile(path, { id, workingSize: probeSize, limits: settings });
-    const facts: ImageFacts = await readFacts(path, { id, limits: settings });
-    report.addImage({ id, row, facts, ...(await digestOf(path)) });
-  } catch (thrown) {
-    if (!(thrown instanceof UnreadableImage)) throw thrown;
-    report.addUnreadable({ id, reason: thrown.reason, message: thrown.message });
-  }
-}
-
-async function digestOf(path: string): Promise<{ digest: string; bytes: number }> {
-  const hash = createHash("sha256");
-  const stream = createReadStream(path);
-  await pipeline(stream, hash);
-  return { digest: hash.digest("hex"), bytes: stream.bytesRead };
+  return { imagesNotChosen, otherFiles };
 }

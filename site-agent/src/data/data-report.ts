@@ -1,7 +1,8 @@
-import type { DataSettings } from "./data-settings.js";
-import type { ImageFacts } from "./decode.js";
-import type { LabelRow } from "./labels.js";
-import type { UnreadableReason } from "./source.js";
+import { hashBytes, nearDuplicates } from "./curation/perceptual-hash.js";
+import type { DataSettings, SourceKind } from "./data-settings.js";
+import type { IndexDatabase } from "./index/index-schema.js";
+import type { ItemIndex } from "./index/item-index.js";
+import { isExclusion, type UnreadableReason } from "./source.js";
 
 export type Counts = Readonly<Record<string, number>>;
 
@@ -10,50 +11,124 @@ export interface Range {
   readonly most: number;
 }
 
-export interface UnreadableFile {
+export interface LeftOut {
   readonly id: string;
   readonly reason: UnreadableReason;
-  readonly message: string;
 }
 
 /** What a site's data holds. Names files; never leaves the site. */
 export interface DataReport {
+  readonly source: SourceKind;
   readonly path: string;
+  readonly files: number;
   /** Readable images. */
   readonly images: number;
-  readonly bytes: number;
   readonly formats: Counts;
+  /** DICOM's codes. */
+  readonly modalities: Counts;
+  readonly transferSyntaxes: Counts;
   /** By the shorter side in pixels. */
   readonly shortSides: Counts;
   readonly labels: Counts;
   readonly splits: Counts;
-  /** Distinct values of the group column; absent without such a column. */
+  /** Counts of values by attribute. */
+  readonly attributes: Readonly<Record<string, Counts>>;
+  /** Distinct patients or lesions; absent where none are known. */
   readonly groups?: number;
-  /** In pixels, before rotation by EXIF; absent when nothing is readable. */
+  readonly imagesPerGroup?: Range & { readonly median: number };
+  /** In pixels, as they are stored; absent when nothing is readable. */
   readonly width?: Range;
   readonly height?: Range;
-  readonly unreadable: readonly UnreadableFile[];
+  /** Files and images that failed; `unreadableByReason` counts them. */
+  readonly unreadable: readonly LeftOut[];
   readonly unreadableByReason: Counts;
-  /** Ids of files with equal bytes, at least two each. */
+  /** Left out on purpose. */
+  readonly excludedByReason: Counts;
+  /** Ids of images with equal pixels, at least two each. */
   readonly duplicates: readonly (readonly string[])[];
-  /** Images in the folder that the labels file or its filter leaves out. */
-  readonly imagesNotChosen: number;
-  readonly otherFiles: number;
+  /** Ids of images that look alike, at least two each; those with equal pixels among them. */
+  readonly nearDuplicates: readonly (readonly string[])[];
+  /** Images in the folder that the labels file or its filter leaves out; of folders only. */
+  readonly imagesNotChosen?: number;
+  readonly otherFiles?: number;
   readonly batchSize: number;
   /** Readable images over batch size, rounded up. */
   readonly stepsPerEpoch: number;
 }
 
-export interface InspectedImage {
-  readonly id: string;
-  readonly row: LabelRow | undefined;
-  readonly facts: ImageFacts;
-  readonly digest: string;
-  readonly bytes: number;
+/** Most names of a kind that a report holds; counts are of all. */
+const mostNamed = 10_000;
+
+interface ReportOptions {
+  readonly settings: Pick<DataSettings, "source" | "path">;
+  readonly batchSize: number;
+}
+
+/** What an index knows after its images were read. */
+export function reportOf(index: ItemIndex, { settings, batchSize }: ReportOptions): DataReport {
+  const { database } = index;
+  const one = (sql: string) => database.prepare(sql).pluck().get() as number;
+  const images = one("SELECT count(*) FROM items WHERE reason IS NULL");
+  const countsOf = (column: string) => countsBy(database, column);
+  const reasons = Object.entries(index.leftOut());
+  const groups = groupSizes(database);
+  return {
+    ...{ source: settings.source, path: settings.path, files: one("SELECT count(*) FROM files"), images },
+    ...{ formats: countsOf("format"), modalities: countsOf("modality"), transferSyntaxes: countsOf("transfer_syntax") },
+    ...{ shortSides: shortSides(database), labels: countsOf("label"), splits: countsOf("split") },
+    attributes: attributeCounts(database),
+    ...(groups === undefined ? {} : groups),
+    ...(images === 0 ? {} : { width: rangeOf(database, "width"), height: rangeOf(database, "height") }),
+    unreadable: namesLeftOut(database),
+    unreadableByReason: Object.fromEntries(reasons.filter(([reason]) => !isExclusion(reason as UnreadableReason))),
+    excludedByReason: Object.fromEntries(reasons.filter(([reason]) => isExclusion(reason as UnreadableReason))),
+    ...{ duplicates: equalPixels(database), nearDuplicates: alike(database) },
+    ...{ batchSize, stepsPerEpoch: Math.ceil(images / batchSize) },
+  };
+}
+
+/** Sorted by key, numbers by value, so that reports compare. */
+function sorted(entries: readonly (readonly [string, number])[]): Counts {
+  const collator = new Intl.Collator("en", { numeric: true });
+  return Object.fromEntries([...entries].sort(([a], [b]) => collator.compare(a, b)));
+}
+
+const rowsOf = (database: IndexDatabase, sql: string) => database.prepare(sql).raw().all() as [string, number][];
+
+function countsBy(database: IndexDatabase, column: string): Counts {
+  const condition = `reason IS NULL AND ${column} IS NOT NULL`;
+  return sorted(rowsOf(database, `SELECT ${column}, count(*) FROM items WHERE ${condition} GROUP BY 1`));
+}
+
+function attributeCounts(database: IndexDatabase): Readonly<Record<string, Counts>> {
+  const rows = database
+    .prepare(
+      `SELECT key, value, count(*) FROM items, json_each(items.attributes)
+       WHERE reason IS NULL AND attributes IS NOT NULL GROUP BY key, value`,
+    )
+    .raw()
+    .all() as [string, string, number][];
+  const names = [...new Set(rows.map(([name]) => name))].sort();
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      sorted(rows.filter(([own]) => own === name).map(([, value, count]) => [String(value), count] as const)),
+    ]),
+  );
 }
 
 /** Lower bounds of the classes of short sides. */
 const sideClasses = [0, 64, 224, 448, 1024, 4096] as const;
+
+function shortSides(database: IndexDatabase): Counts {
+  const sums = new Map<string, number>();
+  const sides = rowsOf(database, "SELECT min(width, height), count(*) FROM items WHERE reason IS NULL GROUP BY 1");
+  for (const [side, count] of sides) {
+    const name = sideClass(Number(side));
+    sums.set(name, (sums.get(name) ?? 0) + count);
+  }
+  return sorted([...sums]);
+}
 
 function sideClass(side: number): string {
   const index = sideClasses.findLastIndex((bound) => side >= bound);
@@ -61,97 +136,63 @@ function sideClass(side: number): string {
   return next === undefined ? `${sideClasses[index]} or more` : `${sideClasses[index]} to ${next - 1}`;
 }
 
-class Tally {
-  readonly #counts = new Map<string, number>();
-
-  add(key: string | undefined): void {
-    if (key !== undefined) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
-  }
-
-  get size(): number {
-    return this.#counts.size;
-  }
-
-  /** Sorted by key, numbers by value, so that reports compare. */
-  build(): Counts {
-    const collator = new Intl.Collator("en", { numeric: true });
-    return Object.fromEntries([...this.#counts].sort(([a], [b]) => collator.compare(a, b)));
-  }
+function groupSizes(database: IndexDatabase): Pick<DataReport, "groups" | "imagesPerGroup"> | undefined {
+  const sizes = database
+    .prepare(
+      `SELECT count(*) AS size FROM items WHERE reason IS NULL AND "group" IS NOT NULL GROUP BY "group" ORDER BY size`,
+    )
+    .pluck()
+    .all() as number[];
+  if (sizes.length === 0) return undefined;
+  const median = sizes[Math.floor(sizes.length / 2)]!;
+  return { groups: sizes.length, imagesPerGroup: { least: sizes[0]!, median, most: sizes.at(-1)! } };
 }
 
-function widen(range: Range | undefined, value: number): Range {
-  return range === undefined
-    ? { least: value, most: value }
-    : { least: Math.min(range.least, value), most: Math.max(range.most, value) };
+function rangeOf(database: IndexDatabase, column: "width" | "height"): Range {
+  const sql = `SELECT min(${column}) AS least, max(${column}) AS most FROM items WHERE reason IS NULL`;
+  return database.prepare(sql).get() as Range;
 }
 
-/** Gathers the report while images are inspected, in any order. */
-export class ReportBuilder {
-  readonly #settings: DataSettings;
-  readonly #formats = new Tally();
-  readonly #sides = new Tally();
-  readonly #labels = new Tally();
-  readonly #splits = new Tally();
-  readonly #groups = new Tally();
-  readonly #byDigest = new Map<string, string[]>();
-  readonly #unreadable: UnreadableFile[] = [];
-  #images = 0;
-  #bytes = 0;
-  #width: Range | undefined;
-  #height: Range | undefined;
-  #imagesNotChosen = 0;
-  #otherFiles = 0;
-
-  constructor(settings: DataSettings) {
-    this.#settings = settings;
+function namesLeftOut(database: IndexDatabase): LeftOut[] {
+  const all = database
+    .prepare(
+      `SELECT id, reason FROM files WHERE reason IS NOT NULL UNION ALL
+       SELECT id, reason FROM items WHERE reason IS NOT NULL ORDER BY id`,
+    )
+    .iterate() as IterableIterator<LeftOut>;
+  const named: LeftOut[] = [];
+  for (const one of all) {
+    if (isExclusion(one.reason)) continue;
+    named.push(one);
+    if (named.length === mostNamed) break;
   }
+  return named;
+}
 
-  addImage({ id, row, facts, digest, bytes }: InspectedImage): void {
-    const { columns } = this.#settings;
-    this.#images++;
-    this.#bytes += bytes;
-    this.#formats.add(facts.format);
-    this.#sides.add(sideClass(Math.min(facts.width, facts.height)));
-    this.#labels.add(row?.[columns.label]);
-    this.#splits.add(row?.[columns.split]);
-    this.#groups.add(row?.[columns.group]);
-    this.#width = widen(this.#width, facts.width);
-    this.#height = widen(this.#height, facts.height);
-    this.#byDigest.set(digest, [...(this.#byDigest.get(digest) ?? []), id]);
-  }
+function equalPixels(database: IndexDatabase): string[][] {
+  const groups = database
+    .prepare(
+      `SELECT json_group_array(id) FROM (SELECT id, digest FROM items WHERE reason IS NULL AND digest IS NOT NULL ORDER BY id)
+       GROUP BY digest HAVING count(*) > 1 LIMIT ${mostNamed}`,
+    )
+    .pluck()
+    .all() as string[];
+  return groups.map((ids) => (JSON.parse(ids) as string[]).sort()).sort((a, b) => (a[0]! < b[0]! ? -1 : 1));
+}
 
-  addUnreadable(file: UnreadableFile): void {
-    this.#unreadable.push(file);
+function alike(database: IndexDatabase): string[][] {
+  const condition = "reason IS NULL AND hash IS NOT NULL";
+  const count = database.prepare(`SELECT count(*) FROM items WHERE ${condition}`).pluck().get() as number;
+  const hashes = new Uint8Array(count * hashBytes);
+  const items = new Int32Array(count);
+  let at = 0;
+  const rows = database.prepare(`SELECT item, hash FROM items WHERE ${condition} ORDER BY id`).raw().iterate();
+  for (const [item, hash] of rows as IterableIterator<[number, Uint8Array]>) {
+    items[at] = item;
+    hashes.set(hash, at++ * hashBytes);
   }
-
-  addUnused(isImage: boolean): void {
-    if (isImage) this.#imagesNotChosen++;
-    else this.#otherFiles++;
-  }
-
-  build(batchSize: number): DataReport {
-    const byId = (a: string, b: string): number => (a < b ? -1 : 1);
-    const reasons = new Tally();
-    for (const { reason } of this.#unreadable) reasons.add(reason);
-    const duplicates = [...this.#byDigest.values()].filter(({ length }) => length > 1).map((ids) => ids.sort(byId));
-    return {
-      path: this.#settings.path,
-      images: this.#images,
-      bytes: this.#bytes,
-      formats: this.#formats.build(),
-      shortSides: this.#sides.build(),
-      labels: this.#labels.build(),
-      splits: this.#splits.build(),
-      ...(this.#groups.size === 0 ? {} : { groups: this.#groups.size }),
-      ...(this.#width === undefined ? {} : { width: this.#width }),
-      ...(this.#height === undefined ? {} : { height: this.#height }),
-      unreadable: this.#unreadable.sort((a, b) => byId(a.id, b.id)),
-      unreadableByReason: reasons.build(),
-      duplicates: duplicates.sort((a, b) => byId(a[0]!, b[0]!)),
-      imagesNotChosen: this.#imagesNotChosen,
-      otherFiles: this.#otherFiles,
-      batchSize,
-      stepsPerEpoch: Math.ceil(this.#images / batchSize),
-    };
-  }
+  const idOf = database.prepare("SELECT id FROM items WHERE item = ?").pluck();
+  return nearDuplicates(hashes)
+    .slice(0, mostNamed)
+    .map((group) => group.map((member) => idOf.get(items[member]) as string));
 }

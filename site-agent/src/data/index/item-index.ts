@@ -99,17 +99,20 @@ export class ItemIndex {
     return this.#listOf("reason IS NULL");
   }
 
-  unreadable(): ReasonCounts {
+  /** Files and images without pixels to train on, by reason. */
+  leftOut(): ReasonCounts {
     const counts = this.#database
       .prepare(
         `SELECT reason, count(*) AS count FROM (
           SELECT reason FROM files WHERE reason IS NOT NULL UNION ALL SELECT reason FROM items WHERE reason IS NOT NULL
-        ) GROUP BY reason`,
+        ) GROUP BY reason ORDER BY reason`,
       )
       .all() as { reason: UnreadableReason; count: number }[];
-    return Object.fromEntries(
-      counts.filter(({ reason }) => !isExclusion(reason)).map(({ reason, count }) => [reason, count]),
-    );
+    return Object.fromEntries(counts.map(({ reason, count }) => [reason, count]));
+  }
+
+  hasFile(id: string): boolean {
+    return this.#prepared("SELECT 1 FROM files WHERE id = ?").get(id) !== undefined;
   }
 
   close(): void {
@@ -128,7 +131,7 @@ export class ItemIndex {
       length: places.length,
       at: (index) => itemOf(byRow.get(places[index]) as ItemRow),
       stampOf: (id) => stamp.get(id) as string | undefined,
-      unreadable: this.unreadable(),
+      unreadable: failuresOf(this.leftOut()),
     };
   }
 
@@ -162,6 +165,9 @@ export class ItemIndex {
     return known;
   }
 }
+
+const failuresOf = (reasons: ReasonCounts): ReasonCounts =>
+  Object.fromEntries(Object.entries(reasons).filter(([reason]) => !isExclusion(reason as UnreadableReason)));
 
 /** Reasons that may pass without the file changing. */
 const mayPass: ReadonlySet<UnreadableReason> = new Set(["missing", "no-permission"]);
