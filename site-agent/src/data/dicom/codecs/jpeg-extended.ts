@@ -1,0 +1,29 @@
+import daikon from "daikon/lib/jpeg-baseline.js";
+import type { PixelModule } from "../pixel-module.js";
+import { DicomProblem } from "../problem.js";
+import type { RawSamples } from "../samples.js";
+import { decodeJpeg } from "./jpeg.js";
+import { readJpegHeader, requireShape } from "./jpeg-header.js";
+
+const sequential = 0xc1;
+
+/** JPEG Extended of 8 or 12 bits (PS3.5 A.4.1). */
+export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule): Promise<RawSamples> {
+  const header = readJpegHeader(bytes);
+  if (header.precision === 8) return decodeJpeg(bytes, pixels);
+  requireShape(header, pixels);
+  if (header.process !== sequential || header.precision !== 12)
+    throw new DicomProblem("damaged", "no JPEG Extended frame");
+  if (pixels.samplesPerPixel !== 1) throw new DicomProblem("unsupported-pixels", "colours of 12 bits as JPEG");
+  const image = new daikon.JpegImage();
+  image.parse(bytes);
+  const data = image.getData16(pixels.columns, pixels.rows);
+  return {
+    data,
+    precision: Math.min(pixels.bitsStored, 16),
+    highBit: pixels.highBit,
+    signed: false,
+    planar: false,
+    isRgb: false,
+  };
+}
