@@ -3,37 +3,47 @@ import { permutation, randomFor } from "@consilium/shared/random.js";
 /** A place in a site's endless sequence of images. */
 export interface Slot {
   readonly epoch: number;
-  /** From 0 to items - 1, inside the epoch. */
+  /** From 0, inside the epoch. */
   readonly position: number;
   /** Index of the item in the source's list. */
   readonly index: number;
 }
 
+/** Which item a place holds. Any place can be asked for without those before it. */
+export interface ItemOrder {
+  /** Places of an epoch. */
+  readonly epochLength: number;
+  /** Whether an item may have several places in an epoch. */
+  readonly mayRepeat: boolean;
+  /** @param place from 0; batch `b` of size `B` holds the places from `b · B` on */
+  slot(place: number): Slot;
+}
+
 /** Each epoch is a permutation of all items that depends only on (seed, site, epoch). Epochs follow each other without a gap. */
-export class EpochOrder {
+export class EpochOrder implements ItemOrder {
+  readonly mayRepeat = false;
+  readonly epochLength: number;
   readonly #seed: number;
   readonly #siteId: string;
-  readonly #items: number;
   /** A batch reaches over at most a few epochs when there are fewer items than a batch needs. */
   readonly #recent = new Map<number, Int32Array>();
 
   constructor(options: { seed: number; siteId: string; items: number }) {
     this.#seed = options.seed;
     this.#siteId = options.siteId;
-    this.#items = options.items;
+    this.epochLength = options.items;
   }
 
-  /** @param place from 0; batch `b` of size `B` holds the places from `b · B` on */
   slot(place: number): Slot {
-    const epoch = Math.floor(place / this.#items);
-    const position = place % this.#items;
+    const epoch = Math.floor(place / this.epochLength);
+    const position = place % this.epochLength;
     return { epoch, position, index: this.#epoch(epoch)[position]! };
   }
 
   #epoch(epoch: number): Int32Array {
     const known = this.#recent.get(epoch);
     if (known !== undefined) return known;
-    const order = permutation(this.#items, randomFor("order", this.#seed, this.#siteId, epoch));
+    const order = permutation(this.epochLength, randomFor("order", this.#seed, this.#siteId, epoch));
     this.#recent.set(epoch, order);
     for (const old of this.#recent.keys()) if (this.#recent.size > 2) this.#recent.delete(old);
     return order;
