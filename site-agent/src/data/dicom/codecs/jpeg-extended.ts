@@ -7,6 +7,12 @@ import { readJpegHeader, requireShape } from "./jpeg-header.js";
 
 const sequential = 0xc1;
 
+/**
+ * How much too bright daikon 1.2 makes 12 bits: it raises them by 2056 × 4095 ÷ 255 sixteenths, having scaled up what is
+ * meant for 8 bits with its rounding, instead of by 2048 (ITU-T T.81 A.3.1).
+ */
+const excess = 15;
+
 /** JPEG Extended of 8 or 12 bits (PS3.5 A.4.1). */
 export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule): Promise<RawSamples> {
   const header = readJpegHeader(bytes);
@@ -17,7 +23,7 @@ export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule)
   if (pixels.samplesPerPixel !== 1) throw new DicomProblem("unsupported-pixels", "colours of 12 bits as JPEG");
   const image = new daikon.JpegImage();
   image.parse(bytes);
-  const data = image.getData16(pixels.columns, pixels.rows);
+  const data = image.getData16(pixels.columns, pixels.rows).map((value) => Math.max(0, value - excess));
   return {
     data,
     precision: Math.min(pixels.bitsStored, 16),
