@@ -12,8 +12,13 @@ import { type Hours, parseHours } from "./hours.js";
 
 const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
 
-const { cacheBytes: _cacheBytes, maxPixels: _maxPixels, maxFileBytes: _maxFileBytes, ...dataShape } =
-  dataSettingsSchema.shape;
+const {
+  cacheBytes: _cacheBytes,
+  indexPath: _indexPath,
+  maxPixels: _maxPixels,
+  maxFileBytes: _maxFileBytes,
+  ...dataShape
+} = dataSettingsSchema.shape;
 
 /** Relative paths start at the agent's home; that of the labels file at the folder of images. */
 const data = z
@@ -101,6 +106,7 @@ export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings
     ...rest,
     path: absolute,
     cacheBytes: cacheMiB * 1024 ** 2,
+    indexPath: home.dataIndex,
     ...(labelsFile === undefined ? {} : { labels: resolve(absolute, labelsFile) }),
   });
 }

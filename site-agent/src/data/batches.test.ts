@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { HostTensors } from "../model/tensors.js";
 import { type BatchOptions, batches } from "./batches.js";
+import { itemListOf } from "./index/item-list.js";
 import { Quarantine } from "./quarantine.js";
 import { type ImageSource, type SourceItem, UnreadableImage } from "./source.js";
 import { type Augment, LocalViewMaker } from "./view-maker.js";
@@ -37,7 +38,7 @@ interface Made {
 
 function make(count: number, over: Partial<BatchOptions> & { unreadable?: string[]; cacheBytes?: number } = {}): Made {
   const { unreadable = [], cacheBytes = 0, ...rest } = over;
-  const items = listed(count);
+  const items = itemListOf(listed(count));
   const { source, reads } = countedSource(unreadable);
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);

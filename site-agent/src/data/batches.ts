@@ -3,13 +3,14 @@ import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
 import { BatchMemory, type BatchViews } from "./batch-memory.js";
 import { EpochOrder, type Slot } from "./epoch-order.js";
+import type { ItemList } from "./index/item-list.js";
 import type { Quarantine } from "./quarantine.js";
-import { type SourceItem, UnreadableImage } from "./source.js";
+import { UnreadableImage } from "./source.js";
 import type { BatchRow, ViewMaker } from "./view-maker.js";
 import type { View } from "./view-plan.js";
 
 export interface BatchOptions {
-  readonly items: readonly SourceItem[];
+  readonly items: ItemList;
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   readonly views: readonly View[];
@@ -108,10 +109,10 @@ class BatchFactory {
   async #tryItem({ index }: Slot, slot: Slot, target: BatchRow): Promise<Written | undefined> {
     const { items, maker, quarantine, seed, siteId, signal } = this.#options;
     if (signal?.aborted) throw new AbortedError();
-    const item = items[index]!;
+    const item = items.at(index);
     if (quarantine.holds(item)) return undefined;
     try {
-      const randomName = [seed, siteId, slot.epoch, items[slot.index]!.id];
+      const randomName = [seed, siteId, slot.epoch, items.at(slot.index).id];
       const batch = await maker.make({ item, randomName }, target);
       quarantine.noteReadable();
       return { batch };

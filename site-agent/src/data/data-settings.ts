@@ -98,6 +98,8 @@ export const dataSettingsSchema = z
     dicomweb: dicomweb.optional(),
     slide: slide.prefault({}),
     volume: volume.prefault({}),
+    /** File of the index of what is there, kept between runs; absent: in memory. */
+    indexPath: z.string().min(1).optional(),
     /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run, or more for its small crops. */
     workingSize: z.number().int().positive().optional(),
     /** Larger images are refused before they are decoded. */

@@ -30,12 +30,14 @@ describe("DecodedCache", () => {
     expect(cache.bytes).toBe(90);
   });
 
-  it("forgets what the listing no longer has", () => {
+  it("forgets the images of a file", () => {
     const cache = new DecodedCache(100);
     cache.add(item("a"), image(30));
     cache.add(item("b"), image(30));
-    cache.retain([item("b")]);
+    cache.add(item("c#1"), image(30));
+    cache.forget(["a", "c"]);
     expect([cache.size, cache.bytes]).toEqual([1, 30]);
+    expect(cache.get(item("b"))).toBeDefined();
   });
 
   it("holds nothing with a limit of zero", () => {

@@ -1,5 +1,5 @@
 import type { RgbImage } from "./image.js";
-import type { SourceItem } from "./source.js";
+import { type SourceItem, splitPartId } from "./source.js";
 
 interface Entry {
   readonly stamp: string;
@@ -41,10 +41,11 @@ export class DecodedCache {
     this.#bytes += image.data.byteLength;
   }
 
-  /** To be called with every new listing: makes room by forgetting what is gone or has changed. */
-  retain(items: readonly SourceItem[]): void {
-    const stamps = new Map(items.map(({ id, stamp }) => [id, stamp]));
-    for (const [id, { stamp }] of this.#entries) if (stamps.get(id) !== stamp) this.#remove(id);
+  /** Makes room by forgetting the images of files that are gone or have changed. */
+  forget(fileIds: readonly string[]): void {
+    if (fileIds.length === 0) return;
+    const stale = new Set(fileIds);
+    for (const id of this.#entries.keys()) if (stale.has(id) || stale.has(splitPartId(id).fileId)) this.#remove(id);
   }
 
   #remove(id: string): void {

@@ -1,4 +1,5 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { ItemList, ReasonCounts } from "./index/item-list.js";
 import type { SourceItem, UnreadableReason } from "./source.js";
 
 interface Entry {
@@ -9,6 +10,8 @@ interface Entry {
 /** Reasons that may pass without the file changing. */
 const passing: ReadonlySet<UnreadableReason> = new Set(["missing", "no-permission"]);
 
+const sumOf = (counts: ReasonCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
 /** So many unreadable images, and not one that can be read, say that all are unreadable. */
 const hopelessCount = 64;
 
@@ -16,6 +19,8 @@ const hopelessCount = 64;
 export class Quarantine {
   readonly #maxShare: number;
   readonly #entries = new Map<string, Entry>();
+  /** Known to be unreadable before the list was made. */
+  #listed: ReasonCounts = {};
   #total = 0;
   #anyReadable = false;
 
@@ -28,11 +33,11 @@ export class Quarantine {
    * To be called with every new listing: forgets files that changed, are gone, or may have come back.
    * @throws ConsiliumError "not-enough-data" when too many of those that remain are unreadable
    */
-  begin(items: readonly SourceItem[]): void {
-    this.#total = items.length;
-    const stamps = new Map(items.map(({ id, stamp }) => [id, stamp]));
+  begin(items: ItemList): void {
+    this.#listed = items.unreadable;
+    this.#total = items.length + sumOf(this.#listed);
     for (const [id, { stamp, reason }] of this.#entries) {
-      if (stamps.get(id) !== stamp || passing.has(reason)) this.#entries.delete(id);
+      if (items.stampOf(id) !== stamp || passing.has(reason)) this.#entries.delete(id);
     }
     this.#requireEnough();
   }
@@ -52,25 +57,31 @@ export class Quarantine {
   }
 
   #requireEnough(): void {
-    const failed = this.#entries.size;
+    const failed = this.size;
     if (failed === 0) return;
     const hopeless = !this.#anyReadable && failed >= Math.min(this.#total, hopelessCount);
     if (hopeless || failed >= this.#total || failed > this.#maxShare * this.#total) throw this.#tooMany();
   }
 
-  get size(): number {
+  /** Images of the list that turned out unreadable. */
+  get found(): number {
     return this.#entries.size;
   }
 
+  /** These, and what the list knew before. */
+  get size(): number {
+    return this.#entries.size + sumOf(this.#listed);
+  }
+
   counts(): Record<string, number> {
-    const counts: Record<string, number> = {};
+    const counts: Record<string, number> = { ...this.#listed };
     for (const { reason } of this.#entries.values()) counts[reason] = (counts[reason] ?? 0) + 1;
     return counts;
   }
 
   #tooMany(): ConsiliumError {
     const reasons = Object.entries(this.counts()).map(([reason, count]) => `${count} ${reason}`);
-    const message = `${this.#entries.size} of ${this.#total} images cannot be read: ${reasons.join(", ")}`;
+    const message = `${this.size} of ${this.#total} images cannot be read: ${reasons.join(", ")}`;
     return new ConsiliumError("not-enough-data", message, {
       remedy: "run `consilium-agent check-data` for the files' names, or allow a larger `maxUnreadableShare`",
     });

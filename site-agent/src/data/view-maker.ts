@@ -22,8 +22,8 @@ export interface BatchRow {
 
 /** Decodes and augments, here or in threads of its own. The same request gives the same bits everywhere. */
 export interface ViewMaker {
-  /** To be called with every new listing. */
-  begin(items: readonly SourceItem[]): void;
+  /** To be called after every listing with the ids of files that are gone or have changed. */
+  forget(fileIds: readonly string[]): void;
   /**
    * Writes the views of an image to their places.
    * @returns the whole batch when this was its last row
@@ -53,8 +53,8 @@ export class LocalViewMaker implements ViewMaker {
     this.#limited = createLimiter(options.concurrency);
   }
 
-  begin(items: readonly SourceItem[]): void {
-    this.#cache.retain(items);
+  forget(fileIds: readonly string[]): void {
+    this.#cache.forget(fileIds);
   }
 
   async make({ item, randomName }: ViewRequest, { memory, row }: BatchRow): Promise<BatchViews | undefined> {

@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAugmenter } from "./augment/augment.js";
 import { batches } from "./batches.js";
 import { dataSettingsSchema } from "./data-settings.js";
+import { type ItemList, itemListOf } from "./index/item-list.js";
 import { listItems } from "./list-items.js";
 import { openSource } from "./open-source.js";
 import { Quarantine } from "./quarantine.js";
-import type { SourceItem } from "./source.js";
 import { putPatterns } from "./test-images.js";
 import { LocalViewMaker, type ViewMaker } from "./view-maker.js";
 import { viewPlan } from "./view-plan.js";
@@ -71,19 +71,18 @@ function blockUntilAnswered(count: number): void {
 
 interface Opened {
   readonly maker: ViewMaker;
-  readonly items: readonly SourceItem[];
+  readonly items: ItemList;
   readonly quarantine: Quarantine;
 }
 
 async function open(kind: "threads" | "here"): Promise<Opened> {
   const settings = dataSettingsSchema.parse({ path: join(root, "images"), concurrency: 2 });
   const source = openSource({ settings, imageSize: 32 });
-  const items = await listItems(source);
+  const items = itemListOf(await listItems(source));
   const quarantine = new Quarantine(0.5);
   quarantine.begin(items);
   const local = { source, augment: createAugmenter(config), cacheBytes: 0, concurrency: 2 };
   const maker = kind === "here" ? new LocalViewMaker(local) : new ViewPool({ config, settings, threadEntry });
-  maker.begin(items);
   return { maker, items, quarantine };
 }
 
@@ -92,7 +91,7 @@ function counted(maker: ViewMaker): ViewMaker & { requests: number; open: number
   return {
     requests: 0,
     open: 0,
-    begin: (items) => maker.begin(items),
+    forget: (fileIds) => maker.forget(fileIds),
     make(request, target) {
       this.requests++;
       this.open++;

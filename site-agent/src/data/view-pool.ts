@@ -7,7 +7,7 @@ import type { BatchViews } from "./batch-memory.js";
 import type { DataSettings } from "./data-settings.js";
 // Before any thread starts.
 import "./loaders.js";
-import { type SourceItem, UnreadableImage } from "./source.js";
+import { UnreadableImage } from "./source.js";
 import type { BatchRow, ViewMaker, ViewRequest } from "./view-maker.js";
 import type { FromViewThread, ToViewThread, ViewFailure, ViewThreadSetup } from "./view-thread-messages.js";
 
@@ -36,8 +36,8 @@ export class ViewPool implements ViewMaker {
     this.#threads = Array.from({ length: settings.concurrency }, () => new ViewThread(threadEntry, setup));
   }
 
-  begin(items: readonly SourceItem[]): void {
-    for (const thread of this.#threads) thread.send({ type: "begin", items });
+  forget(fileIds: readonly string[]): void {
+    for (const thread of this.#threads) thread.send({ type: "forget", fileIds });
   }
 
   make(request: ViewRequest, target: BatchRow): Promise<BatchViews | undefined> {

@@ -2,7 +2,7 @@ import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ErrorCode } from "@consilium/shared/errors.js";
 import type { BatchExtent, BatchViews } from "./batch-memory.js";
 import type { DataSettings } from "./data-settings.js";
-import type { SourceItem, UnreadableReason } from "./source.js";
+import type { UnreadableReason } from "./source.js";
 import type { ViewRequest } from "./view-maker.js";
 
 /** Between the trainer and its threads, which run the same build in the same process: typed, not checked. */
@@ -15,7 +15,7 @@ export interface ViewThreadSetup {
   readonly concurrency: number;
 }
 
-export type ToViewThread = { readonly type: "begin"; readonly items: readonly SourceItem[] } | MakeViews;
+export type ToViewThread = { readonly type: "forget"; readonly fileIds: readonly string[] } | MakeViews;
 
 export interface MakeViews {
   readonly type: "make";

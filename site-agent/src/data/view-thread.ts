@@ -22,7 +22,7 @@ const maker = new LocalViewMaker({
 });
 
 parentPort?.on("message", (message: ToViewThread) => {
-  if (message.type === "begin") maker.begin(message.items);
+  if (message.type === "forget") maker.forget(message.fileIds);
   else void answer(message);
 });
 

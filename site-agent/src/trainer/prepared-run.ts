@@ -1,10 +1,12 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { DataSettings } from "../data/data-settings.js";
-import { listItems } from "../data/list-items.js";
+import { ItemIndex, indexPurpose } from "../data/index/item-index.js";
+import type { ItemList } from "../data/index/item-list.js";
+import { scan } from "../data/index/scan.js";
 import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
-import type { ImageSource, SourceItem } from "../data/source.js";
+import type { ImageSource } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
 import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
@@ -43,7 +45,7 @@ export interface PreparedRun {
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   /** Looks again what is there. */
-  list(): Promise<readonly SourceItem[]>;
+  list(): Promise<ItemList>;
   close(): Promise<void>;
 }
 
@@ -56,8 +58,16 @@ export function preparationKey({ runId, config, data, threads, engine, siteId }:
 export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<PreparedRun> {
   const { config, data: settings } = job;
   const source = openSource({ settings, imageSize: config.model.imageSize });
-  // Before the step is compiled, which takes seconds: a wrong path shows at once.
-  await listItems(source);
+  const index = new ItemIndex(settings.indexPath ?? ":memory:", indexPurpose(settings));
+  const listing = new Listing({ source, index, concurrency: settings.concurrency, now: () => parts.now() });
+  try {
+    // Before the step is compiled, which takes seconds: a wrong path shows at once.
+    await listing.look();
+  } catch (thrown) {
+    index.close();
+    await source.close();
+    throw thrown;
+  }
   const { step, shape, calls, partImages } = await compileStep(job, parts);
   const maker = parts.openViewMaker({ config, settings });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
@@ -69,9 +79,15 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
     partImages,
     maker,
     quarantine,
-    list: () => listed({ source, maker, quarantine }),
+    async list() {
+      maker.forget(await listing.look());
+      const items = index.list();
+      quarantine.begin(items);
+      return items;
+    },
     async close() {
       await Promise.all([step.release(), maker.close(), source.close()]);
+      index.close();
     },
   };
 }
@@ -138,15 +154,33 @@ function stepDescription(config: RunConfig, { options, count }: { options: Train
   return canonicalJson({ step, chosen, layout: Buffer.from(layout.digest).toString("hex") });
 }
 
-interface Listed {
+interface ListingOptions {
   readonly source: ImageSource;
-  readonly maker: ViewMaker;
-  readonly quarantine: Quarantine;
+  readonly index: ItemIndex;
+  readonly concurrency: number;
+  now(): number;
 }
 
-async function listed({ source, maker, quarantine }: Listed): Promise<readonly SourceItem[]> {
-  const items = await listItems(source);
-  maker.begin(items);
-  quarantine.begin(items);
-  return items;
+/** Listings that take longer than this are repeated so rarely that they take this share of the time at most. */
+const quickListingMs = 1000;
+const listingShare = 0.02;
+
+class Listing {
+  readonly #options: ListingOptions;
+  #notBefore = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ListingOptions) {
+    this.#options = options;
+  }
+
+  /** Brings the index up to date when it is time. @returns ids of files whose images have changed or are gone */
+  async look(): Promise<readonly string[]> {
+    const { now } = this.#options;
+    const beganAt = now();
+    if (beganAt < this.#notBefore) return [];
+    const { stale } = await scan(this.#options);
+    const tookMs = now() - beganAt;
+    this.#notBefore = tookMs > quickListingMs ? now() + tookMs / listingShare : beganAt;
+    return stale;
+  }
 }

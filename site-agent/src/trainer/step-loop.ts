@@ -3,7 +3,7 @@ import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { randomFor } from "@consilium/shared/random.js";
 import { learningRateAt, weightDecayAt } from "@consilium/shared/schedules.js";
 import { batches } from "../data/batches.js";
-import type { SourceItem } from "../data/source.js";
+import type { ItemList } from "../data/index/item-list.js";
 import { type StepReport, trainLocally } from "../engine/local-trainer.js";
 import { Stepper } from "../engine/stepper.js";
 import type { HostTensors } from "../model/tensors.js";
@@ -15,7 +15,7 @@ import { addTerms, type StepTerms, termsOfStep } from "./round-terms.js";
 
 export interface StepLoopOptions {
   readonly run: PreparedRun;
-  readonly items: readonly SourceItem[];
+  readonly items: ItemList;
   readonly config: RunConfig;
   readonly siteId: string;
   /** Global step of the round's first local step. */

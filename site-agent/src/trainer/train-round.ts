@@ -79,7 +79,7 @@ export class RoundTrainer {
       checkpoint: checkpoint.vector,
     });
     await removeOtherDeltas(directory, round);
-    return trainedRound({ job, state, delta, run, sampleCount: items.length - run.quarantine.size });
+    return trainedRound({ job, state, delta, run, sampleCount: items.length - run.quarantine.found });
   }
 
   async #prepared(job: CheckedJob): Promise<PreparedRun> {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { DataSettings } from "../data-settings.js";
 import { type FoundItem, isExclusion, type SourceFile, type SourceItem, type UnreadableReason } from "../source.js";
@@ -35,6 +36,7 @@ export class ItemIndex {
     const remove = (file: string) => {
       for (const suffix of ["", "-wal", "-shm"]) rmSync(file + suffix, { force: true });
     };
+    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
     this.#database = openIndexDatabase(path, purpose, remove);
     this.#scan = this.#database.prepare("UPDATE meta SET scan = scan + 1 RETURNING scan").pluck().get() as number;
   }
@@ -126,7 +128,7 @@ export class ItemIndex {
     for (const row of query.iterate()) rows.push(row as number);
     const places = rows.taken();
     const byRow = this.#database.prepare("SELECT * FROM items WHERE item = ?");
-    const stamp = this.#database.prepare("SELECT stamp FROM items WHERE id = ?").pluck();
+    const stamp = this.#database.prepare("SELECT stamp FROM items WHERE id = ? AND reason IS NULL").pluck();
     return {
       length: places.length,
       at: (index) => itemOf(byRow.get(places[index]) as ItemRow),

@@ -20,8 +20,9 @@ export interface Scanned {
   readonly stale: readonly string[];
 }
 
-/** Files after which what was found is made durable: an interrupted scan goes on there. */
+/** After so many files, or so long, what was found is made durable: an interrupted scan goes on there. */
 const commitEvery = 500;
+const commitEveryMs = 1000;
 
 /**
  * Brings an index up to date with its source: opens only what is new or changed.
@@ -30,7 +31,7 @@ const commitEvery = 500;
 export async function scan({ source, index, concurrency, signal, onProgress }: ScanOptions): Promise<Scanned> {
   const stale: string[] = [];
   const underWay = new Set<Promise<void>>();
-  let [files, opened] = [0, 0];
+  let [files, opened, committedAt] = [0, 0, performance.now()];
   let failure: unknown;
   index.begin();
   try {
@@ -49,10 +50,12 @@ export async function scan({ source, index, concurrency, signal, onProgress }: S
         underWay.add(task);
         if (underWay.size >= concurrency) await Promise.race(underWay);
       }
-      onProgress?.(++files);
-      if (files % commitEvery === 0) {
+      files++;
+      onProgress?.(files);
+      if (files % commitEvery === 0 || performance.now() - committedAt > commitEveryMs) {
         index.commit();
         index.begin();
+        committedAt = performance.now();
       }
     }
     await Promise.all(underWay);
