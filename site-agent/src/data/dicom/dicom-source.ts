@@ -1,4 +1,4 @@
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { AbortedError } from "@consilium/shared/errors.js";
 import type { DataSettings } from "../data-settings.js";
 import type { FoundFile } from "../find-images.js";
@@ -23,9 +23,10 @@ const headerCapacity = 32;
 
 /**
  * Names of DICOM files: with the usual extensions, or with none. The last part of an identifier that serves as a name
- * (1.2.840…) is no extension.
+ * (1.2.840…) is no extension. A DICOMDIR is a table of contents.
  */
 export function hasDicomName({ id }: Pick<FoundFile, "id">): boolean {
+  if (basename(id).toUpperCase() === "DICOMDIR") return false;
   return /^(?:|\.dcm|\.dicom|\.ima|\.\d+|\.)$/i.test(extname(id));
 }
 

@@ -59,8 +59,6 @@ export const tags = {
   imageType: 0x0008_0008,
   matrixColumns: 0x0048_0006,
   matrixRows: 0x0048_0007,
-  opticalPathCount: 0x0048_0302,
-  focalPlaneCount: 0x0048_0303,
   sharedGroups: 0x5200_9229,
   frameGroups: 0x5200_9230,
 } as const;
