@@ -1,18 +1,25 @@
 import { stat } from "node:fs/promises";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { UnreadableImage } from "../source.js";
+import { type DicomSlideOptions, openDicomSlide } from "./dicom-slide.js";
 import { openWithOpenSlide } from "./openslide.js";
 import type { OpenSlide } from "./openslide-process.js";
 import type { Slide, SlideFile } from "./slide.js";
+import { hasDicomName } from "./slide-names.js";
 import { openTiffSlide } from "./tiff-slide.js";
+
+export interface OpenSlideOptions extends DicomSlideOptions {
+  readonly library: OpenSlide;
+}
 
 /**
  * Opens a slide with what can: DICOM by its own reader, all else with OpenSlide, and TIFF without it where OpenSlide is
  * not installed or refuses the file.
  * @throws UnreadableImage for this file; ConsiliumError "input-unreadable" when the storage fails
  */
-export async function openSlide(file: SlideFile, library: OpenSlide): Promise<Slide> {
+export async function openSlide(file: SlideFile, { library, ...dicom }: OpenSlideOptions): Promise<Slide> {
   await requireFile(file);
+  if (hasDicomName(file.id)) return openDicomSlide(file, dicom);
   const opened = await attempt(() => openWithOpenSlide(file, library));
   if (opened.result !== undefined) return opened.result;
   const plain = await attempt(() => openTiffSlide(file));

@@ -1,16 +1,18 @@
-/** Scanners have 0.1 to 1 µm per pixel; what is far from that is a printer's resolution or a mistake. */
-const plausible = { least: 0.02, most: 20 } as const;
-
-/** @returns the value in µm per pixel, or undefined where no microscope has it */
-export function plausibleMicrometres(value: number | undefined): number | undefined {
-  return value !== undefined && value >= plausible.least && value <= plausible.most ? value : undefined;
-}
+/**
+ * Scanners have 0.1 to 1 µm per pixel, thumbnails up to some 100. A TIFF's resolution is often a printer's (300 dots per
+ * inch are 85 µm), so that less is believed of it.
+ */
+const plausible = { least: 0.02, most: 1000, mostOfTiff: 20 } as const;
 
 /** One number for both directions; undefined unless both are plausible and alike, for tiles are square. */
-export function squareMicrometres(x: number | undefined, y: number | undefined): number | undefined {
-  const [across, down] = [plausibleMicrometres(x), plausibleMicrometres(y ?? x)];
-  if (across === undefined || down === undefined || Math.abs(across / down - 1) > 0.05) return undefined;
-  return (across + down) / 2;
+export function squareMicrometres(
+  x: number | undefined,
+  y: number | undefined = x,
+  most: number = plausible.most,
+): number | undefined {
+  if (x === undefined || y === undefined) return undefined;
+  const isPlausible = Math.min(x, y) >= plausible.least && Math.max(x, y) <= most;
+  return isPlausible && Math.abs(x / y - 1) <= 0.05 ? (x + y) / 2 : undefined;
 }
 
 /** Of TIFF 6.0, ResolutionUnit. */
@@ -31,7 +33,7 @@ export interface TiffResolution {
 export function tiffMicrometres({ x, y, unit }: TiffResolution): number | undefined {
   const micrometres = micrometresPerUnit[unit ?? ""];
   if (micrometres === undefined || x === undefined) return undefined;
-  return squareMicrometres(micrometres / x, y === undefined ? undefined : micrometres / y);
+  return squareMicrometres(micrometres / x, micrometres / (y ?? x), plausible.mostOfTiff);
 }
 
 /** Fields of an Aperio ImageDescription: `… |AppMag = 20|MPP = 0.4990|…`. */

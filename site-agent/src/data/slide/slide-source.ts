@@ -1,8 +1,7 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AbortedError } from "@consilium/shared/errors.js";
 import type { DataSettings } from "../data-settings.js";
-import { chooseFiles, rowFacts } from "../folder-source.js";
+import { chooseFiles, rowFacts, stampOf } from "../folder-source.js";
 import type { RgbImage } from "../image.js";
 import {
   type FoundItem,
@@ -31,13 +30,14 @@ export interface SlideSourceOptions {
 /**
  * Tiles of the whole slides below a folder, or of those that a labels file names. An image is a tile of
  * `slide.tileSize` pixels along each side: that is this source's working size. The settings `maxPixels` and
- * `maxFileBytes` do not apply, for a slide is never in memory as a whole.
+ * `maxFileBytes` do not apply to slides, which are never in memory as a whole; `maxPixels` bounds a DICOM frame.
  */
 export function slideSource({
   settings,
   openSlide: library = new OpenSlideProcess(),
 }: SlideSourceOptions): ImageSource {
-  const pool = new SlidePool((id) => openSlide({ id, path: join(settings.path, id) }, library));
+  const options = { library, maxPixels: settings.maxPixels, allowBurnedIn: settings.dicom.allowBurnedIn };
+  const pool = new SlidePool((id) => openSlide({ id, path: join(settings.path, id) }, options));
   return {
     async *files(signal) {
       for (const { id, row } of await chooseFiles(settings, (file) => hasSlideName(file.id))) {
@@ -104,13 +104,4 @@ async function tileOf(
   if (micrometres === undefined) return { width, height, data };
   const millimetres = (place.side * micrometres) / tileSize / 1000;
   return { width, height, data, spacing: { x: millimetres, y: millimetres } };
-}
-
-async function stampOf(path: string): Promise<string> {
-  try {
-    const { size, mtimeMs } = await stat(path);
-    return `${size}@${mtimeMs}`;
-  } catch (cause) {
-    return `absent (${(cause as NodeJS.ErrnoException).code})`;
-  }
 }
