@@ -80,4 +80,25 @@ describe("runConfigSchema", () => {
       /unknown key 'method\.maskRatio'/,
     );
   });
+
+  it("has augmentations of one modality for that modality only, and none unless asked", () => {
+    const augmented = (modality: string, augmentation: string) =>
+      parse(`${minimal.replace("modality: dermatology", `modality: ${modality}`)}augmentation: { ${augmentation} }\n`);
+    expect(parse(minimal).augmentation).toEqual({});
+    expect(augmented("pathology", "stain: { hed: 0.05 }").augmentation).toEqual({
+      stain: { reinhard: 0, profiles: [], hed: 0.05 },
+    });
+    expect(augmented("radiograph", "radiograph: { gamma: 0.2 }").augmentation.radiograph).toEqual({
+      window: 0,
+      gamma: 0.2,
+    });
+    expect(() => augmented("dermatology", "stain: {}")).toThrow(/run\.yaml:8: augmentation\.stain: is for stained/);
+    expect(() => augmented("pathology", "radiograph: {}")).toThrow(/is for X-rays/);
+    expect(() => augmented("radiograph", "colourConstancy: true")).toThrow(/is for colour images/);
+    expect(() => augmented("pathology", "stain: { reinhard: 0.5 }")).toThrow(/needs profiles to choose from/);
+    const profiles = "profiles: [[60, 20, -15, 15, 8, 6]]";
+    expect(augmented("pathology", `stain: { reinhard: 0.5, ${profiles} }`).augmentation.stain?.profiles).toHaveLength(
+      1,
+    );
+  });
 });

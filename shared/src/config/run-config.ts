@@ -19,6 +19,34 @@ export const siteIdSchema = identifier;
 
 const cropShare = z.tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)]);
 
+/** Means of L*, a* and b*, then their deviations: how the images of one scanner or laboratory look. */
+const colourProfile = z.tuple([
+  z.number().min(0).max(100),
+  z.number().min(-128).max(128),
+  z.number().min(-128).max(128),
+  z.number().min(0).max(100),
+  z.number().min(0).max(128),
+  z.number().min(0).max(128),
+]);
+
+/** Variation between scanners and laboratories, of stained tissue. */
+const stain = z.strictObject({
+  /** Probability that a view takes the colours of one of the profiles (Reinhard et al. 2001). */
+  reinhard: probability.default(0),
+  /** Profiles that sites have shared; `consilium-agent curate profiles` prints a site's own. */
+  profiles: z.array(colourProfile).max(10_000).default([]),
+  /** How much the amounts of haematoxylin, eosin and DAB vary (Tellez et al. 2018): 0.05 lightly, 0.2 strongly. */
+  hed: z.number().min(0).max(0.5).default(0),
+});
+
+/** Variation between X-ray devices. Brighter stays brighter, and left stays left. */
+const radiograph = z.strictObject({
+  /** How far the width of the window of grey levels varies, and twice its level, as a share of the width. */
+  window: z.number().min(0).max(0.9).default(0),
+  /** The exponent of the curve of grey levels lies between 1 / (1 + gamma) and 1 + gamma. */
+  gamma: z.number().min(0).max(4).default(0),
+});
+
 const augmentation = z.strictObject({
   /** Share of the image's area that a crop may take, [least, most]. */
   cropScale: cropShare.optional(),
@@ -47,6 +75,12 @@ const augmentation = z.strictObject({
    * Only for `dinov2`.
    */
   blurProbability: z.enum(["as-run", "as-named"]).optional(),
+  /** For pathology. */
+  stain: stain.optional(),
+  /** For radiographs. */
+  radiograph: radiograph.optional(),
+  /** Makes the light grey (Finlayson and Trezzi 2004); whoever uses the encoder has to do the same. For colour images. */
+  colourConstancy: z.boolean().optional(),
 });
 
 const rates = {
@@ -197,13 +231,14 @@ export const runConfigSchema = z
   .superRefine((config, context) => {
     const refuse = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
     checkModel(config, refuse);
+    checkAugmentation(config, refuse);
     checkBatch(config, refuse);
     checkCohort(config, refuse);
     checkMonitor(config, refuse);
   });
 
 type Refuse = (path: string[], message: string) => void;
-type Checked<Key extends "model" | "method" | "training" | "cohort" | "monitor"> = Pick<RunConfig, Key>;
+type Checked<Key extends keyof RunConfig> = Pick<RunConfig, Key>;
 
 function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refuse): void {
   if (!isVit(model)) {
@@ -242,6 +277,23 @@ function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refu
   }
 }
 
+function checkAugmentation({ modality, augmentation: chosen }: Checked<"modality" | "augmentation">, refuse: Refuse) {
+  const { stain: stains, radiograph: device, colourConstancy } = chosen;
+  if (stains !== undefined && modality !== "pathology") {
+    refuse(["augmentation", "stain"], `is for stained tissue: this run's modality is ${modality}, not pathology`);
+  }
+  if (stains !== undefined && stains.reinhard > 0 && stains.profiles.length === 0) {
+    const remedy = "list what `consilium-agent curate profiles` prints at the sites";
+    refuse(["augmentation", "stain", "reinhard"], `needs profiles to choose from: ${remedy}`);
+  }
+  if (device !== undefined && modality !== "radiograph") {
+    refuse(["augmentation", "radiograph"], `is for X-rays: this run's modality is ${modality}, not radiograph`);
+  }
+  if (colourConstancy === true && modality === "radiograph") {
+    refuse(["augmentation", "colourConstancy"], "is for colour images: radiographs have none");
+  }
+}
+
 function checkBatch({ model, method, training }: Checked<"model" | "method" | "training">, refuse: Refuse): void {
   const { batchSize, microBatches = 1 } = training;
   const least = smallestBatch({ model, method });
@@ -275,6 +327,10 @@ export type RunConfig = z.output<typeof runConfigSchema>;
 export type OptimizerConfig = RunConfig["optimizer"];
 export type AugmentationConfig = RunConfig["augmentation"];
 export type Modality = RunConfig["modality"];
+/** Means of L*, a*, b* and their deviations. */
+export type ColourProfile = z.output<typeof colourProfile>;
+export type StainAugmentation = z.output<typeof stain>;
+export type RadiographAugmentation = z.output<typeof radiograph>;
 
 /** Global steps over the whole run; every schedule is a function of the step among these. */
 export function totalSteps(config: Pick<RunConfig, "rounds" | "training">): number {

@@ -30,6 +30,9 @@ const plain: Appearance = {
   blurSigma: [0.1, 2],
   blurRadius: undefined,
   solarize: 0,
+  stain: undefined,
+  radiograph: undefined,
+  colourConstancy: false,
 };
 
 /** Chen et al. 2020, strength 1; blur of kernel 23, always. */

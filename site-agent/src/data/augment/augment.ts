@@ -5,6 +5,7 @@ import { gaussianBlur } from "./blur.js";
 import { jitterColour, solarize, toGrayscale } from "./colour.js";
 import { type CorruptionRule, corruptBlocks } from "./corruption.js";
 import { randomBox, wholeImage } from "./crop.js";
+import { changeDevice, type ImageColours, imageColours } from "./device-colours.js";
 import type { Orientation } from "./flips.js";
 import { toBytes } from "./quantise.js";
 import { type AugmentationRecipe, type AugmentationSettings, viewRecipes } from "./recipe.js";
@@ -20,6 +21,8 @@ interface Canvas {
   readonly size: number;
   /** Memory for the view while it is made: [size, size, 3]. */
   readonly pixels: Float32Array;
+  /** Of the whole image. */
+  readonly colours: ImageColours;
   readonly random: Random;
 }
 
@@ -40,15 +43,16 @@ function blur(
 }
 
 /**
- * One view: crop and resize, flips and turns, colour jitter, grayscale, blur, solarisation. The changes are computed on
- * real numbers, as torchvision defines them for float images, and rounded to 8 bits once at the end; libraries that keep
- * 8-bit images between the changes round after each, and differ by a few levels.
+ * One view: crop and resize, flips and turns, colours of device and stain, colour jitter, grayscale, blur, solarisation.
+ * The changes are computed on real numbers, as torchvision defines them for float images, and rounded to 8 bits once at
+ * the end; libraries that keep 8-bit images between the changes round after each, and differ by a few levels.
  */
-function makeView(image: RgbImage, recipe: AugmentationRecipe, { size, pixels, random }: Canvas) {
+function makeView(image: RgbImage, recipe: AugmentationRecipe, { size, pixels, colours, random }: Canvas) {
   const { cropScale, interpolation, jitter } = recipe;
   const box = cropScale === undefined ? wholeImage(image) : randomBox(image, cropScale, random);
   const orientation = drawOrientation(recipe, random);
   resizeCrop({ image, box, size, interpolation, orientation, into: pixels });
+  changeDevice(pixels, { recipe, colours }, random);
   if (random.uniform() < jitter.probability) jitterColour(pixels, jitter, random);
   if (random.uniform() < recipe.grayscale) toGrayscale(pixels);
   if (random.uniform() < recipe.blur) blur(pixels, recipe, random);
@@ -70,8 +74,10 @@ export function createAugmenter(settings: AugmentationSettings): Augmenter {
   const canvases = new Map(images.map(({ size }) => [size, new Float32Array(size * size * 3)]));
   return (image, randomOf) => {
     const made = new Map<string, Uint8Array<ArrayBuffer>>();
+    const colours = imageColours(image, [...recipes.values()]);
     for (const { name, size } of images) {
-      const pixels = makeView(image, recipes.get(name)!, { size, pixels: canvases.get(size)!, random: randomOf(name) });
+      const canvas = { size, pixels: canvases.get(size)!, colours, random: randomOf(name) };
+      const pixels = makeView(image, recipes.get(name)!, canvas);
       made.set(name, pixels);
       if (rule !== undefined) addCorrupted(made, { name, pixels, rule, random: randomOf(corrupted(name)) });
     }

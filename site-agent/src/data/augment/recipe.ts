@@ -1,4 +1,9 @@
-import type { Modality, RunConfig } from "@consilium/shared/config/run-config.js";
+import type {
+  Modality,
+  RadiographAugmentation,
+  RunConfig,
+  StainAugmentation,
+} from "@consilium/shared/config/run-config.js";
 import { viewPlan } from "../view-plan.js";
 import { appearanceOf } from "./appearances.js";
 import type { JitterStrength } from "./colour.js";
@@ -20,6 +25,9 @@ export interface AugmentationRecipe {
   /** Radius of the blur's kernel in pixels; absent: three standard deviations. */
   readonly blurRadius: number | undefined;
   readonly solarize: number;
+  readonly stain: StainAugmentation | undefined;
+  readonly radiograph: RadiographAugmentation | undefined;
+  readonly colourConstancy: boolean;
 }
 
 export type AugmentationSettings = Pick<RunConfig, "model" | "method" | "modality" | "augmentation">;
