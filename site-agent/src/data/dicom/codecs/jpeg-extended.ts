@@ -12,6 +12,7 @@ const sequential = 0xc1;
  * meant for 8 bits with its rounding, instead of by 2048 (ITU-T T.81 A.3.1).
  */
 const excess = 15;
+const white = 4095;
 
 /** JPEG Extended of 8 or 12 bits (PS3.5 A.4.1). */
 export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule): Promise<RawSamples> {
@@ -23,7 +24,7 @@ export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule)
   if (pixels.samplesPerPixel !== 1) throw new DicomProblem("unsupported-pixels", "colours of 12 bits as JPEG");
   const image = new daikon.JpegImage();
   image.parse(bytes);
-  const data = image.getData16(pixels.columns, pixels.rows).map((value) => Math.max(0, value - excess));
+  const data = image.getData16(pixels.columns, pixels.rows).map(darkened);
   return {
     data,
     precision: Math.min(pixels.bitsStored, 16),
@@ -32,4 +33,9 @@ export async function decodeJpegExtended(bytes: Uint8Array, pixels: PixelModule)
     planar: false,
     isRgb: false,
   };
+}
+
+/** White, to which daikon clips what its excess drove beyond, stays white. */
+function darkened(value: number): number {
+  return value >= white ? white : Math.max(0, value - excess);
 }
