@@ -12,6 +12,8 @@ export interface TiffDirectory {
   readonly isTiled: boolean;
   readonly tileWidth: number;
   readonly tileHeight: number;
+  /** Tiles that it says the places of. */
+  readonly tileCount: number;
   readonly compression: number;
   readonly description: string;
   readonly make?: string;
@@ -68,6 +70,7 @@ async function describe(directory: ImageFileDirectory, page: number): Promise<Ti
     ...{ width: await number(256), height: await number(257) },
     ...{ tileWidth: await number(322), tileHeight: await number(323) },
     isTiled: directory.hasTag(324),
+    tileCount: lengthOf(directory, 324),
     compression: await number(259, 1),
     description: (await text(directory, 270)) ?? "",
     resolutionUnit: await number(296, 2),
@@ -76,6 +79,12 @@ async function describe(directory: ImageFileDirectory, page: number): Promise<Ti
     ...(xResolution === undefined ? {} : { xResolution }),
     ...(yResolution === undefined ? {} : { yResolution }),
   };
+}
+
+/** Without reading what may be megabytes. */
+function lengthOf({ actualizedFields, deferredArrays }: ImageFileDirectory, tag: number): number {
+  const found: unknown = actualizedFields.get(tag) ?? deferredArrays.get(tag);
+  return typeof found === "number" ? 1 : ((found as ArrayLike<unknown> | undefined)?.length ?? 0);
 }
 
 /** geotiff's own type for values is `any`. */

@@ -30,11 +30,13 @@ export async function openTiffSlide(file: SlideFile): Promise<Slide> {
       detail: "a TIFF without tiles; some slides need the OpenSlide library (Debian: libopenslide0)",
     });
   }
+  const slide = new TiffSlide(file, pages);
   for (const page of pages) requireDecodable(file.id, page);
-  return new TiffSlide(file, pages);
+  return slide;
 }
 
-function requireDecodable(id: string, { compression, tileWidth, tileHeight }: TiffDirectory): void {
+function requireDecodable(id: string, page: TiffDirectory): void {
+  const { compression, width, height, tileWidth, tileHeight, tileCount } = page;
   if (jpeg2000.has(compression)) {
     throw new UnreadableImage(id, "unsupported-format", {
       detail: "JPEG 2000 in TIFF needs the OpenSlide library (Debian: libopenslide0)",
@@ -44,6 +46,9 @@ function requireDecodable(id: string, { compression, tileWidth, tileHeight }: Ti
   if (tileWidth * tileHeight > mostTilePixels) {
     throw new UnreadableImage(id, "too-many-pixels", { detail: `tiles of ${tileWidth}×${tileHeight}` });
   }
+  // libtiff would show black for tiles that are not there.
+  const needed = Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight);
+  if (tileCount < needed) throw new UnreadableImage(id, "damaged", { detail: `${tileCount} of ${needed} tiles` });
 }
 
 function levelPages(directories: readonly TiffDirectory[]): TiffDirectory[] {

@@ -21,6 +21,9 @@ const blackBelow = 16;
 /** Above the noise of a dark camera. */
 const leastGlow = 6;
 
+/** Whatever is brighter glows; how bright the brightest is must not move the threshold. */
+const surelyGlows = 64;
+
 /** Half of a slide darker than this is no bright field. */
 const darkMedian = 80;
 
@@ -32,7 +35,7 @@ const mostPen = 0.5;
  * - Bright field (glass is white): saturation in HSV above Otsu's threshold, held between 18 and 50 of 255; not black,
  *   which was not scanned; not of a marker's colour, unless most of the foreground has that colour.
  * - Dark field and fluorescence (the median brightness is below 80 of 255): the logarithm of the brightness, which is
- *   the largest of red, green and blue, above Otsu's threshold, and at least 6 of 255.
+ *   the largest of red, green and blue and counts as 64 at most, above Otsu's threshold, and at least 6 of 255.
  */
 export function tissueMask(overview: RgbImage): TissueMask {
   const { width, height, data } = overview;
@@ -49,7 +52,9 @@ function isMostlyDark(rgb: Uint8Array): boolean {
 }
 
 function glowing(rgb: Uint8Array): Uint8Array {
-  const bins = Uint8Array.from({ length: 256 }, (_, value) => Math.round((255 * Math.log2(1 + value)) / 8));
+  const bins = Uint8Array.from({ length: 256 }, (_, value) =>
+    Math.round(32 * Math.log2(1 + Math.min(value, surelyGlows))),
+  );
   const histogram = new Uint32Array(256);
   for (let at = 0; at < rgb.length; at += 3) histogram[bins[brightness(rgb, at)]!]!++;
   const threshold = otsuThreshold(histogram);
