@@ -1,9 +1,11 @@
 import { open as openFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import sharp, { type Sharp } from "sharp";
 import type { RgbImage } from "./image.js";
 import "./loaders.js";
 import { UnreadableImage, type UnreadableReason } from "./source.js";
+import { storageFailure } from "./storage-failure.js";
 
 export interface DecodeLimits {
   readonly maxPixels: number;
@@ -110,7 +112,7 @@ async function explain(path: string, id: string, cause: unknown): Promise<Consil
   if (code !== undefined) return storageFailure(id, cause);
   const said = reasonFor(message);
   const reason = said === "unsupported-format" && (await beginsAsImage(path)) ? "damaged" : said;
-  return new UnreadableImage(id, reason, { detail: message.split("\n")[0]!.trim(), cause });
+  return new UnreadableImage(id, reason, { detail: quoted(message, path), cause });
 }
 
 /** JPEG, PNG, TIFF (both byte orders, classic and BigTIFF) and RIFF, which holds WebP. */
@@ -128,14 +130,9 @@ async function beginsAsImage(path: string): Promise<boolean> {
   }
 }
 
-function storageFailure(id: string, cause: unknown): ConsiliumError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === "ENOENT" || code === "ENOTDIR") return new UnreadableImage(id, "missing", { cause });
-  if (code === "EACCES" || code === "EPERM") return new UnreadableImage(id, "no-permission", { cause });
-  return new ConsiliumError("input-unreadable", `image ${id}: the storage failed (${code ?? String(cause)})`, {
-    remedy: "check that the image folder is mounted and its disk is healthy",
-    cause,
-  });
+/** The first line of a decoder's message, without the file's name, which some quote. */
+function quoted(message: string, path: string): string {
+  return message.split("\n")[0]!.replaceAll(path, "the file").replaceAll(basename(path), "the file").trim();
 }
 
 function reasonFor(message: string): UnreadableReason {

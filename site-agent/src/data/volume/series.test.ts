@@ -138,7 +138,7 @@ describe("series of DICOM files", () => {
     const scout = { columns, rows, voxels: voxelsOf(0), position: [0, 0, 0], orientation: [0, 1, 0, 0, 0, -1] };
     await put(folder(), "ct/scout.dcm", madeSlice(scout));
     const found = await volumes();
-    expect(found.map(({ dims }) => dims[2]).sort()).toEqual([1, 6]);
+    expect(new Set(found.map(({ dims }) => dims[2]))).toEqual(new Set([1, 6]));
   });
 
   it.each([

@@ -12,9 +12,7 @@ import { volumeSource } from "./volume-source.js";
 
 const folder = temporaryFolder();
 
-type Settings = Parameters<typeof dataSettingsSchema.parse>[0] & object;
-
-function open(settings: Settings = {}): ImageSource {
+function open(settings: object = {}): ImageSource {
   const parsed: DataSettings = dataSettingsSchema.parse({ source: "volume", path: folder(), ...settings });
   return volumeSource({ settings: parsed, nameKey: "secret of a test", imageSize: 16 });
 }
