@@ -26,6 +26,7 @@ const metaForm = { explicit: true, bigEndian: false };
 export function readPreface(bytes: Uint8Array): Preface {
   const start = metaStart(bytes);
   if (start === undefined) return { encoding: encodingOf(guessSyntax(bytes, 0)), offset: 0 };
+  if (start === bytes.length) throw new DicomProblem("truncated", "ends before the file meta information");
   const reader = new ElementReader(bytes, start, metaForm);
   const elements: DataSet["elements"] = {};
   while (reader.hasMore && reader.peekTag() >>> 16 === 2) {

@@ -8,9 +8,9 @@ const words = (...values: number[]): Uint8Array => new Uint8Array(Int16Array.fro
 const grey16 = (values: number[], over: TestElements = {}): TestElements =>
   imageElements(values.length, 1, words(...values), { ...bits(16, 16, 15, 1), ...over });
 const window = (center: string, width: string, shape?: string): TestElements => ({
-  2625616: ["DS", center],
-  2625617: ["DS", width],
-  ...(shape === undefined ? {} : { 2625622: ["CS", shape] }),
+  "00281050": ["DS", center],
+  "00281051": ["DS", width],
+  ...(shape === undefined ? {} : { "00281056": ["CS", shape] }),
 });
 
 describe("voiShade", () => {
@@ -46,8 +46,8 @@ describe("toGrey", () => {
   it("rescales before it applies the window", async () => {
     const ct = grey16([0, 1014, 1064, 1113], {
       ...window("40", "100"),
-      2625618: ["DS", "-1024"],
-      2625619: ["DS", "1"],
+      "00281052": ["DS", "-1024"],
+      "00281053": ["DS", "1"],
     });
     // -1024, -10, 40 and 89 HU
     expect(await shadesOf(ct)).toEqual([0, 0, Math.floor((0.5 / 99 + 0.5) * 255 + 0.5), 255]);
@@ -66,15 +66,15 @@ describe("toGrey", () => {
   });
 
   it("leaves padding out of the range, of one value and of a range of them", async () => {
-    const one = { 2621728: ["SS", [-2000]] } as const;
+    const one = { "00280120": ["SS", [-2000]] } as const;
     expect(await shadesOf(grey16([-2000, 0, 50, 100], one))).toEqual([0, 0, 128, 255]);
-    const range = { ...one, 2621729: ["SS", [-1000]] } as const;
+    const range = { ...one, "00280121": ["SS", [-1000]] } as const;
     expect(await shadesOf(grey16([-2000, -1500, -1000, 0, 100], range))).toEqual([0, 0, 0, 0, 255]);
     expect(await shadesOf(grey16([-2000, -2000], one))).toEqual([0, 0]);
   });
 
   it("inverts MONOCHROME1", async () => {
-    const inverse = { 2621444: ["CS", "MONOCHROME1"] } as const;
+    const inverse = { "00280004": ["CS", "MONOCHROME1"] } as const;
     expect(await shadesOf(grey16([-100, 0, 100], inverse))).toEqual([255, 128, 0]);
     expect(await shadesOf(grey16([-50, 50], { ...inverse, ...window("0", "100", "LINEAR_EXACT") }))).toEqual([255, 0]);
   });
@@ -85,32 +85,32 @@ describe("toGrey", () => {
   });
 
   const table = (first: number, entries: number, bitsOfValue: number, values: number[], vr = "US"): TestElements => ({
-    2633730: [vr, [entries, first, bitsOfValue]],
-    2633734: ["OW", words(...values)],
+    "00283002": [vr, [entries, first, bitsOfValue]],
+    "00283006": ["OW", words(...values)],
   });
 
   it("looks values up in a VOI LUT, which wins over a window", async () => {
     const item = table(10, 3, 8, [0, 51, 255]);
-    const elements = grey16([9, 10, 11, 12, 99], { ...window("0", "1"), 2633744: ["SQ", [item]], ...bits(16, 16) });
+    const elements = grey16([9, 10, 11, 12, 99], { ...window("0", "1"), "00283010": ["SQ", [item]], ...bits(16, 16) });
     expect(await shadesOf(elements)).toEqual([0, 0, 51, 255, 255]);
   });
 
   it("looks values up that are below zero", async () => {
-    const elements = grey16([-3, -2, -1], { 2633744: ["SQ", [table(-2, 2, 16, [0, 65535], "SS")]] });
+    const elements = grey16([-3, -2, -1], { "00283010": ["SQ", [table(-2, 2, 16, [0, 65535], "SS")]] });
     expect(await shadesOf(elements)).toEqual([0, 0, 255]);
   });
 
   it("looks values up in a modality LUT before the window", async () => {
     const elements = grey16([0, 1, 2], {
       ...bits(16, 16),
-      2633728: ["SQ", [table(0, 3, 16, [1000, 2000, 3000])]],
+      "00283000": ["SQ", [table(0, 3, 16, [1000, 2000, 3000])]],
       ...window("2000", "2000", "LINEAR_EXACT"),
     });
     expect(await shadesOf(elements)).toEqual([0, 128, 255]);
   });
 
   it("refuses tables that are too short", async () => {
-    const elements = grey16([0], { 2633744: ["SQ", [table(0, 100, 16, [1, 2])]] });
+    const elements = grey16([0], { "00283010": ["SQ", [table(0, 100, 16, [1, 2])]] });
     await expect(shadesOf(elements)).rejects.toMatchObject({ reason: "damaged" });
   });
 
@@ -123,15 +123,15 @@ describe("toGrey", () => {
 describe("rescaled", () => {
   it("gives values in their unit, of each frame by its own slope", async () => {
     const group = (slope: string): TestElements => ({
-      2658629: ["SQ", [{ 2625618: ["DS", "1"], 2625619: ["DS", slope] }]],
-      2658576: ["SQ", [{ 2621488: ["DS", "0.5\\0.25"] }]],
-      2134291: ["SQ", [{ 2097202: ["DS", `1\\2\\${slope}`] }]],
+      "00289145": ["SQ", [{ "00281052": ["DS", "1"], "00281053": ["DS", slope] }]],
+      "00289110": ["SQ", [{ "00280030": ["DS", "0.5\\0.25"] }]],
+      "00209113": ["SQ", [{ "00200032": ["DS", `1\\2\\${slope}`] }]],
     });
     const elements = imageElements(2, 1, words(1, 2, 3, 4), {
       ...bits(16, 16),
-      2621448: ["IS", "2"],
-      1375769129: ["SQ", [{ 2134294: ["SQ", [{ 2097207: ["DS", "1\\0\\0\\0\\1\\0"] }]] }]],
-      1375769136: ["SQ", [group("2"), group("10")]],
+      "00280008": ["IS", "2"],
+      "52009229": ["SQ", [{ "00209116": ["SQ", [{ "00200037": ["DS", "1\\0\\0\\0\\1\\0"] }]] }]],
+      "52009230": ["SQ", [group("2"), group("10")]],
     });
     const { frame, image } = await decodeBytes(dicomBytes(elements), 1);
     const { modality, geometry } = image.frames[1]!;

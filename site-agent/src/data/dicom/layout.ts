@@ -21,7 +21,7 @@ const firstRead = 64 * 1024;
 const growth = 8;
 /** Everything before the pixels; slides with very many frames have long ones. */
 const maxHeaderBytes = 32 * 1024 ** 2;
-const maxInflatedBytes = 512 * 1024 ** 2;
+const defaultInflatedBytes = 512 * 1024 ** 2;
 
 const inflate = promisify(inflateRaw);
 
@@ -32,22 +32,24 @@ export interface OpenedBytes extends Preface {
 
 /**
  * Reads the beginning of a file and inflates the data set where it is deflated (PS3.5 A.5).
+ * @param maxInflatedBytes of a deflated data set
  * @throws DicomProblem "empty", "unsupported-format", "truncated", "file-too-large"
  */
-export async function openBytes(file: ByteSource): Promise<OpenedBytes> {
+export async function openBytes(file: ByteSource, maxInflatedBytes = defaultInflatedBytes): Promise<OpenedBytes> {
   if (file.size === 0) throw new DicomProblem("empty", "has no bytes");
   const preface = readPreface(await file.read(0, Math.min(file.size, firstRead)));
   if (!preface.encoding.deflated) return { ...preface, bytes: file };
   const deflated = await file.read(preface.offset, file.size - preface.offset);
-  return { ...preface, offset: 0, bytes: memoryBytes(await inflated(deflated)) };
+  return { ...preface, offset: 0, bytes: memoryBytes(await inflated(deflated, maxInflatedBytes)) };
 }
 
-async function inflated(deflated: Uint8Array): Promise<Uint8Array> {
+async function inflated(deflated: Uint8Array, maxOutputLength: number): Promise<Uint8Array> {
   try {
-    return await inflate(deflated, { maxOutputLength: maxInflatedBytes });
+    return await inflate(deflated, { maxOutputLength });
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
-    if (code === "ERR_BUFFER_TOO_LARGE") throw new DicomProblem("file-too-large", "inflates to more than 512 MiB");
+    if (code === "ERR_BUFFER_TOO_LARGE")
+      throw new DicomProblem("file-too-large", `inflates to more than ${maxOutputLength} bytes`);
     if (code === "Z_BUF_ERROR") throw new DicomProblem("truncated", "its deflated data end early");
     throw new DicomProblem("damaged", "its deflated data are damaged");
   }

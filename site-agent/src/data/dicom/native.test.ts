@@ -16,10 +16,10 @@ describe("native pixels", () => {
     const elements = imageElements(2, 2, swapped(-5, 256, 1, 2), bits(16, 16, 15, 1));
     expect(await storedOf(elements, { syntax: bigEndian })).toEqual([-5, 256, 1, 2]);
     const bytes = Uint8Array.from([2, 1, 4, 3, 6, 5]);
-    const frames = { 2621448: ["IS", "2"] } as const;
+    const frames = { "00280008": ["IS", "2"] } as const;
     expect(await storedOf(imageElements(3, 1, bytes, frames), { syntax: bigEndian })).toEqual([1, 2, 3]);
     expect(await storedOf(imageElements(3, 1, bytes, frames), { syntax: bigEndian }, 1)).toEqual([4, 5, 6]);
-    const asBytes = imageElements(3, 1, bytes, { ...frames, 2145386512: ["OB", bytes] });
+    const asBytes = imageElements(3, 1, bytes, { ...frames, "7fe00010": ["OB", bytes] });
     expect(await storedOf(asBytes, { syntax: bigEndian }, 1)).toEqual([3, 6, 5]);
   });
 
@@ -48,13 +48,13 @@ describe("native pixels", () => {
 
   it("reads single bits, whose frames may begin within a byte", async () => {
     const packed = Uint8Array.from([0b1010_0101, 0b0000_0011]);
-    const elements = imageElements(5, 1, packed, { ...bits(1, 1), 2621448: ["IS", "2"] });
+    const elements = imageElements(5, 1, packed, { ...bits(1, 1), "00280008": ["IS", "2"] });
     expect(await storedOf(elements)).toEqual([1, 0, 1, 0, 0]);
     expect(await storedOf(elements, {}, 1)).toEqual([1, 0, 1, 1, 1]);
   });
 
   it("reads any frame", async () => {
-    const elements = imageElements(2, 1, words(1, 2, 3, 4, 5, 6), { ...bits(16, 16), 2621448: ["IS", "3"] });
+    const elements = imageElements(2, 1, words(1, 2, 3, 4, 5, 6), { ...bits(16, 16), "00280008": ["IS", "3"] });
     expect(await storedOf(elements, {}, 2)).toEqual([5, 6]);
     await expect(storedOf(elements, {}, 3)).rejects.toMatchObject({ reason: "damaged" });
   });
@@ -74,17 +74,17 @@ describe("native pixels that are no good", () => {
   const few = Uint8Array.from([1, 2]);
   it.each([
     ["too few", imageElements(2, 2, few), "truncated"],
-    ["frames that are not there", imageElements(2, 1, few, { 2621448: ["IS", "2"] }), "truncated"],
+    ["frames that are not there", imageElements(2, 1, few, { "00280008": ["IS", "2"] }), "truncated"],
     ["a bomb", imageElements(65535, 65535, few), "too-many-pixels"],
-    ["very many frames", imageElements(1, 1, few, { 2621448: ["IS", "2147483647"] }), "too-many-pixels"],
-    ["no frames", imageElements(1, 1, few, { 2621448: ["IS", "0"] }), "damaged"],
+    ["very many frames", imageElements(1, 1, few, { "00280008": ["IS", "2147483647"] }), "too-many-pixels"],
+    ["no frames", imageElements(1, 1, few, { "00280008": ["IS", "0"] }), "damaged"],
     ["no rows", imageElements(1, 0, few), "damaged"],
     ["bits that do not fit", imageElements(1, 1, few, bits(8, 12)), "damaged"],
     ["a highest bit that does not fit", imageElements(1, 1, few, bits(16, 12, 17)), "damaged"],
     ["bits of another number", imageElements(1, 1, few, bits(12, 12)), "unsupported-pixels"],
     ["colours of another kind", imageElements(1, 1, few, colours("HSV")), "unsupported-pixels"],
     ["a grey of three", imageElements(1, 1, few, colours("MONOCHROME2")), "damaged"],
-    ["floats", imageElements(1, 1, few, { 2145386504: ["OF", longs(1)] }), "unsupported-pixels"],
+    ["floats", imageElements(1, 1, few, { "7fe00008": ["OF", longs(1)] }), "unsupported-pixels"],
   ] as const)("refuses %s", async (_, elements, reason) => {
     await expect(storedOf(elements)).rejects.toMatchObject({ reason });
   });

@@ -5,12 +5,12 @@ import { rgbOf } from "./test-object.js";
 
 const words = (...values: number[]): Uint8Array => new Uint8Array(Uint16Array.from(values).buffer);
 
-function palette(descriptor: number[], tables: readonly Uint8Array[], firstTag = 0x00281201): TestElements {
-  const bands = [0, 1, 2].flatMap((band) => [
-    [0x00281101 + band, ["US", descriptor]] as const,
-    [firstTag + band, ["OW", tables[band]!]] as const,
+function palette(descriptor: number[], tables: readonly Uint8Array[], kind = "120"): TestElements {
+  const bands = [1, 2, 3].flatMap((band) => [
+    [`0028110${band}`, ["US", descriptor]] as const,
+    [`0028${kind}${band}`, ["OW", tables[band - 1]!]] as const,
   ]);
-  return { 2621444: ["CS", "PALETTE COLOR"], ...Object.fromEntries(bands) };
+  return { "00280004": ["CS", "PALETTE COLOR"], ...Object.fromEntries(bands) };
 }
 
 describe("palettes", () => {
@@ -40,15 +40,15 @@ describe("palettes", () => {
     const segments = [0, 2, 0, 256, 1, 3, 1024, 2, 1, 0, 0];
     expect([...expandSegments(Uint16Array.from(segments), { entries: 7 })]).toEqual([0, 256, 512, 768, 1024, 0, 256]);
     const tables = [words(...segments), words(...segments), words(...segments)];
-    const elements = imageElements(4, 1, indices, palette([7, 0, 16], tables, 0x00281221));
+    const elements = imageElements(4, 1, indices, palette([7, 0, 16], tables, "122"));
     expect(await rgbOf(elements)).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 1, 1, 1]);
   });
 
   it.each([
     ["fewer values than it says", palette([9, 0, 16], [words(1), words(1), words(1)])],
-    ["a segment of no kind", palette([9, 0, 16], [words(7, 1, 1), words(7, 1, 1), words(7, 1, 1)], 0x00281221)],
-    ["a line from nowhere", palette([9, 0, 16], [words(1, 1, 1), words(1, 1, 1), words(1, 1, 1)], 0x00281221)],
-    ["no tables", { 2621444: ["CS", "PALETTE COLOR"] }],
+    ["a segment of no kind", palette([9, 0, 16], [words(7, 1, 1), words(7, 1, 1), words(7, 1, 1)], "122")],
+    ["a line from nowhere", palette([9, 0, 16], [words(1, 1, 1), words(1, 1, 1), words(1, 1, 1)], "122")],
+    ["no tables", { "00280004": ["CS", "PALETTE COLOR"] }],
   ] as readonly (readonly [string, TestElements])[])("refuses %s", async (_, over) => {
     await expect(rgbOf(imageElements(4, 1, indices, over))).rejects.toMatchObject({ reason: "damaged" });
   });

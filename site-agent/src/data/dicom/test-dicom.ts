@@ -2,8 +2,8 @@ import { deflateRawSync } from "node:zlib";
 
 /** Makes small DICOM files for tests. */
 export type TestValue = string | readonly number[] | Uint8Array | readonly TestElements[];
-/** By tag, such as 0x00280010; each with its value representation. */
-export type TestElements = Readonly<Record<number, readonly [vr: string, value: TestValue]>>;
+/** By tag, such as "00280010"; each with its value representation. Undefined takes an element away. */
+export type TestElements = Readonly<Record<string, readonly [vr: string, value: TestValue] | undefined>>;
 
 export interface TestForm {
   readonly syntax?: string;
@@ -24,7 +24,7 @@ export function dicomBytes(
   const body = dataSet(elements, syntax === implicit, syntax === bigEndian);
   const rest = syntax === deflated ? deflateRawSync(body) : body;
   if (!meta) return rest;
-  const information = dataSet({ 131088: ["UI", syntax] }, false, false);
+  const information = dataSet({ "00020010": ["UI", syntax] }, false, false);
   return Buffer.concat([
     preamble ? Buffer.concat([Buffer.alloc(128), Buffer.from("DICM")]) : Buffer.alloc(0),
     information,
@@ -40,22 +40,22 @@ export function imageElements(
   over: TestElements = {},
 ): TestElements {
   return {
-    524310: ["UI", "1.2.840.10008.5.1.4.1.1.7"],
-    524312: ["UI", "1.2.3.4.5.6.7"],
-    524384: ["CS", "CR"],
-    1048592: ["PN", "Doe^Jane"],
-    1048608: ["LO", "PATIENT-4711"],
-    2097165: ["UI", "1.2.3.4.5"],
-    2097166: ["UI", "1.2.3.4.5.6"],
-    2621442: ["US", [1]],
-    2621444: ["CS", "MONOCHROME2"],
-    2621456: ["US", [rows]],
-    2621457: ["US", [columns]],
-    2621696: ["US", [8]],
-    2621697: ["US", [8]],
-    2621698: ["US", [7]],
-    2621699: ["US", [0]],
-    2145386512: ["OW", pixels],
+    "00080016": ["UI", "1.2.840.10008.5.1.4.1.1.7"],
+    "00080018": ["UI", "1.2.3.4.5.6.7"],
+    "00080060": ["CS", "CR"],
+    "00100010": ["PN", "Doe^Jane"],
+    "00100020": ["LO", "PATIENT-4711"],
+    "0020000d": ["UI", "1.2.3.4.5"],
+    "0020000e": ["UI", "1.2.3.4.5.6"],
+    "00280002": ["US", [1]],
+    "00280004": ["CS", "MONOCHROME2"],
+    "00280010": ["US", [rows]],
+    "00280011": ["US", [columns]],
+    "00280100": ["US", [8]],
+    "00280101": ["US", [8]],
+    "00280102": ["US", [7]],
+    "00280103": ["US", [0]],
+    "7fe00010": ["OW", pixels],
     ...over,
   };
 }
@@ -63,15 +63,15 @@ export function imageElements(
 /** Bits allocated, stored, highest, and sign. */
 export function bits(allocated: number, stored: number, high = stored - 1, signed = 0): TestElements {
   return {
-    2621696: ["US", [allocated]],
-    2621697: ["US", [stored]],
-    2621698: ["US", [high]],
-    2621699: ["US", [signed]],
+    "00280100": ["US", [allocated]],
+    "00280101": ["US", [stored]],
+    "00280102": ["US", [high]],
+    "00280103": ["US", [signed]],
   };
 }
 
 export function colours(photometric: string, planar = 0): TestElements {
-  return { 2621442: ["US", [3]], 2621444: ["CS", photometric], 2621446: ["US", [planar]] };
+  return { "00280002": ["US", [3]], "00280004": ["CS", photometric], "00280006": ["US", [planar]] };
 }
 
 /** Compressed pixels: the offset table and the fragments as items, and their end. */
@@ -80,7 +80,7 @@ export function fragments(parts: readonly Uint8Array[], offsets: readonly number
     const padded = part.length % 2 === 0 ? part : Buffer.concat([part, Buffer.alloc(1)]);
     return Buffer.concat([head(0xfffee000, padded.length), padded]);
   });
-  return { 2145386512: ["OB*", Buffer.concat([...items, head(0xfffee0dd, 0)])] };
+  return { "7fe00010": ["OB*", Buffer.concat([...items, head(0xfffee0dd, 0)])] };
 }
 
 function head(tag: number, length: number): Buffer {
@@ -92,7 +92,9 @@ function head(tag: number, length: number): Buffer {
 }
 
 function dataSet(elements: TestElements, isImplicit: boolean, isBig: boolean): Buffer {
-  const entries = Object.entries(elements).map(([tag, content]) => [Number(tag), content] as const);
+  const entries = Object.entries(elements).flatMap(([tag, content]) =>
+    content === undefined ? [] : [[Number.parseInt(tag, 16), content] as const],
+  );
   return Buffer.concat(
     entries.sort(([a], [b]) => a - b).map(([tag, [vr, value]]) => element(tag, vr, value, isImplicit, isBig)),
   );
