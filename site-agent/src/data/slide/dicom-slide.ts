@@ -1,6 +1,7 @@
 import { type DicomFile, openDicomFile } from "../dicom/dicom-file.js";
 import { factsOf } from "../dicom/frame-facts.js";
 import type { DicomHeader, ImageHeader } from "../dicom/header.js";
+import { DicomProblem, readable } from "../dicom/problem.js";
 import { renderFrame } from "../dicom/render.js";
 import type { RgbImage } from "../image.js";
 import { UnreadableImage } from "../source.js";
@@ -23,6 +24,8 @@ const wholeSlide = "1.2.840.10008.5.1.4.1.1.77.1.6";
 /** Values of Image Type (PS3.3 C.8.12.4.1.1) for pictures of the glass with its label. */
 const withLabel = new Set(["LABEL", "OVERVIEW", "LOCALIZER"]);
 
+const leastTile = 16;
+
 /** Decoded frames that are kept: a row of tiles that do not lie as the frames do. */
 const keptFrames = 32;
 
@@ -39,8 +42,10 @@ export async function openDicomSlide(file: SlideFile, options: DicomSlideOptions
     hash: () => "",
   });
   try {
-    requireVolume(file.id, dicom.header, options);
-    return new DicomSlide(file, dicom);
+    return await readable(file.id, async () => {
+      requireVolume(file.id, dicom.header, options);
+      return new DicomSlide(file, dicom);
+    });
   } catch (thrown) {
     await dicom.close();
     throw thrown;
@@ -51,6 +56,13 @@ function requireVolume(id: string, header: DicomHeader, { allowBurnedIn }: Dicom
   if (header.sopClass !== wholeSlide) throw new UnreadableImage(id, "modality-excluded", { detail: "no whole slide" });
   const showsLabel = header.imageType.some((value) => withLabel.has(value));
   if (showsLabel || (header.burnedIn && !allowBurnedIn)) throw new UnreadableImage(id, "burned-in");
+}
+
+/** Tiles of a few pixels would make a map that is larger than the slide. */
+function requireTiles({ pixels }: ImageHeader): void {
+  if (pixels.frames > 1 && Math.min(pixels.columns, pixels.rows) < leastTile) {
+    throw new DicomProblem("unsupported-pixels", `tiles of ${pixels.columns}×${pixels.rows} pixels`);
+  }
 }
 
 class DicomSlide implements Slide {
@@ -69,6 +81,7 @@ class DicomSlide implements Slide {
 
   constructor({ id }: SlideFile, dicom: DicomFile) {
     const image = dicom.image();
+    requireTiles(image);
     const { columns, rows } = image.matrix ?? image.pixels;
     this.levels = checkedLevels(id, [{ width: columns, height: rows, downsample: 1 }]);
     [this.width, this.height] = [columns, rows];

@@ -41,10 +41,11 @@ export class SlidePool {
   }
 
   async #shrink(most: number): Promise<void> {
-    const surplus = [...this.#entries].filter(([, { users }]) => users === 0).slice(0, this.#entries.size - most);
-    if (this.#entries.size <= most) return;
-    for (const [key] of surplus) this.#entries.delete(key);
-    await Promise.all(surplus.map(async ([, { slide }]) => (await slide).close()));
+    const excess = this.#entries.size - most;
+    if (excess <= 0) return;
+    const unused = [...this.#entries].filter(([, { users }]) => users === 0).slice(0, excess);
+    for (const [key] of unused) this.#entries.delete(key);
+    await Promise.all(unused.map(async ([, { slide }]) => (await slide).close()));
   }
 
   async close(): Promise<void> {
