@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
+import type { CurationSettings } from "./data/curation/curation-settings.js";
 import { type DataSettings, dataSettingsSchema } from "./data/data-settings.js";
 import { deviceChoices } from "./engine/devices/device.js";
 import { tensorflowDirectory } from "./engine/devices/tensorflow-package.js";
@@ -100,7 +101,7 @@ export function policyPath(home: SiteHome, config: SiteConfig): string {
 
 /** The image folder's settings as the data pipeline takes them, paths made absolute. */
 export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings {
-  const { cacheMiB, path: folder, labels: labelsFile, ...rest } = data;
+  const { cacheMiB, path: folder, labels: labelsFile, curation, ...rest } = data;
   const absolute = resolve(home.root, folder);
   return dataSettingsSchema.parse({
     ...rest,
@@ -108,7 +109,12 @@ export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings
     cacheBytes: cacheMiB * 1024 ** 2,
     indexPath: home.dataIndex,
     ...(labelsFile === undefined ? {} : { labels: resolve(absolute, labelsFile) }),
+    ...(curation === undefined ? {} : { curation: withAbsolutePaths(home, curation) }),
   });
+}
+
+function withAbsolutePaths({ root }: SiteHome, { clusters, ...rest }: CurationSettings): CurationSettings {
+  return clusters === undefined ? rest : { ...rest, clusters: resolve(root, clusters) };
 }
 
 /** Settings for a folder that no site.yaml names, with every default. */

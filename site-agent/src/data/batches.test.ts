@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { HostTensors } from "../model/tensors.js";
 import { type BatchOptions, batches } from "./batches.js";
+import type { Slot } from "./epoch-order.js";
 import { itemListOf } from "./index/item-list.js";
 import { Quarantine } from "./quarantine.js";
 import { type ImageSource, type SourceItem, UnreadableImage } from "./source.js";
@@ -141,4 +142,36 @@ describe("batches", () => {
     await take(made, 6);
     expect(made.reads).toHaveLength(8);
   });
+
+  it("takes another order, whose items may come several times with draws of their own", async () => {
+    const order = { epochLength: 4, mayRepeat: true, slot: orderSlot };
+    const taken = await take(make(9, { order }), 3);
+    expect(taken.map(images)).toEqual([
+      [5, 5, 8, 8],
+      [5, 5, 8, 8],
+      [5, 5, 8, 8],
+    ]);
+    const draws = taken.flatMap((batch) => [...batch["one"]!.data].filter((_, index) => index % 3 === 1));
+    expect(new Set(draws).size).toBeGreaterThan(9);
+    expect(await take(make(9, { order, firstBatch: 2 }), 1)).toEqual(taken.slice(2));
+    const substituted = await take(make(9, { order, unreadable: ["5"] }), 2);
+    expect(substituted.map(images)).toEqual([
+      [8, 8, 8, 8],
+      [8, 8, 8, 8],
+    ]);
+  });
+
+  it("ends when all of an order is unreadable, however little of the items it is", async () => {
+    const order = { epochLength: 4, mayRepeat: true, slot: orderSlot };
+    await expect(take(make(9, { order, unreadable: ["5", "8"] }), 1)).rejects.toMatchObject({
+      code: "not-enough-data",
+      message: expect.stringContaining("curation"),
+    });
+  });
 });
+
+/** Items 5 and 8, twice each in every epoch. */
+function orderSlot(place: number): Slot {
+  const position = place % 4;
+  return { epoch: Math.floor(place / 4), position, index: position < 2 ? 5 : 8 };
+}

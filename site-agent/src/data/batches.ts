@@ -2,7 +2,7 @@ import { orAborted } from "@consilium/shared/abort.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
 import { BatchMemory, type BatchViews } from "./batch-memory.js";
-import { EpochOrder, type Slot } from "./epoch-order.js";
+import { EpochOrder, type ItemOrder, type Slot } from "./epoch-order.js";
 import type { ItemList } from "./index/item-list.js";
 import type { Quarantine } from "./quarantine.js";
 import { UnreadableImage } from "./source.js";
@@ -11,6 +11,8 @@ import type { View } from "./view-plan.js";
 
 export interface BatchOptions {
   readonly items: ItemList;
+  /** Of the items; absent: each once in an epoch. */
+  readonly order?: ItemOrder;
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   readonly views: readonly View[];
@@ -56,12 +58,12 @@ interface Written {
 
 class BatchFactory {
   readonly #options: BatchOptions;
-  readonly #order: EpochOrder;
+  readonly #order: ItemOrder;
   readonly #idle: BatchMemory[] = [];
 
   constructor(options: BatchOptions) {
     this.#options = options;
-    this.#order = new EpochOrder({ ...options, items: options.items.length });
+    this.#order = options.order ?? new EpochOrder({ ...options, items: options.items.length });
   }
 
   /** Every request is made before the call returns. */
@@ -93,16 +95,17 @@ class BatchFactory {
    * The rule needs no memory of earlier batches, so that an interrupted round goes on with the same batches.
    */
   async #write(place: number, target: BatchRow): Promise<Written> {
-    const { items, batchSize } = this.#options;
+    const { epochLength } = this.#order;
     const slot = this.#order.slot(place);
     const own = await this.#tryItem(slot, slot, target);
     if (own !== undefined) return own;
-    for (let distance = 0; ; distance++) {
-      const position = (slot.position + batchSize + distance) % items.length;
-      const other = this.#order.slot(slot.epoch * items.length + position);
+    for (let distance = 0; distance < epochLength; distance++) {
+      const position = (slot.position + this.#options.batchSize + distance) % epochLength;
+      const other = this.#order.slot(slot.epoch * epochLength + position);
       const written = await this.#tryItem(other, slot, target);
       if (written !== undefined) return written;
     }
+    throw noneReadable();
   }
 
   /** @param slot whose randomness is used, so that a substitute differs from the same image in its own place */
@@ -112,7 +115,7 @@ class BatchFactory {
     const item = items.at(index);
     if (quarantine.holds(item)) return undefined;
     try {
-      const randomName = [seed, siteId, slot.epoch, items.at(slot.index).id];
+      const randomName = [seed, siteId, slot.epoch, items.at(slot.index).id, ...this.#repeatOf(slot)];
       const batch = await maker.make({ item, randomName }, target);
       quarantine.noteReadable();
       return { batch };
@@ -122,4 +125,16 @@ class BatchFactory {
       return undefined;
     }
   }
+
+  /** What tells the places of an item apart that comes several times in an epoch. */
+  #repeatOf({ position }: Slot): number[] {
+    return this.#order.mayRepeat ? [position] : [];
+  }
+}
+
+/** An order that draws from a part of the items may hold unreadable ones only, though most can be read. */
+function noneReadable(): ConsiliumError {
+  return new ConsiliumError("not-enough-data", "of the images that curation draws from, none can be read", {
+    remedy: "replace the unreadable files, or change data.curation in site.yaml and its clusters file",
+  });
 }

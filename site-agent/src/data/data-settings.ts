@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { curationSettings } from "./curation/curation-settings.js";
 
 /** Kinds of sources. */
 export const sourceKinds = ["folder", "dicom", "dicomweb", "slide", "volume"] as const;
@@ -98,6 +99,8 @@ export const dataSettingsSchema = z
     dicomweb: dicomweb.optional(),
     slide: slide.prefault({}),
     volume: volume.prefault({}),
+    /** How images are drawn for training; absent: each once in an epoch. */
+    curation: curationSettings.optional(),
     /** File of the index of what is there, kept between runs; absent: in memory. */
     indexPath: z.string().min(1).optional(),
     /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run, or more for its small crops. */

@@ -1,6 +1,8 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { orderOf } from "../data/curation/curated-order.js";
 import type { DataSettings } from "../data/data-settings.js";
+import type { ItemOrder } from "../data/epoch-order.js";
 import { ItemIndex, indexPurpose } from "../data/index/item-index.js";
 import type { ItemList } from "../data/index/item-list.js";
 import { scan } from "../data/index/scan.js";
@@ -46,6 +48,8 @@ export interface PreparedRun {
   readonly quarantine: Quarantine;
   /** Looks again what is there. */
   list(): Promise<ItemList>;
+  /** In which order the site draws from the items. */
+  orderOf(items: ItemList, naming: { readonly seed: number; readonly siteId: string }): Promise<ItemOrder>;
   close(): Promise<void>;
 }
 
@@ -85,6 +89,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
       quarantine.begin(items);
       return items;
     },
+    orderOf: (items, naming) => orderOf({ items, curation: settings.curation, ...naming }),
     async close() {
       await Promise.all([step.release(), maker.close(), source.close()]);
       index.close();

@@ -111,8 +111,9 @@ class StepLoop {
     const { maker, quarantine } = run;
     const { method } = run.shape;
     let batch = this.#numbers.nextBatch;
+    const order = await run.orderOf(items, { seed, siteId });
     const views = batches({
-      ...{ items, maker, quarantine, seed, siteId, views: method.views },
+      ...{ items, order, maker, quarantine, seed, siteId, views: method.views },
       batchSize: training.batchSize,
       firstBatch: batch,
       ahead: batchesAhead,
