@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import { ConsiliumError } from "@consilium/shared/errors.js";
 import { UnreadableImage } from "../source.js";
+import { storageFailure } from "../storage-failure.js";
 import { type DicomSlideOptions, openDicomSlide } from "./dicom-slide.js";
 import { openWithOpenSlide } from "./openslide.js";
 import type { OpenSlide } from "./openslide-process.js";
@@ -43,17 +43,8 @@ async function attempt(open: () => Promise<Slide | undefined>): Promise<Attempt>
 
 /** OpenSlide does not tell a file that is not there from one that it does not know. */
 async function requireFile({ id, path }: SlideFile): Promise<void> {
-  const { size } = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+  const { size } = await stat(path).catch((cause: unknown) => {
     throw storageFailure(id, cause);
   });
   if (size === 0) throw new UnreadableImage(id, "empty");
-}
-
-function storageFailure(id: string, cause: NodeJS.ErrnoException): ConsiliumError {
-  if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return new UnreadableImage(id, "missing");
-  if (cause.code === "EACCES" || cause.code === "EPERM") return new UnreadableImage(id, "no-permission");
-  return new ConsiliumError("input-unreadable", `a slide: the storage failed (${cause.code})`, {
-    remedy: "check that the folder of slides is mounted and its disk is healthy",
-    cause,
-  });
 }

@@ -1,4 +1,4 @@
-import { GeoTIFF, type ImageFileDirectory } from "geotiff";
+import type { GeoTIFF, ImageFileDirectory } from "geotiff";
 import { UnreadableImage } from "../source.js";
 import { BoundedFile } from "./bounded-file.js";
 import type { SlideFile } from "./slide.js";
@@ -32,6 +32,8 @@ const mostDirectories = 512;
  * @throws UnreadableImage "unsupported-format" when it is no TIFF, "damaged" when the chain is broken or a circle
  */
 export async function readTiffDirectories({ id, path }: SlideFile): Promise<readonly TiffDirectory[]> {
+  // Loaded when needed: it takes long, and in a thread that was given no data, its `web-worker` fails as it loads.
+  const { GeoTIFF } = await import("geotiff");
   const file = await BoundedFile.open(path);
   try {
     const tiff = await GeoTIFF.fromSource(file as unknown as Parameters<typeof GeoTIFF.fromSource>[0]).catch(() => {
