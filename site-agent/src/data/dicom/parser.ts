@@ -8,8 +8,8 @@ interface Parser {
   readonly DataSet: new (numbers: ByteArrayParser, bytes: Uint8Array, elements: DataSet["elements"]) => DataSet;
   readonly littleEndianByteArrayParser: ByteArrayParser;
   readonly bigEndianByteArrayParser: ByteArrayParser;
-  readDicomElementExplicit(stream: ByteStream, warnings: string[]): Element;
-  readDicomElementImplicit(stream: ByteStream): Element;
+  readonly readDicomElementExplicit: (stream: ByteStream, warnings: string[]) => Element;
+  readonly readDicomElementImplicit: (stream: ByteStream) => Element;
 }
 
 const {
