@@ -1,4 +1,6 @@
-import { resolve } from "node:path";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
@@ -15,6 +17,8 @@ const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
 
 const {
   cacheBytes: _cacheBytes,
+  nameKey: _nameKey,
+  tileCache: _tileCache,
   indexPath: _indexPath,
   maxPixels: _maxPixels,
   maxFileBytes: _maxFileBytes,
@@ -27,6 +31,8 @@ const data = z
     ...dataShape,
     /** Memory for decoded images, in MiB. */
     cacheMiB: z.number().int().min(0).default(1024),
+    /** Disk for decoded tiles, slices and frames of DICOM, in MiB; 0: none. */
+    tileCacheMiB: z.number().int().min(0).default(4096),
   })
   .superRefine(({ source, dicomweb }, context) => {
     if (source !== "dicomweb" || dicomweb !== undefined) return;
@@ -101,13 +107,15 @@ export function policyPath(home: SiteHome, config: SiteConfig): string {
 
 /** The image folder's settings as the data pipeline takes them, paths made absolute. */
 export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings {
-  const { cacheMiB, path: folder, labels: labelsFile, curation, ...rest } = data;
+  const { cacheMiB, tileCacheMiB, path: folder, labels: labelsFile, curation, ...rest } = data;
   const absolute = resolve(home.root, folder);
   return dataSettingsSchema.parse({
     ...rest,
     path: absolute,
     cacheBytes: cacheMiB * 1024 ** 2,
     indexPath: home.dataIndex,
+    nameKey: nameKeyOf(home),
+    ...(tileCacheMiB === 0 ? {} : { tileCache: { directory: home.tiles, limitBytes: tileCacheMiB * 1024 ** 2 } }),
     ...(labelsFile === undefined ? {} : { labels: resolve(absolute, labelsFile) }),
     ...(curation === undefined ? {} : { curation: withAbsolutePaths(home, curation) }),
   });
@@ -115,6 +123,23 @@ export function dataSettings(home: SiteHome, { data }: SiteConfig): DataSettings
 
 function withAbsolutePaths({ root }: SiteHome, { clusters, ...rest }: CurationSettings): CurationSettings {
   return clusters === undefined ? rest : { ...rest, clusters: resolve(root, clusters) };
+}
+
+/** The site's secret for names, made when it is first needed. */
+function nameKeyOf({ nameKey }: SiteHome): string {
+  try {
+    return readFileSync(nameKey, "utf8").trim();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+  }
+  mkdirSync(dirname(nameKey), { recursive: true, mode: 0o700 });
+  try {
+    // Two commands may be the first at once: the one that comes later takes what the earlier one wrote.
+    writeFileSync(nameKey, `${randomBytes(32).toString("hex")}\n`, { flag: "wx", mode: 0o600 });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+  }
+  return readFileSync(nameKey, "utf8").trim();
 }
 
 /** Settings for a folder that no site.yaml names, with every default. */

@@ -24,6 +24,10 @@ export interface SiteHome {
   readonly programs: string;
   /** What the source of images holds; may be removed at any time. */
   readonly dataIndex: string;
+  /** Decoded tiles, slices and frames; may be removed at any time. */
+  readonly tiles: string;
+  /** Secret with which patients' and images' identifiers are hashed. */
+  readonly nameKey: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -44,6 +48,8 @@ export function siteHome(root: string): SiteHome {
     runs: join(root, "state", "runs"),
     updates: join(root, "state", "updates"),
     programs: join(root, "cache", "programs"),
+    tiles: join(root, "cache", "tiles"),
+    nameKey: join(root, "state", "name-key"),
     dataIndex: join(root, "cache", "data-index.sqlite"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),

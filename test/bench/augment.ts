@@ -7,6 +7,7 @@ import { putImages } from "./augment-images.js";
 import type { AugmentShape } from "./augment-process.js";
 import type { BenchOptions, BenchResult } from "./bench.js";
 import { pythonWith } from "./peer-python.js";
+import { mean, median, rate, round } from "./rates.js";
 import { StepProcess } from "./step-process.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
@@ -88,20 +89,4 @@ async function takeTurns(ours: StepProcess, peer: StepProcess | undefined, turns
     all.ratios.push(theirs / mine);
   }
   return all;
-}
-
-const rate = (milliseconds: readonly number[]): number => round(1000 / median(milliseconds));
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function round(value: number, digits = 2): number {
-  return Number(value.toFixed(digits));
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { run as augment } from "./augment.js";
 import { type Bench, BenchOptions } from "./bench.js";
+import { run as data } from "./data.js";
 import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
     ],
   },
   augment: { run: augment, options: ["data", "working-size", "turns", "against"] },
+  data: { run: data, options: ["source", "data", "items", "turns", "against"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
 };

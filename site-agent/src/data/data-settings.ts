@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { curationSettings } from "./curation/curation-settings.js";
 
@@ -103,6 +104,13 @@ export const dataSettingsSchema = z
     curation: curationSettings.optional(),
     /** File of the index of what is there, kept between runs; absent: in memory. */
     indexPath: z.string().min(1).optional(),
+    /** Secret of the site, with which patients' and images' identifiers are hashed; hexadecimal. */
+    nameKey: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .default(() => randomBytes(32).toString("hex")),
+    /** Where decoded tiles, slices and frames are kept; absent: nowhere. */
+    tileCache: z.strictObject({ directory: z.string().min(1), limitBytes: z.number().int().positive() }).optional(),
     /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run, or more for its small crops. */
     workingSize: z.number().int().positive().optional(),
     /** Larger images are refused before they are decoded. */
