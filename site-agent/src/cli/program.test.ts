@@ -50,7 +50,8 @@ function surroundings(changes: Partial<Surroundings> = {}) {
 const commands = createProgram(surroundings().around).commands.map((command) => command.name());
 
 describe("consilium-agent", () => {
-  it("has these commands", () => expect(commands).toEqual(["join", "run", "status", "check-data", "export", "engine"]));
+  it("has these commands", () =>
+    expect(commands).toEqual(["join", "run", "status", "check-data", "curate", "export", "engine"]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
     const { run, written } = surroundings();

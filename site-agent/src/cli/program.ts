@@ -3,6 +3,7 @@ import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/t
 import { Command } from "commander";
 import { addCheckData } from "./check-data-command.js";
 import { CommandFailed } from "./command-failed.js";
+import { addCurate } from "./curate-command.js";
 import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
 import { addJoin } from "./join-command.js";
@@ -32,7 +33,8 @@ export function createProgram(surroundings: Surroundings): Command {
     "consilium-agent run",
   );
   program.addHelpText("after", `\n${exitCodeHelp}`);
-  for (const add of [addJoin, addRun, addStatus, addCheckData, addExport, addEngine]) add(program, surroundings);
+  for (const add of [addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine])
+    add(program, surroundings);
   return program;
 }
 
