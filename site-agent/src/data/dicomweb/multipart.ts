@@ -8,7 +8,7 @@ const endOfHeaders = Buffer.from("\r\n\r\n");
  * @throws RequestFailure "content" when there is none
  */
 export function boundaryOf(contentTypeHeader: string): string {
-  const [, quoted, plain] = /;\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))/i.exec(contentTypeHeader) ?? [];
+  const [, quoted, plain] = /;\s*boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70})(?=[;\s]|$))/i.exec(contentTypeHeader) ?? [];
   const boundary = quoted ?? plain;
   if (boundary === undefined) throw new RequestFailure("content", "it sent a multipart answer without boundary");
   return boundary;
