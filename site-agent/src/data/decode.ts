@@ -1,7 +1,7 @@
 import { open as openFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import sharp, { type Sharp } from "sharp";
+import sharp, { type Metadata, type Sharp } from "sharp";
 import type { RgbImage } from "./image.js";
 import "./loaders.js";
 import { UnreadableImage, type UnreadableReason } from "./source.js";
@@ -38,7 +38,10 @@ function open(path: string, maxPixels: number): Sharp {
  * @throws UnreadableImage
  */
 export async function readFacts(path: string, { id, limits }: Omit<DecodeOptions, "workingSize">): Promise<ImageFacts> {
-  return readable(path, id, () => checkedFacts(open(path, limits.maxPixels), id, limits));
+  return readable(path, id, async () => {
+    await checkFile(path, { id, limits });
+    return checkedFacts(open(path, limits.maxPixels), id, limits);
+  });
 }
 
 /**
@@ -60,8 +63,11 @@ export async function decodeFile(path: string, options: DecodeOptions): Promise<
   });
 }
 
-async function checkFile(path: string, { id, limits }: DecodeOptions): Promise<void> {
-  const { size } = await stat(path);
+/** What is no file, such as a pipe, could keep a decoder waiting for ever. */
+async function checkFile(path: string, { id, limits }: Omit<DecodeOptions, "workingSize">): Promise<void> {
+  const found = await stat(path);
+  if (!found.isFile()) throw new UnreadableImage(id, "missing", { detail: "no file" });
+  const { size } = found;
   if (size === 0) throw new UnreadableImage(id, "empty");
   if (size > limits.maxFileBytes) {
     throw new UnreadableImage(id, "file-too-large", { detail: `${size} of at most ${limits.maxFileBytes} bytes` });
@@ -69,14 +75,31 @@ async function checkFile(path: string, { id, limits }: DecodeOptions): Promise<v
 }
 
 async function checkedFacts(image: Sharp, id: string, limits: DecodeLimits): Promise<ImageFacts> {
-  const { format, width, height, depth } = await image.metadata();
+  const metadata = await image.metadata();
+  const { format, width, height, depth } = metadata;
   if (width * height > limits.maxPixels) {
     throw new UnreadableImage(id, "too-many-pixels", { detail: `${width}×${height}, at most ${limits.maxPixels}` });
   }
   if (depth !== undefined && !knownDepths.has(depth)) {
     throw new UnreadableImage(id, "unsupported-pixels", { detail: `samples of type ${depth}` });
   }
+  if (bytesHeld(metadata) > mostBytesHeld) {
+    throw new UnreadableImage(id, "too-many-pixels", { detail: `${width}×${height} that cannot be read row by row` });
+  }
   return { format, width, height };
+}
+
+/** For images that are decoded as a whole; a small file can claim any size. */
+const mostBytesHeld = 256 * 1024 ** 2;
+
+/** Memory that the decoder takes for the whole image; other forms are decoded row by row. */
+function bytesHeld({ format, width, height, channels, depth, isProgressive, chromaSubsampling }: Metadata): number {
+  const samples = width * height * channels;
+  if (format === "webp") return samples;
+  if (!isProgressive) return 0;
+  // JPEG keeps coefficients of two bytes, of colours perhaps only one for four pixels.
+  if (format === "jpeg") return 2 * (chromaSubsampling?.startsWith("4:2:0") === true ? samples / 2 : samples);
+  return depth === "ushort" ? 2 * samples : samples;
 }
 
 /** Bands → RGB: one grey band is repeated; a fourth band is left over only where libvips could not flatten it. */
@@ -102,17 +125,16 @@ async function readable<T>(path: string, id: string, read: () => Promise<T>): Pr
 /** The file's own state explains more than the decoder's message. */
 async function explain(path: string, id: string, cause: unknown): Promise<ConsiliumError> {
   const message = cause instanceof Error ? cause.message : String(cause);
+  if ((cause as NodeJS.ErrnoException).code !== undefined) return storageFailure(id, cause);
   try {
     const { size } = await stat(path);
     if (size === 0) return new UnreadableImage(id, "empty", { cause });
-  } catch (statFailure) {
-    return storageFailure(id, statFailure);
+    const said = reasonFor(message);
+    const reason = said === "unsupported-format" && (await beginsAsImage(path)) ? "damaged" : said;
+    return new UnreadableImage(id, reason, { detail: quoted(message, path), cause });
+  } catch (failure) {
+    return storageFailure(id, failure);
   }
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code !== undefined) return storageFailure(id, cause);
-  const said = reasonFor(message);
-  const reason = said === "unsupported-format" && (await beginsAsImage(path)) ? "damaged" : said;
-  return new UnreadableImage(id, reason, { detail: quoted(message, path), cause });
 }
 
 /** JPEG, PNG, TIFF (both byte orders, classic and BigTIFF) and RIFF, which holds WebP. */

@@ -46,7 +46,9 @@ async function firstBytes(path: string): Promise<Buffer> {
 }
 
 async function voxels({ path, start: begin }: Place, count: number, storage: NrrdStorage): Promise<Float32Array> {
-  const stored = (await stat(path)).size;
+  const found = await stat(path);
+  if (!found.isFile()) throw new VolumeFault("missing", "no file of voxels");
+  const stored = found.size;
   const start = begin + (await lengthOfLines({ path, start: begin }, storage.lineSkip));
   const { encoding, type } = storage;
   if (encoding === "ascii") return textVoxels({ path, start }, count, stored - start, storage.byteSkip);

@@ -28,7 +28,10 @@ export interface ReadVolumeOptions {
  */
 export async function readVolume(path: string, { id = basename(path), limits }: ReadVolumeOptions): Promise<Volume> {
   return unreadableAs(id, async () => {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    // A pipe could keep the reader waiting for ever.
+    if (!found.isFile()) throw new VolumeFault("missing", "no file");
+    const { size } = found;
     if (size === 0) throw new VolumeFault("empty", "no bytes");
     if (size > limits.maxFileBytes) {
       throw new VolumeFault("file-too-large", `${size} of at most ${limits.maxFileBytes} bytes`);

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataSettings } from "../data-settings.js";
 import { openDicomFile } from "../dicom/dicom-file.js";
@@ -75,7 +76,10 @@ function hasDicomExtension(id: string): boolean {
 }
 
 async function headerOf(id: string, { settings, hash }: SeriesOptions): Promise<DicomHeader> {
-  const file = await openDicomFile(join(settings.path, id), { id, limits: settings, hash });
+  const path = join(settings.path, id);
+  // A pipe could keep the reader waiting for ever.
+  if (!(await stat(path)).isFile()) throw new VolumeFault("missing", "no file");
+  const file = await openDicomFile(path, { id, limits: settings, hash });
   await file.close();
   return file.header;
 }
