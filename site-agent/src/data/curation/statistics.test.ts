@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RgbImage } from "../image.js";
-import { statisticCount, statisticNames, statisticsOf, writeStatistics } from "./statistics.js";
+import { statisticCount, statisticNames, statisticRanges, statisticsOf, writeStatistics } from "./statistics.js";
 
 function imageOf(width: number, height: number, colour: (x: number, y: number) => number[]): RgbImage {
   const pixels = Array.from({ length: width * height }, (_, at) => colour(at % width, Math.floor(at / width)));
@@ -49,5 +49,17 @@ describe("statisticsOf", () => {
     writeStatistics(pattern, into, statisticCount);
     expect(into.subarray(statisticCount, 2 * statisticCount)).toEqual(statisticsOf(pattern));
     expect(into.subarray(2 * statisticCount).every((value) => value === 0)).toBe(true);
+  });
+
+  it("has statistics within their ranges for every extreme of colour", () => {
+    for (let corner = 0; corner < 64; corner++) {
+      const image = imageOf(2, 2, (x, y) => {
+        const bits = (x + y) % 2 === 0 ? corner >> 3 : corner;
+        return [255 * (bits & 1), 255 * ((bits >> 1) & 1), 255 * ((bits >> 2) & 1)];
+      });
+      for (const [index, value] of statisticsOf(image).entries()) {
+        expect(Math.abs(value), statisticNames[index]).toBeLessThanOrEqual(1.001 * statisticRanges[index]!);
+      }
+    }
   });
 });

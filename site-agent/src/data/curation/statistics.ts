@@ -14,6 +14,9 @@ const channelNames = [
 ];
 const channels = channelNames.length;
 
+/** No value of a channel is farther from zero, known beforehand so that sites can bound what they send. */
+const channelRanges = [1, 1, 1, 100, 128, 128, 1, 1, 1, 4, 4, 4];
+
 /** The deviation is the population's; the skew is the cube root of the third central moment, in the channel's units. */
 const moments = ["mean", "deviation", "skew"] as const;
 
@@ -22,6 +25,9 @@ export const statisticNames: readonly string[] = channelNames.flatMap((channel) 
   moments.map((moment) => `${channel} ${moment}`),
 );
 export const statisticCount = statisticNames.length;
+
+/** The largest magnitude that each statistic can have. */
+export const statisticRanges = Float64Array.from(statisticNames, (_, index) => channelRanges[Math.floor(index / 3)]!);
 
 const encodedLevels = Float64Array.from({ length: 256 }, (_, level) => level / 255);
 const linearLevels = encodedLevels.map(linearOf);
