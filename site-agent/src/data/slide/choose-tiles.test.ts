@@ -132,6 +132,11 @@ describe("chooseTiles", () => {
     expect(await choose(image, { minTissue: 0.3 })).toHaveLength(8);
   });
 
+  it("takes all places where no tissue is asked for", async () => {
+    const glass = await tissueSlide(800, 800, { x: 0, y: 0, side: 32 });
+    expect(await choose(glass, { minTissue: 0 })).toHaveLength(9);
+  });
+
   it("says so when there is none", async () => {
     const glass = await tissueSlide(800, 800, { x: 0, y: 0, side: 32 });
     await expect(choose(glass, {})).rejects.toMatchObject({ reason: "no-tissue" });

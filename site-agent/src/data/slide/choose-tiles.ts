@@ -21,7 +21,8 @@ const mostTiles = 1_000_000;
 
 /**
  * Focus is judged at 2 µm per pixel, which needs no more than the second level of most pyramids. There, H&E in focus
- * has over 4000, blurred with σ = 2 µm 300 to 700, with σ = 4 µm below 50.
+ * has over 4000, blurred with σ = 2 µm 300 to 700, with σ = 4 µm below 50; glass adds nothing, so that a tile needs as
+ * much less as it has less tissue.
  */
 const focus = { micrometresPerPixel: 2, leastSide: 32, leastVariance: 300 } as const;
 
@@ -44,7 +45,8 @@ export async function chooseTiles(slide: Slide, choice: TileChoice): Promise<Til
     if (share(placeOf(grid, index)) >= settings.minTissue) withTissue.push(index);
   }
   const judgesFocus = settings.rejectBlur && !mask.isDark;
-  const isKept = async (place: TilePlace) => !judgesFocus || (await isInFocus(slide, place, choice));
+  const isKept = async (place: TilePlace) =>
+    !judgesFocus || (await variance(slide, place, choice)) >= focus.leastVariance * share(place);
   const chosen: number[] = [];
   for (const index of drawn(withTissue, choice)) {
     if (await isKept(placeOf(grid, index))) chosen.push(index);
@@ -60,8 +62,8 @@ function drawn(tiles: readonly number[], { id, settings }: TileChoice): readonly
   return Array.from(permutation(tiles.length, randomFor("tiles", id)), (index) => tiles[index]!);
 }
 
-async function isInFocus(slide: Slide, place: TilePlace, choice: TileChoice): Promise<boolean> {
+async function variance(slide: Slide, place: TilePlace, { id, settings, ...choice }: TileChoice): Promise<number> {
   const pixels = Math.round((place.side * choice.micrometresPerPixel) / focus.micrometresPerPixel);
-  const side = Math.min(choice.settings.tileSize, Math.max(focus.leastSide, pixels));
-  return laplacianVariance(await readTile(choice.id, slide, place, side)) >= focus.leastVariance;
+  const side = Math.min(settings.tileSize, Math.max(focus.leastSide, pixels));
+  return laplacianVariance(await readTile(id, slide, place, side));
 }

@@ -16,6 +16,7 @@ import {
   openSlideFromSources,
   realSlides,
 } from "./test-slides.js";
+import { tiffOf, tiledImage } from "./test-tiff.js";
 
 const folder = temporaryFolder();
 const native = openSlideFromSources();
@@ -88,6 +89,23 @@ describe.skipIf(!hasRealSlides || !hasOpenSlide)(`damaged slides (${needsSlides}
     },
     150_000,
   );
+
+  const pixels = new Uint8Array(256 * 256 * 3).fill(200);
+  const forged = { width: 30_000, height: 30_000, tile: 256 };
+  it.each([
+    ["a billion pixels along a side", tiffOf([tiledImage({ ...forged, width: 1e9, height: 1e9 })], pixels)],
+    ["a billion pixels", tiffOf([tiledImage(forged)], pixels)],
+    ["tiles of four billion pixels", tiffOf([tiledImage({ ...forged, tile: 65_536 })], pixels)],
+    ["directories in a circle", tiffOf([tiledImage(forged), tiledImage(forged)], pixels, { backTo: 0 })],
+  ])("refuses a forged header: %s", async (_, content) => {
+    const file = { id: "a.tiff", path: join(folder(), "a.tiff") };
+    await writeFile(file.path, content);
+    const before = process.memoryUsage().rss;
+    for (const library of [native, absentOpenSlide]) {
+      expect(["damaged", "truncated", "too-many-pixels"]).toContain(await outcome(file, library));
+    }
+    expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 ** 2);
+  });
 
   it.each(cases)("reads or refuses what is cut: %s", async (_, path, library) => {
     const original = await readFile(path);

@@ -5,7 +5,7 @@ import type { SlideAnswer, SlideRequest } from "./openslide-messages.js";
 
 /** Whoever answers for OpenSlide. */
 export interface OpenSlide {
-  /** @returns the answer, or "lost" when the request ends or hangs the process again and again */
+  /** @returns the answer, or "lost" when the request hangs the process, or ends it again and again */
   ask(request: SlideRequest): Promise<SlideAnswer | "lost">;
   close(): Promise<void>;
 }
@@ -44,23 +44,24 @@ export class OpenSlideProcess implements OpenSlide {
       if (request.type === "close" && this.#child === undefined) return { type: "closed" };
       for (let attempt = 0; attempt < attempts; attempt++) {
         const answer = await this.#askOnce(request);
+        if (answer === "late") break;
         if (answer !== "lost") return answer;
       }
       return "lost";
     });
   }
 
-  #askOnce(request: SlideRequest): Promise<SlideAnswer | "lost"> {
+  #askOnce(request: SlideRequest): Promise<SlideAnswer | "lost" | "late"> {
     const child = this.#child ?? this.#start();
     return new Promise((resolve) => {
-      const settle = (answer: SlideAnswer | "lost"): void => {
+      const settle = (answer: SlideAnswer | "lost" | "late"): void => {
         clearTimeout(timer);
         child.removeAllListeners();
-        if (answer === "lost") this.#abandon(child);
+        if (typeof answer === "string") this.#abandon(child);
         else hold(child, false);
         resolve(answer);
       };
-      const timer = setTimeout(() => settle("lost"), this.#timeoutMs);
+      const timer = setTimeout(() => settle("late"), this.#timeoutMs);
       child.once("message", (answer) => settle(answer as SlideAnswer));
       child.once("exit", () => settle("lost"));
       child.once("error", () => settle("lost"));
