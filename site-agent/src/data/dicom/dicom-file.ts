@@ -1,4 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { UnreadableImage } from "../source.js";
 import { type ByteSource, fileBytes } from "./byte-source.js";
 import { decodeFrame } from "./decode-frame.js";
 import { factsOf } from "./frame-facts.js";
@@ -53,6 +54,8 @@ export interface DicomFile extends ParsedDicom {
  */
 export async function openDicomFile(path: string, options: DicomOptions, known?: ParsedDicom): Promise<DicomFile> {
   return readable(options.id, async () => {
+    // A pipe would keep whoever opens it waiting.
+    if (!(await stat(path)).isFile()) throw new DicomProblem("missing", "not a file");
     const file = await open(path);
     try {
       return await openFrom(file, options, known);
@@ -90,7 +93,7 @@ export async function parse(
 function dicomFile(parsed: ParsedDicom, bytes: ByteSource, id: string, close: () => Promise<void>): DicomFile {
   const { header, locator } = parsed;
   const requireImage = (): ImageHeader => {
-    if (header.image === undefined) throw new DicomProblem("no-pixels", "an object without pixels");
+    if (header.image === undefined) throw new UnreadableImage(id, "no-pixels");
     return header.image;
   };
   const decode = (index: number): Promise<Frame> => {

@@ -1,5 +1,6 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { UnreadableImage, type UnreadableReason } from "../source.js";
+import { isStorageFailure, storageFailure } from "../storage-failure.js";
 
 /** Why an object cannot be read, before it is known which image of the source it belongs to. Holds no value of the file. */
 export class DicomProblem extends Error {
@@ -23,24 +24,8 @@ export async function readable<T>(id: string, read: () => Promise<T>): Promise<T
   } catch (thrown) {
     if (thrown instanceof ConsiliumError) throw thrown;
     if (thrown instanceof DicomProblem) throw new UnreadableImage(id, thrown.reason, { detail: thrown.message });
-    const code = errnoOf(thrown);
-    if (code !== undefined) throw storageFailure(id, code, thrown);
+    if (isStorageFailure(thrown)) throw storageFailure(id, thrown);
     // The cause stays out: its message may quote values of the file.
     throw new UnreadableImage(id, "damaged", { detail: "its data elements or pixels contradict themselves" });
   }
-}
-
-/** System calls name what failed; a number, or a code such as ERR_OUT_OF_RANGE, is a decoder's own. */
-function errnoOf(thrown: unknown): string | undefined {
-  const { code, syscall } = (thrown ?? {}) as NodeJS.ErrnoException;
-  return typeof code === "string" && syscall !== undefined ? code : undefined;
-}
-
-function storageFailure(id: string, code: string, cause: unknown): ConsiliumError {
-  if (code === "ENOENT" || code === "ENOTDIR") return new UnreadableImage(id, "missing");
-  if (code === "EACCES" || code === "EPERM") return new UnreadableImage(id, "no-permission");
-  return new ConsiliumError("input-unreadable", `a DICOM file cannot be read: the storage failed (${code})`, {
-    remedy: "check that the image folder is mounted and its disk is healthy",
-    cause,
-  });
 }

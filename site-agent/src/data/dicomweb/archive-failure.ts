@@ -33,6 +33,8 @@ export class RequestFailure extends Error {
 export function archiveFailure(host: string, failure: RequestFailure): ConsiliumError {
   const remedy = failure.isRefusal
     ? "check the contents of `dicomweb.authorizationFile` and what the archive allows this account"
-    : "check `dicomweb.url`, the network and, for https, `dicomweb.authorityFile`; what was fetched before is kept";
+    : failure.kind === "too-large"
+      ? "ask for less at once, with `dicomweb.pageSize`, dates or a part of the body"
+      : "check `dicomweb.url`, the network and, for https, `dicomweb.authorityFile`; what was fetched before is kept";
   return new ConsiliumError("input-unreadable", `image archive ${host}: ${failure.message}`, { remedy });
 }

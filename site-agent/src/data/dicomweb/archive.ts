@@ -18,7 +18,7 @@ export interface FoundInstance {
 }
 
 const maxPageBytes = 64 * 1024 ** 2;
-/** Listing stops here rather than fill the memory. */
+/** A list of more would fill the memory. */
 const maxInstances = 5_000_000;
 
 const text = z.object({ Value: z.tuple([z.string().regex(/^[0-9.]{1,64}$/)]) });
@@ -65,7 +65,9 @@ export class Archive {
         for (const { name } of fresh) seen.add(name.instance);
         yield* fresh;
         // A page without anything new is the last, or comes from an archive that knows no pages.
-        if (fresh.length === 0 || seen.size > maxInstances) break;
+        if (fresh.length === 0) break;
+        if (seen.size > maxInstances)
+          throw this.failure(new RequestFailure("too-large", "it lists more than 5 million objects"));
         offset += found.length;
       }
     }

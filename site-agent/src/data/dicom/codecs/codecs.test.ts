@@ -156,6 +156,12 @@ describe("jpeg", () => {
     near(await rgbOf(image(encoded, colours("YBR_FULL")), jpeg), [200, 60, 30]);
   });
 
+  it("refuses half an image", async () => {
+    const encoded = await flat(200, 60, 30).jpeg().toBuffer();
+    const half = image(encoded.subarray(0, -20), colours("YBR_FULL"));
+    await expect(rgbOf(half, jpeg)).rejects.toMatchObject({ reason: "truncated" });
+  });
+
   it("reads 8 bits of Extended", async () => {
     const encoded = await flat(9, 9, 9).toColourspace("b-w").jpeg({ quality: 100 }).toBuffer();
     near(await storedOf(image(encoded), extended), [9]);

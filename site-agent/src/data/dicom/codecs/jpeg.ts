@@ -9,11 +9,14 @@ const turbo = new WasmCodec(
   ({ JPEGDecoder }: { readonly JPEGDecoder: new () => WasmDecoder }) => new JPEGDecoder(),
 );
 
+const endOfImage = Buffer.from("ffd9", "hex");
+
 /** JPEG Baseline and Extended of 8 bits (PS3.5 A.4.1). The decoder turns YCbCr into RGB. */
 export async function decodeJpeg(bytes: Uint8Array, pixels: PixelModule): Promise<RawSamples> {
   const header = readJpegHeader(bytes);
   requireShape(header, pixels);
   if (header.precision !== 8) throw new DicomProblem("damaged", `JPEG of ${header.precision} bits as Baseline`);
+  requireEnd(bytes);
   const decoded = await turbo.decode(withColours(bytes, header, pixels), () => undefined);
   requireShape(decoded, pixels);
   const isRgb = pixels.samplesPerPixel === 3;
@@ -27,4 +30,12 @@ const rgbSegment = Buffer.from("ffee000e41646f6265006400000000" + "00", "hex");
 function withColours(bytes: Uint8Array, header: JpegHeader, { photometric }: PixelModule): Uint8Array {
   if (photometric !== "RGB" || header.namesColours) return bytes;
   return Buffer.concat([bytes.subarray(0, 2), rgbSegment, bytes.subarray(2)]);
+}
+
+const longestPadding = 16;
+
+/** The decoder fills up with grey what is missing, and does not say so. */
+function requireEnd(bytes: Uint8Array): void {
+  if (Buffer.from(bytes.subarray(-longestPadding)).includes(endOfImage)) return;
+  throw new DicomProblem("truncated", "its compressed frame ends early");
 }
