@@ -99,7 +99,7 @@ describe("who may import whom", () => {
       ),
     ).toEqual([]);
     expect(confined(/^node-forge$/, ["shared/src/identity/"])).toEqual([]);
-    expect(confined(/^better-sqlite3$|^kysely$/, ["coordinator/src/store/"])).toEqual([]);
+    expect(confined(/^better-sqlite3$|^kysely$/, ["coordinator/src/store/", `${agent}/data/index/`])).toEqual([]);
     expect(
       confined(/^prom-client$/, ["shared/src/telemetry.ts", "coordinator/src/metrics.ts", `${agent}/metrics.ts`]),
     ).toEqual([]);

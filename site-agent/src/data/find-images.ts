@@ -63,7 +63,7 @@ async function listFolder(root: string, folder: string, visited: Set<string>): P
       else if (kind === "file") listing.files.push(id);
     }
   } catch (cause) {
-    throw folderFailure(path, cause);
+    throw folderFailure(folder === "" ? root : `a folder below ${root}`, cause);
   }
   return listing;
 }

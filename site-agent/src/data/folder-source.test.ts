@@ -89,9 +89,9 @@ describe("folderSource with a labels file", () => {
   it.each([
     ["a column that is missing", "file,x\na.png,1\n", { where: { split: "train" } }, /no column 'split'/],
     ["no file column", "path,x\na.png,1\n", {}, /no column 'file'/],
-    ["a path outside the folder", "file,x\n../a.png,1\n", {}, /line 2: '\.\.\/a\.png' is not a path inside/],
+    ["a path outside the folder", "file,x\n../a.png,1\n", {}, /line 2: not a path inside/],
     ["an absolute path", "file\n/etc/passwd\n", {}, /line 2/],
-    ["a row listed twice", "file,x\na.png,1\na.png,2\n", {}, /line 3: 'a\.png' is listed twice/],
+    ["a row listed twice", "file,x\na.png,1\na.png,2\n", {}, /line 3: a file that was listed before/],
     ["a ragged row", "file,x\na.png,1,9\n", {}, /line 2/],
     ["a repeated column", "file,x,x\na.png,1,9\n", {}, /two columns 'x'/],
   ])("refuses %s", async (_, csv, settings, message) => {

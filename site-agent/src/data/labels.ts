@@ -83,11 +83,11 @@ function labelsOf({ columns, records }: Parsed, path: string): Labels {
     if (id === undefined) {
       throw invalid(
         path,
-        `line ${line}: '${row[fileColumn]}' is not a path inside the folder`,
+        `line ${line}: not a path inside the folder`,
         "use paths relative to the image folder",
       );
     }
-    if (rows.has(id)) throw invalid(path, `line ${line}: '${id}' is listed twice`, "keep one row per image");
+    if (rows.has(id)) throw invalid(path, `line ${line}: a file that was listed before`, "keep one row per image");
     rows.set(id, row);
   }
   return { columns, rows };

@@ -109,14 +109,17 @@ function codeOf(reason: UnreadableReason): ErrorCode {
 
 /** One image that cannot be trained on. Training goes on without it. */
 export class UnreadableImage extends ConsiliumError {
+  /** Not part of the message, which may be logged: names of files and patients stay with the site's own reports. */
+  readonly id: string;
   readonly reason: UnreadableReason;
 
   constructor(id: string, reason: UnreadableReason, options: { detail?: string; cause?: unknown } = {}) {
     const detail = options.detail === undefined ? "" : ` (${options.detail})`;
-    super(codeOf(reason), `image ${id}: ${reason}${detail}`, {
+    super(codeOf(reason), `an image cannot be used: ${reason}${detail}`, {
       remedy: "replace the file or leave it out; `consilium-agent check-data` lists all such files",
       cause: options.cause,
     });
+    this.id = id;
     this.reason = reason;
   }
 }
