@@ -21,7 +21,7 @@ try {
     for (const outcome of reading.outcomes.values()) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
     const told = [...counts].toSorted(([, a], [, b]) => b - a).map(([outcome, count]) => `${count} ${outcome}`);
     const memory = `${Math.round(reading.peakBytes / 1024 ** 2)} MiB at most`;
-    const time = `${Math.round(reading.slowestMilliseconds)} ms for the slowest`;
+    const time = `${Math.round(reading.slowestMilliseconds)} ms of processors for the slowest`;
     console.log(`${source}: ${allowed.size} files, ${memory}, ${time}: ${told.join(", ")}`);
     const wrong = surprises(allowed, reading);
     for (const surprise of wrong) console.log(`  ${surprise}`);

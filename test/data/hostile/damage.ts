@@ -99,9 +99,14 @@ function* cut({ source, name, ending, bytes }: Base, cuts: number): Generator<Ho
   for (let place = 0; place < cuts; place++) {
     // Up to nine tenths: of the last bytes some are only trailers.
     const length = Math.floor((0.9 * bytes.length * place) / cuts);
-    const allowed = source === "slide" ? ["read", ...damaged, ...leftOut] : damaged;
-    yield { source, id: `${name}-cut-${place}${ending}`, bytes: bytes.subarray(0, length), allowed };
+    yield { source, id: `${name}-cut-${place}${ending}`, bytes: bytes.subarray(0, length), allowed: afterCut(source) };
   }
+}
+
+/** A DICOM object that ends between two elements is one without pixels; a pyramid may have lost smaller pictures only. */
+function afterCut(source: SourceKind): readonly string[] {
+  if (source === "dicom") return [...damaged, "no-pixels"];
+  return source === "slide" ? ["read", ...damaged, ...leftOut] : damaged;
 }
 
 /** A directory that names an earlier one as its next. */

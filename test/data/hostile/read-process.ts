@@ -11,7 +11,7 @@ import { type ImageSource, type SourceFile, UnreadableImage } from "../../../sit
  */
 export type Said =
   | { readonly type: "opening"; readonly id: string }
-  | { readonly type: "done"; readonly id: string; readonly outcome: string; readonly milliseconds: number }
+  | { readonly type: "done"; readonly id: string; readonly outcome: string; readonly cpuMilliseconds: number }
   | { readonly type: "end"; readonly peakBytes: number };
 
 /** Images of one file that are read; the others differ in their place only. */
@@ -21,9 +21,10 @@ const settings = dataSettingsSchema.parse(JSON.parse(process.argv[2]!));
 const source = open(settings);
 for await (const file of source.files()) {
   say({ type: "opening", id: file.id });
-  const began = performance.now();
+  const before = process.cpuUsage();
   const outcome = await outcomeOf(file);
-  say({ type: "done", id: file.id, outcome, milliseconds: performance.now() - began });
+  const { user, system } = process.cpuUsage(before);
+  say({ type: "done", id: file.id, outcome, cpuMilliseconds: (user + system) / 1000 });
 }
 await source.close();
 say({ type: "end", peakBytes: process.resourceUsage().maxRSS * 1024 });

@@ -9,13 +9,14 @@ import type { Said } from "./read-process.js";
 
 export interface Reading {
   readonly outcomes: ReadonlyMap<string, Outcome>;
+  /** Most time of processors that one file took: machines may be busy with other things. */
   readonly slowestMilliseconds: number;
   /** Largest resident memory of the reading process. */
   readonly peakBytes: number;
 }
 
-/** Longest that one file may take. */
-const patienceMilliseconds = 10_000;
+/** After it a file counts as one that never ends. */
+const patienceMilliseconds = 60_000;
 const heapMegabytes = 512;
 const entry = fileURLToPath(new URL("read-process.ts", import.meta.url));
 
@@ -32,8 +33,7 @@ export async function readFolder(
   child.stderr.on("data", (text: Buffer) => errors.push(text.toString()));
   const outcomes = new Map<string, Outcome>();
   let [opening, slowestMilliseconds, peakBytes] = ["the start", 0, Number.NaN];
-  // It begins with a longer time, in which the process starts.
-  let patience = setTimeout(() => child.kill("SIGKILL"), 3 * patienceMilliseconds);
+  let patience = setTimeout(() => child.kill("SIGKILL"), patienceMilliseconds);
   for await (const line of createInterface(child.stdout)) {
     clearTimeout(patience);
     patience = setTimeout(() => child.kill("SIGKILL"), patienceMilliseconds);
@@ -44,7 +44,7 @@ export async function readFolder(
     else if (said.type === "end") peakBytes = said.peakBytes;
     else {
       outcomes.set(said.id, said.outcome);
-      slowestMilliseconds = Math.max(slowestMilliseconds, said.milliseconds);
+      slowestMilliseconds = Math.max(slowestMilliseconds, said.cpuMilliseconds);
     }
   }
   clearTimeout(patience);

@@ -78,7 +78,8 @@ function hasDicomExtension(id: string): boolean {
 async function headerOf(id: string, { settings, hash }: SeriesOptions): Promise<DicomHeader> {
   const path = join(settings.path, id);
   // A pipe could keep the reader waiting for ever.
-  if (!(await stat(path)).isFile()) throw new VolumeFault("missing", "no file");
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile() === false) throw new VolumeFault("missing", "no file");
   const file = await openDicomFile(path, { id, limits: settings, hash });
   await file.close();
   return file.header;
