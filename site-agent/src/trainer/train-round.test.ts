@@ -6,6 +6,7 @@ import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAugmenter } from "../data/augment/augment.js";
+import { dataSettingsSchema } from "../data/data-settings.js";
 import { openSource } from "../data/open-source.js";
 import { put, putPatterns } from "../data/test-images.js";
 import { LocalViewMaker } from "../data/view-maker.js";
@@ -132,6 +133,17 @@ describe("RoundTrainer", () => {
     expect(resumed.figures).toEqual(through.figures);
     const again = await train(job(), { onProgress: ({ phase }) => expect(phase).not.toBe("training") });
     expect(again.deltaDigest).toBe(through.deltaDigest);
+  });
+
+  it("draws images as curation says, and goes on with the same ones", async () => {
+    const data = dataSettingsSchema.parse({ path: images, curation: { exponent: 0, maxPerPatient: 2 } });
+    const plain = await train(job());
+    stateDirectory = `${stateDirectory}-curated`;
+    const through = await train(job({ data }));
+    expect(through.deltaDigest).not.toBe(plain.deltaDigest);
+    stateDirectory = `${stateDirectory}-resumed`;
+    await interruptAfter(job({ data }), 2);
+    expect((await train(job({ data }))).deltaDigest).toBe(through.deltaDigest);
   });
 
   it("goes on from a save in the middle when the process was lost", async () => {
