@@ -46,7 +46,8 @@ interface Range {
 /** Least and greatest stored value, padding left out unless there is nothing else. */
 export function rangeOf(samples: Samples, padding: PixelModule["padding"]): Range {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of samples) {
+  for (let i = 0; i < samples.length; i++) {
+    const value = samples[i]!;
     if (padding !== undefined && value >= padding.low && value <= padding.high) continue;
     if (value < low) low = value;
     if (value > high) high = value;
@@ -67,5 +68,7 @@ function mapped(samples: Samples, shade: (stored: number) => number): Uint8Array
 
 /** Values in the modality's unit, such as Hounsfield units. */
 export function rescaled(samples: Samples, modality: ModalityTransform): Float32Array {
-  return Float32Array.from(samples, (stored: number) => modalityValue(modality, stored));
+  const values = new Float32Array(samples.length);
+  for (let i = 0; i < samples.length; i++) values[i] = modalityValue(modality, samples[i]!);
+  return values;
 }

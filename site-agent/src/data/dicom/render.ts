@@ -62,6 +62,11 @@ async function shrink({ data, ...raw }: Picture, workingSize: number): Promise<P
 
 function repeated(grey: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, i * 3, i * 3 + 3);
+  for (let i = 0, to = 0; i < grey.length; i++) {
+    const shade = grey[i]!;
+    rgb[to++] = shade;
+    rgb[to++] = shade;
+    rgb[to++] = shade;
+  }
   return rgb;
 }

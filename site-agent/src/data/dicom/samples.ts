@@ -67,6 +67,6 @@ function interleaved(planar: Samples): Samples {
 
 /** Little-endian integers of 1, 2 or 4 bytes, copied so that they are aligned and the caller's own. */
 export function integers(bytes: Uint8Array, width: 1 | 2 | 4): Uint8Array | Uint16Array | Uint32Array {
-  const { buffer } = Uint8Array.from(bytes);
+  const { buffer } = new Uint8Array(bytes);
   return width === 1 ? new Uint8Array(buffer) : width === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer);
 }

@@ -15,7 +15,7 @@ export function decodeJpegLossless(bytes: Uint8Array, pixels: PixelModule): RawS
     throw new DicomProblem("unsupported-pixels", "colours of more than 8 bits as JPEG Lossless");
   }
   const decoder = new Decoder();
-  const { buffer } = Uint8Array.from(bytes);
+  const { buffer } = new Uint8Array(bytes);
   const data = decoder.decode(buffer, 0, bytes.length);
   // Beyond the end of its bytes the decoder goes on with zeros.
   const { stream } = decoder;

@@ -24,7 +24,7 @@ export async function decodeJpeg(bytes: Uint8Array, pixels: PixelModule): Promis
 }
 
 /** An Adobe segment (ITU-T T.872) that says that the three bands are RGB. */
-const rgbSegment = Buffer.from("ffee000e41646f6265006400000000" + "00", "hex");
+const rgbSegment = Buffer.from("ffee000e41646f626500640000000000", "hex");
 
 /** Without a segment that says otherwise, the decoder would take RGB for YCbCr. */
 function withColours(bytes: Uint8Array, header: JpegHeader, { photometric }: PixelModule): Uint8Array {

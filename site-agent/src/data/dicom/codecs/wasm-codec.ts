@@ -69,7 +69,7 @@ function decodeWith<D extends WasmDecoder, T>(decoder: D, encoded: Uint8Array, i
   decoder.decode();
   const { width, height, bitsPerSample, componentCount, isSigned } = decoder.getFrameInfo();
   const result = {
-    bytes: Uint8Array.from(decoder.getDecodedBuffer()),
+    bytes: new Uint8Array(decoder.getDecodedBuffer()),
     rows: height,
     columns: width,
     components: componentCount,
