@@ -128,10 +128,10 @@ async function explain(path: string, id: string, cause: unknown): Promise<Consil
   if ((cause as NodeJS.ErrnoException).code !== undefined) return storageFailure(id, cause);
   try {
     const { size } = await stat(path);
-    if (size === 0) return new UnreadableImage(id, "empty", { cause });
+    if (size === 0) return new UnreadableImage(id, "empty");
     const said = reasonFor(message);
     const reason = said === "unsupported-format" && (await beginsAsImage(path)) ? "damaged" : said;
-    return new UnreadableImage(id, reason, { detail: quoted(message, path), cause });
+    return new UnreadableImage(id, reason, { detail: quoted(message, path) });
   } catch (failure) {
     return storageFailure(id, failure);
   }

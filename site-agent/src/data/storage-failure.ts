@@ -10,17 +10,25 @@ export function isStorageFailure(thrown: unknown): boolean {
 }
 
 /** Also of links that lead in circles, folders, and names that no file can have, such as one with a zero byte. */
-const nothingThere: ReadonlySet<string> = new Set(
-  ["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "EINVAL", "ERR_INVALID_ARG_VALUE"],
-);
+const nothingThere: ReadonlySet<string> = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "EINVAL",
+  "ERR_INVALID_ARG_VALUE",
+]);
 
-/** What a failed call of the file system says of one image: this file's own fault, or one of the whole place. */
+/**
+ * What a failed call of the file system says of one image: this file's own fault, or one of the whole place. The cause
+ * itself is left out: it quotes the path.
+ */
 export function storageFailure(id: string, cause: unknown): ConsiliumError {
   const code = (cause as NodeJS.ErrnoException).code;
-  if (code !== undefined && nothingThere.has(code)) return new UnreadableImage(id, "missing", { cause });
-  if (code === "EACCES" || code === "EPERM") return new UnreadableImage(id, "no-permission", { cause });
+  if (code !== undefined && nothingThere.has(code)) return new UnreadableImage(id, "missing");
+  if (code === "EACCES" || code === "EPERM") return new UnreadableImage(id, "no-permission");
   return new ConsiliumError("input-unreadable", `an image cannot be read: the storage failed (${code ?? "unknown"})`, {
     remedy: "check that the image folder is mounted and its disk is healthy",
-    cause,
   });
 }
