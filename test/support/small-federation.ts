@@ -68,6 +68,13 @@ export class SmallFederation extends LocalFederation {
     return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: 2 });
   }
 
+  /** Hospitals with data of their own. @param hospitalsIn what they have, given a folder that goes away with the federation */
+  static async over(hospitalsIn: (directory: string) => Promise<readonly HospitalSetup[]>): Promise<SmallFederation> {
+    const directory = mkdtempSync(join(tmpdir(), "consilium-test-"));
+    const hospitals = await hospitalsIn(directory);
+    return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: hospitals.length });
+  }
+
   async launch(overrides: Readonly<Record<string, unknown>> = {}): Promise<string> {
     const folder = join(this.directory, "runs");
     mkdirSync(folder, { recursive: true });

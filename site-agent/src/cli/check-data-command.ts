@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { percentBar } from "@consilium/shared/terminal/format.js";
 import { LiveBlock } from "@consilium/shared/terminal/live.js";
@@ -8,6 +9,7 @@ import { dataSettings, folderSettings } from "../config.js";
 import type { CheckOptions } from "../data/check-data.js";
 import type { DataReport } from "../data/data-report.js";
 import type { DataSettings } from "../data/data-settings.js";
+import { nameHash } from "../data/dicom/keyed-hash.js";
 import { writeFileWhole } from "../home.js";
 import { CommandFailed } from "./command-failed.js";
 import { reportFields, sumOf } from "./report-fields.js";
@@ -19,6 +21,7 @@ interface CheckDataOptions {
   readonly home?: string;
   readonly data?: string;
   readonly html?: string;
+  readonly names?: boolean;
 }
 
 export function addCheckData(program: Command, surroundings: Surroundings): void {
@@ -28,6 +31,7 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
     .option("--home <dir>", homeHelp)
     .option("--data <dir>", "check this folder instead of what site.yaml names")
     .option("--html <file>", "write a page with thumbnails, to be looked at here: it shows patients' images")
+    .option("--names", "with --json: name files, not only hashes of their names")
     .action(async (options: CheckDataOptions) => {
       const home = homeOf(options.home, surroundings);
       const settings =
@@ -45,7 +49,8 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
       );
       if (page !== undefined && options.html !== undefined) writeFileWhole(options.html, page.render(report), 0o600);
       const problem = problemOf(report, settings);
-      output.result({ usable: problem === undefined, ...report }, () => reportLines(report));
+      const exported = options.names === true ? report : withoutNames(report, settings.nameKey);
+      output.result({ usable: problem === undefined, ...exported }, () => reportLines(report));
       if (problem !== undefined) throw new CommandFailed(problem, exitCodes.refused);
     });
   example(
@@ -53,6 +58,18 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
     "consilium-agent check-data --html check.html",
     "consilium-agent check-data --data /srv/images --json",
   );
+}
+
+/** What may be handed on: names of files often hold those of patients. The hashes are the same in every report of a site. */
+function withoutNames({ path: _path, ...report }: DataReport, nameKey: string | undefined): Omit<DataReport, "path"> {
+  // A folder that belongs to no site has no secret of its own.
+  const hash = nameHash(nameKey ?? randomBytes(32));
+  return {
+    ...report,
+    unreadable: report.unreadable.map(({ id, reason }) => ({ id: hash(id), reason })),
+    duplicates: report.duplicates.map((ids) => ids.map(hash)),
+    nearDuplicates: report.nearDuplicates.map((ids) => ids.map(hash)),
+  };
 }
 
 /** A folder that cannot be read or holds nothing is unusable; that is this command's answer, not its failure. */
@@ -90,7 +107,7 @@ function unreadableLines({ unreadable }: DataReport): string[] {
   return [
     "",
     ...tableLines([{ title: "unreadable file" }, { title: "reason" }], named),
-    ...(rest > 0 ? [`… and ${rest} more; --json names all`] : []),
+    ...(rest > 0 ? [`… and ${rest} more; --json --names names all`] : []),
   ];
 }
 

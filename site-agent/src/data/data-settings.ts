@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { curationSettings } from "./curation/curation-settings.js";
 
@@ -108,7 +107,7 @@ export const dataSettingsSchema = z
     nameKey: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
-      .default(() => randomBytes(32).toString("hex")),
+      .optional(),
     /** Where decoded tiles, slices and frames are kept; absent: nowhere. */
     tileCache: z.strictObject({ directory: z.string().min(1), limitBytes: z.number().int().positive() }).optional(),
     /** Short side, in pixels, that images are decoded to; absent: twice the image size of the run, or more for its small crops. */
@@ -134,6 +133,11 @@ export const dataSettingsSchema = z
   .refine(({ source, dicomweb: archive }) => source !== "dicomweb" || archive !== undefined, {
     path: ["dicomweb"],
     message: "a source of kind dicomweb needs the archive's `url`",
+  })
+  // Every thread must make the same ids of an archive's identifiers.
+  .refine(({ source, nameKey }) => source !== "dicomweb" || nameKey !== undefined, {
+    path: ["nameKey"],
+    message: "a source of kind dicomweb needs the site's `nameKey`",
   });
 
 export type DataSettings = z.output<typeof dataSettingsSchema>;

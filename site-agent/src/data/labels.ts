@@ -81,11 +81,7 @@ function labelsOf({ columns, records }: Parsed, path: string): Labels {
   for (const { line, row } of records) {
     const id = relativeId(row[fileColumn] ?? "");
     if (id === undefined) {
-      throw invalid(
-        path,
-        `line ${line}: not a path inside the folder`,
-        "use paths relative to the image folder",
-      );
+      throw invalid(path, `line ${line}: not a path inside the folder`, "use paths relative to the image folder");
     }
     if (rows.has(id)) throw invalid(path, `line ${line}: a file that was listed before`, "keep one row per image");
     rows.set(id, row);

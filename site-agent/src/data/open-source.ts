@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { unreachable } from "@consilium/shared/errors.js";
 import type { DataSettings } from "./data-settings.js";
@@ -15,6 +16,9 @@ export interface OpenSourceOptions {
   readonly imageSize: number;
 }
 
+/** For a look at a folder that belongs to no site; names are hashed differently the next time. */
+const ownKey = randomBytes(32).toString("hex");
+
 /** The one place that knows which kinds of sources there are; called in every thread that reads images. */
 export function openSource(options: OpenSourceOptions): ImageSource {
   const source = sourceOf(options);
@@ -26,7 +30,7 @@ export function openSource(options: OpenSourceOptions): ImageSource {
 }
 
 function sourceOf({ settings, imageSize }: OpenSourceOptions): ImageSource {
-  const { nameKey } = settings;
+  const { nameKey = ownKey } = settings;
   const workingSize = settings.workingSize ?? 2 * imageSize;
   switch (settings.source) {
     case "folder":
