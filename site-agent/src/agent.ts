@@ -11,7 +11,7 @@ import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consiliu
 import { lockHome } from "./agent-lock.js";
 import { stayAttached } from "./attachment.js";
 import { dataSettings, engineSettings, loadSiteConfig, policyPath, type SiteConfig, scheduleHours } from "./config.js";
-import { chooseFiles } from "./data/folder-source.js";
+import { countImages } from "./data/count-images.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
 import { type SiteHome, siteHome } from "./home.js";
 import { type AgentMetrics, agentMetrics } from "./metrics.js";
@@ -288,7 +288,7 @@ function participantOf(setup: Setup, { options, client, trainer, patience, repor
     federation,
     loadPolicy: () => loadPolicy(policyPath(home, config)),
     hours: scheduleHours(config),
-    countSamples: async () => (await chooseFiles(data)).length,
+    countSamples: () => countImages(data),
     reporter,
     observer,
     logger,

@@ -117,7 +117,7 @@ const clauses: readonly Clause[] = [
     ({ facts, policy: { jobs } }) =>
       facts.localSamples >= jobs.minLocalSamples
         ? undefined
-        : `the folder holds ${facts.localSamples} images, the policy asks for at least ${jobs.minLocalSamples}`,
+        : `this site has ${facts.localSamples} images, the policy asks for at least ${jobs.minLocalSamples}`,
   ],
   [
     "egress.lanes",

@@ -111,7 +111,9 @@ describe("what a hospital's data says of patients", () => {
   afterAll(() => federation.remove(), 60_000);
 
   it("is in nothing that is sent, logged, measured or exported", async () => {
-    const run = await federation.finished(await federation.launch({ modality: "radiograph", rounds: 2 }));
+    const run = await federation.finished(
+      await federation.launch({ modality: "radiograph", rounds: 2, cohort: { minSites: 3 } }),
+    );
     expect(run.history).toHaveLength(2);
 
     const messages = readFileSync(sent);

@@ -57,7 +57,10 @@ describe.skipIf(missing.length > 0)(
     it("takes an archive, DICOM files, SVS and NDPI slides, and volumes", async () => {
       const method = { name: "mae", decoderWidth: 32, decoderBlocks: 1, decoderHeads: 4 };
       const training = { batchSize: 8, stepsPerRound: 3 };
-      const runId = await federation.launch({ name: "hospitals", modality: "radiograph", method, training, rounds: 2 });
+      const runId = await federation.launch({
+        ...{ name: "hospitals", modality: "radiograph", method, training, rounds: 2 },
+        cohort: { minSites: 4 },
+      });
       const run = await federation.finished(runId, 400_000);
       expect(run.history).toHaveLength(2);
       for (const record of run.history) {

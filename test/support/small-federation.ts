@@ -72,7 +72,7 @@ export class SmallFederation extends LocalFederation {
   static async over(hospitalsIn: (directory: string) => Promise<readonly HospitalSetup[]>): Promise<SmallFederation> {
     const directory = mkdtempSync(join(tmpdir(), "consilium-test-"));
     const hospitals = await hospitalsIn(directory);
-    return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: hospitals.length });
+    return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: 2 });
   }
 
   async launch(overrides: Readonly<Record<string, unknown>> = {}): Promise<string> {
