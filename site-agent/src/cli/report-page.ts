@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import sharp from "sharp";
 import type { Counts, DataReport } from "../data/data-report.js";
 import type { RgbImage } from "../data/image.js";
+import { thumbnailUri } from "../data/thumbnail.js";
 import { reportFields } from "./report-fields.js";
 
 const thumbnailSide = 96;
@@ -21,12 +21,8 @@ th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; b
 export class ReportPage {
   readonly #thumbnails: { readonly id: string; readonly source: string }[] = [];
 
-  async addSample(id: string, { width, height, data }: RgbImage): Promise<void> {
-    const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
-      .resize(thumbnailSide, thumbnailSide, { fit: "inside", withoutEnlargement: true })
-      .jpeg({ quality: 80 })
-      .toBuffer();
-    this.#thumbnails.push({ id, source: `data:image/jpeg;base64,${jpeg.toString("base64")}` });
+  async addSample(id: string, image: RgbImage): Promise<void> {
+    this.#thumbnails.push({ id, source: await thumbnailUri(image, thumbnailSide) });
   }
 
   render(report: DataReport): string {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import sharp from "sharp";
 import type { RgbImage } from "../image.js";
+import { thumbnailUri } from "../thumbnail.js";
 import type { CellModel } from "./cell-model.js";
 import type { Clusters } from "./clusters-file.js";
 import { reviewScript } from "./review-script.js";
@@ -124,17 +124,11 @@ function swatch({ mean, deviation, centroids }: CellModel, cell: number): string
 async function thumbnails(images: readonly RgbImage[], title: string): Promise<string> {
   const shown: string[] = [];
   for (const [index, image] of images.entries()) {
-    shown.push(`<li><img src="${await jpegUri(image)}" alt="${title}, number ${index + 1}" loading="lazy"></li>`);
+    shown.push(
+      `<li><img src="${await thumbnailUri(image, thumbnailSide)}" alt="${title}, number ${index + 1}" loading="lazy"></li>`,
+    );
   }
   return `<ul class="images">${shown.join("")}</ul>`;
-}
-
-async function jpegUri({ width, height, data }: RgbImage): Promise<string> {
-  const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
-    .resize(thumbnailSide, thumbnailSide, { fit: "inside", withoutEnlargement: true })
-    .jpeg({ quality: 80 })
-    .toBuffer();
-  return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
 }
 
 function escaped(text: string): string {

@@ -12,6 +12,15 @@ interface Parser {
   readonly readDicomElementImplicit: (stream: ByteStream) => Element;
 }
 
+function wholeOf(library: object): Parser {
+  if (hasDataSets(library)) return library;
+  throw new Error("dicom-parser does not export its class of data sets: install the version of the lockfile");
+}
+
+function hasDataSets(library: object): library is Parser {
+  return "DataSet" in library && typeof library.DataSet === "function";
+}
+
 const {
   ByteStream: Stream,
   DataSet: Elements,
@@ -19,7 +28,7 @@ const {
   bigEndianByteArrayParser: bigEndian,
   readDicomElementExplicit,
   readDicomElementImplicit,
-} = parser as unknown as Parser;
+} = wholeOf(parser);
 
 export interface Form {
   readonly explicit: boolean;

@@ -16,7 +16,7 @@ function mapOf({ frames, matrix, tiledFull = false, tiles }: Shape): FrameMap {
   const facts = (tile: FrameFacts["tile"]): FrameFacts => ({ geometry: {}, modality: identity, voi: undefined, tile });
   const pixels = { columns: 100, rows: 50, frames } as ImageHeader["pixels"];
   const image = { pixels, matrix, tiledFull, frames: tiles?.map(facts) ?? [facts(undefined)] };
-  return new FrameMap(image as unknown as ImageHeader);
+  return new FrameMap(Object.assign({} as ImageHeader, image));
 }
 
 const numbers = (map: FrameMap, ...rectangle: [number, number, number, number]): number[] =>

@@ -36,7 +36,7 @@ export async function readTiffDirectories({ id, path }: SlideFile): Promise<read
   const { GeoTIFF } = await import("geotiff");
   const file = await BoundedFile.open(path);
   try {
-    const tiff = await GeoTIFF.fromSource(file as unknown as Parameters<typeof GeoTIFF.fromSource>[0]).catch(() => {
+    const tiff = await GeoTIFF.fromSource(file).catch(() => {
       throw new UnreadableImage(id, "unsupported-format", { detail: "no whole slide" });
     });
     return await walk(id, tiff);

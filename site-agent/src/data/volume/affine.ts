@@ -24,8 +24,15 @@ export function lpsToRas([left, posterior, superior]: Affine): Affine {
 }
 
 export function scaledAffine(affine: Affine, factor: number): Affine {
-  return mapAxes((row): AffineRow => affine[row].map((value) => value * factor) as unknown as AffineRow);
+  return mapAxes((row): AffineRow => scaledRow(affine[row], factor));
 }
+
+const scaledRow = ([x, y, z, origin]: AffineRow, factor: number): AffineRow => [
+  x * factor,
+  y * factor,
+  z * factor,
+  origin * factor,
+];
 
 function negated([x, y, z, origin]: AffineRow): AffineRow {
   return [-x, -y, -z, -origin];

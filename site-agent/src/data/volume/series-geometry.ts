@@ -74,7 +74,7 @@ function requireEven(places: readonly number[]): void {
 function stepOf(ordered: readonly SeriesFrame[], normal: Triple): Triple {
   const [first, last] = [positionOf(ordered[0]!), positionOf(ordered.at(-1)!)];
   const count = ordered.length - 1;
-  if (count > 0) return [0, 1, 2].map((axis) => (last[axis]! - first[axis]!) / count) as unknown as Triple;
+  if (count > 0) return [(last[0] - first[0]) / count, (last[1] - first[1]) / count, (last[2] - first[2]) / count];
   const { sliceSpacing, sliceThickness } = ordered[0]!.geometry;
   const told = [sliceSpacing, sliceThickness].find((length) => length !== undefined && length > 0);
   return scaled(normal, told ?? 1);
