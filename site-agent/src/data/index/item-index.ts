@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { DataSettings } from "../data-settings.js";
@@ -35,8 +35,13 @@ export class ItemIndex {
   constructor(path: string, purpose: string) {
     const remove = (file: string) => {
       for (const suffix of ["", "-wal", "-shm"]) rmSync(file + suffix, { force: true });
+      closeSync(openSync(file, "a", 0o600));
     };
-    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    if (path !== ":memory:") {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      // It names files. SQLite gives its other files the mode of the first.
+      closeSync(openSync(path, "a", 0o600));
+    }
     this.#database = openIndexDatabase(path, purpose, remove);
     this.#scan = this.#database.prepare("UPDATE meta SET scan = scan + 1 RETURNING scan").pluck().get() as number;
   }
