@@ -30,7 +30,7 @@ export const policySchema = z.strictObject({
     maxStepsPerRound: limit,
     maxBatchSize: limit,
     maxParameters: limit,
-    /** A run is refused while the folder holds fewer images than this. */
+    /** A run is refused while the site has fewer images than this. */
     minLocalSamples: limit,
   }),
   egress: z.strictObject({

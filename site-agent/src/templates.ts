@@ -7,7 +7,8 @@ export function siteTemplate(dataPath: string = exampleDataPath): string {
 # 'consilium-agent join' writes this file; an unknown key is an error. Relative paths start at the agent's home.
 
 data:
-  # Images: JPEG, PNG, TIFF or WebP, in this folder and below it. They never leave it.
+  # Images in this folder and below it; they never leave it. folder: JPEG, PNG, TIFF, WebP. Others: dicom, dicomweb, slide,
+  # volume; docs/data.md has their settings.
   source: folder
   path: ${yamlText(dataPath)}
   # A CSV file with the column 'file'; relative to the folder. Without it every image is taken.
@@ -71,7 +72,7 @@ jobs:
   maxStepsPerRound: 1000
   maxBatchSize: 512
   maxParameters: 120000000
-  # A run is refused while the folder holds fewer images.
+  # A run is refused while the site has fewer images.
   minLocalSamples: 50
 
 egress:
