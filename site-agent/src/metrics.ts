@@ -61,6 +61,10 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     name: "consilium_agent_training_images_per_second",
     help: "Images trained on per second in the current or last round.",
   });
+  const queue = telemetry.gauge({
+    name: "consilium_agent_batches_ready",
+    help: "Batches that lay ready when the latest was asked for; 0 while training waits for images.",
+  });
   const loss = telemetry.gauge({
     name: "consilium_agent_training_loss",
     help: "Loss of the latest local step; never leaves this site unmasked.",
@@ -132,6 +136,7 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
         const value = progress.terms?.[term];
         if (value !== undefined) terms.set({ term }, value);
       }
+      if (progress.batchesReady !== undefined) queue.set(progress.batchesReady);
       if (progress.imagesPerSecond !== undefined) throughput.set(progress.imagesPerSecond);
     },
     trained(trained) {

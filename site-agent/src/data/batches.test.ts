@@ -168,6 +168,17 @@ describe("batches", () => {
       message: expect.stringContaining("curation"),
     });
   });
+
+  it("says how many batches lie ready, so that a slow source shows", async () => {
+    const asked: number[] = [];
+    const { options } = make(12, { ahead: 2, onAsked: ({ ready }) => asked.push(ready) });
+    for await (const _batch of batches(options)) {
+      if (asked.length === 4) break;
+      // The batches ahead need no thread here, only that this one lets them.
+      await new Promise((resume) => setTimeout(resume, 50));
+    }
+    expect(asked).toEqual([0, 2, 2, 2]);
+  });
 });
 
 /** Items 5 and 8, twice each in every epoch. */

@@ -24,6 +24,14 @@ export interface BatchOptions {
   /** Batches that are asked for before the caller gets one, and so are made while it works on that one. */
   readonly ahead: number;
   readonly signal?: AbortSignal;
+  /** Told whenever a batch is asked for. */
+  readonly onAsked?: (queue: BatchQueue) => void;
+}
+
+/** How the making of batches keeps up with who takes them. */
+export interface BatchQueue {
+  /** Batches that are complete, of `ahead` + 1 at most. None: the caller waits for images. */
+  readonly ready: number;
 }
 
 /**
@@ -37,10 +45,19 @@ export interface BatchOptions {
 export async function* batches(options: BatchOptions): AsyncGenerator<HostTensors, never, void> {
   const factory = new BatchFactory(options);
   const prepared: Promise<HostTensors>[] = [];
+  let ready = 0;
+  const counted = async (batch: Promise<HostTensors>): Promise<HostTensors> => {
+    const made = await batch;
+    ready++;
+    return made;
+  };
   for (let next = options.firstBatch; ; ) {
-    while (prepared.length <= options.ahead) prepared.push(quietly(factory.make(next++)));
+    while (prepared.length <= options.ahead) prepared.push(quietly(counted(factory.make(next++))));
+    options.onAsked?.({ ready });
     // Interruptible, because storage may be slow.
-    yield await orAborted(prepared.shift()!, options.signal);
+    const batch = await orAborted(prepared.shift()!, options.signal);
+    ready--;
+    yield batch;
   }
 }
 

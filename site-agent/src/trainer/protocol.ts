@@ -72,6 +72,8 @@ const trainProgressSchema = z.strictObject({
   /** The method's terms in the latest step, those that are figures. */
   terms: z.record(z.string(), z.number()).optional(),
   imagesPerSecond: z.number().optional(),
+  /** Batches that lay ready when the latest was asked for; 0: training waits for images. */
+  batchesReady: count.optional(),
 });
 
 export type TrainProgress = z.output<typeof trainProgressSchema>;

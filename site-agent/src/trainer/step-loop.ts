@@ -54,6 +54,7 @@ class StepLoop {
   /** Or when the loop began, or a save ended: what lies between is training and waiting for images. */
   #stepEndedAt: number;
   #saveTookMs = 0;
+  #batchesReady = 0;
 
   constructor(stepper: Stepper, numbers: StateNumbers, options: StepLoopOptions) {
     this.#options = options;
@@ -117,6 +118,9 @@ class StepLoop {
       batchSize: training.batchSize,
       firstBatch: batch,
       ahead: batchesAhead,
+      onAsked: ({ ready }) => {
+        this.#batchesReady = ready;
+      },
       ...(signal === undefined ? {} : { signal }),
     });
     for await (const named of views) {
@@ -147,6 +151,7 @@ class StepLoop {
       step: this.#numbers.step,
       steps: config.training.stepsPerRound,
       imagesPerSecond: imagesPerSecond(config, this.#numbers),
+      batchesReady: this.#batchesReady,
       ...(finite ? { loss, terms } : {}),
     });
   }
