@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { methodNames } from "@consilium/shared/config/method-config.js";
+import { runMethodNames } from "@consilium/shared/config/method-config.js";
 import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
 import { commands, Daemon, freePorts, mustRun, until } from "./processes.js";
 
@@ -153,7 +153,7 @@ export class LocalFederation {
       federation: "demo",
       secagg: { minCohort: this.#setup.minCohort ?? 3, maxColluders: 0 },
       jobs: {
-        methods: [...methodNames],
+        methods: [...runMethodNames],
         architectures: [...vitNames, ...resnetNames],
         modalities: ["dermatology", "radiograph", "pathology"],
         maxRounds: 1000,
@@ -162,7 +162,11 @@ export class LocalFederation {
         maxParameters: 100_000_000,
         minLocalSamples: 8,
       },
-      egress: { lanes: ["weight", "loss", "steps", "clipped", "updateNorm", "cosine", "terms"] },
+      egress: {
+        lanes: ["weight", "loss", "steps", "clipped", "updateNorm", "cosine", "terms"],
+        statistics: "allow",
+        minCell: 2,
+      },
     };
     return { ...generous, ...policy };
   }

@@ -1,4 +1,5 @@
 import { parseYaml } from "@consilium/shared/config/load-yaml.js";
+import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { describe, expect, it } from "vitest";
 import { checkPolicy, loadPolicy, type Policy, policyClauses, policySchema } from "./policy.js";
 import { exampleConfig, examplePlan, examplePolicy } from "./test-plans.js";
@@ -11,6 +12,11 @@ const jobs = (changes: Partial<Jobs>): Policy => ({ ...examplePolicy, jobs: { ..
 const secagg = (changes: Partial<Policy["secagg"]>): Policy => ({
   ...examplePolicy,
   secagg: { ...examplePolicy.secagg, ...changes },
+});
+
+const egress = (changes: Partial<Policy["egress"]>): Policy => ({
+  ...examplePolicy,
+  egress: { ...examplePolicy.egress, ...changes },
 });
 
 /** For each clause, a policy that differs from the allowing one only there. */
@@ -26,8 +32,17 @@ const refusing: Readonly<Record<string, Policy>> = {
   "jobs.maxBatchSize": jobs({ maxBatchSize: 3 }),
   "jobs.maxParameters": jobs({ maxParameters: 999_999 }),
   "jobs.minLocalSamples": jobs({ minLocalSamples: 101 }),
-  "egress.lanes": { ...examplePolicy, egress: { lanes: ["weight", "steps", "clipped"] } },
+  "egress.lanes": egress({ lanes: ["weight", "steps", "clipped"] }),
+  "egress.statistics": jobs({ methods: ["clusters"], architectures: [] }),
 };
+
+const clusterConfig = runConfigSchema.parse({
+  ...{ name: "c", modality: "dermatology", method: { name: "clusters" }, rounds: 10 },
+});
+
+/** The example's question, or for the one clause that is about it, a run of clusters. */
+const questionFor = (clause: string) =>
+  clause === "egress.statistics" ? { ...question, config: clusterConfig } : question;
 
 describe("checkPolicy", () => {
   it("allows what every clause allows, limits included", () => {
@@ -41,12 +56,18 @@ describe("checkPolicy", () => {
     expect(checkPolicy({ ...question, policy: exact })).toEqual({ allowed: true });
   });
 
+  it("allows statistics where it says so, whatever the architectures", () => {
+    const { egress: allowing } = egress({ statistics: "allow" });
+    const policy = { ...jobs({ methods: ["clusters"], architectures: [] }), egress: allowing };
+    expect(checkPolicy({ ...questionFor("egress.statistics"), policy })).toEqual({ allowed: true });
+  });
+
   it("has an example of every clause", () => {
     expect(Object.keys(refusing)).toEqual(policyClauses);
   });
 
   it.each(Object.entries(refusing))("refuses by %s", (clause, policy) => {
-    const verdict = checkPolicy({ ...question, policy });
+    const verdict = checkPolicy({ ...questionFor(clause), policy });
     expect(verdict).toMatchObject({ allowed: false, clause });
     expect(verdict).toHaveProperty("reason", expect.stringMatching(/./));
   });
@@ -81,7 +102,9 @@ ${extra}egress: { lanes: [weight] }
 `;
 
   it("is read", () => {
-    expect(parseYaml(text(""), policySchema, "policy.yaml").jobs.maxRounds).toBe(10);
+    const policy = parseYaml(text(""), policySchema, "policy.yaml");
+    expect(policy.jobs.maxRounds).toBe(10);
+    expect(policy.egress).toEqual({ lanes: ["weight"], statistics: "deny", minCell: 10 });
   });
 
   it("with an unknown key is refused with the line", () => {

@@ -1,16 +1,15 @@
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
-import { methodNames } from "@consilium/shared/config/method-config.js";
+import { runMethodNames, trainsModel } from "@consilium/shared/config/method-config.js";
 import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
-import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { modalitySchema, type RunConfig } from "@consilium/shared/config/run-config.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { lanePermission, lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { z } from "zod";
 
-/** `policy.yaml`: what the hospital allows. Nothing has a default, so what is allowed is always written down. */
+/** `policy.yaml`: what the hospital allows. No default allows anything, so what is allowed is always written down. */
 
 const limit = z.number().int().positive();
 const architectures = z.enum([...vitNames, ...resnetNames]);
-const modalities = runConfigSchema.shape.modality;
 
 export const policySchema = z.strictObject({
   version: z.literal(1),
@@ -23,9 +22,9 @@ export const policySchema = z.strictObject({
     maxColluders: z.number().int().min(0),
   }),
   jobs: z.strictObject({
-    methods: z.array(z.enum(methodNames)),
+    methods: z.array(z.enum(runMethodNames)),
     architectures: z.array(architectures),
-    modalities: z.array(modalities),
+    modalities: z.array(modalitySchema),
     maxRounds: limit,
     maxStepsPerRound: limit,
     maxBatchSize: limit,
@@ -36,6 +35,10 @@ export const policySchema = z.strictObject({
   egress: z.strictObject({
     /** Masked values that may follow the parameters; seen by the coordinator only as sums over the cohort. */
     lanes: z.array(z.enum(lanePermissions)),
+    /** Whether statistics of this site's images may travel, masked, which runs of clusters add up. */
+    statistics: z.enum(["deny", "allow"]).default("deny"),
+    /** Cells of clusters in which this site has fewer images are left out of what it sends. */
+    minCell: limit.default(10),
   }),
 });
 
@@ -100,7 +103,11 @@ const clauses: readonly Clause[] = [
         : `the run withstands ${plan.colluders} colluding sites, the policy asks for at least ${secagg.maxColluders}`,
   ],
   ["jobs.methods", ({ config, policy }) => oneOf(config.method.name, policy.jobs.methods)],
-  ["jobs.architectures", ({ config, policy }) => oneOf(config.model.architecture, policy.jobs.architectures)],
+  [
+    "jobs.architectures",
+    ({ config, policy }) =>
+      trainsModel(config.method) ? oneOf(config.model.architecture, policy.jobs.architectures) : undefined,
+  ],
   ["jobs.modalities", ({ config, policy }) => oneOf(config.modality, policy.jobs.modalities)],
   ["jobs.maxRounds", ({ config, policy }) => atMost(config.rounds, policy.jobs.maxRounds, "rounds")],
   [
@@ -126,6 +133,13 @@ const clauses: readonly Clause[] = [
       const forbidden = [...asked].filter((lane) => !policy.egress.lanes.some((allowed) => allowed === lane));
       return forbidden.length === 0 ? undefined : `the run asks for ${list(forbidden)} besides the parameters`;
     },
+  ],
+  [
+    "egress.statistics",
+    ({ config, policy }) =>
+      trainsModel(config.method) || policy.egress.statistics === "allow"
+        ? undefined
+        : "the run asks for statistics of this site's images",
   ],
 ];
 

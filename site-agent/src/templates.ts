@@ -79,6 +79,10 @@ egress:
   # Figures that travel masked beside the update; the coordinator sees their sums over all hospitals of a round.
   # terms: how the method's loss is made up, and how well the encoder tells images apart.
   lanes: [weight, loss, steps, clipped, updateNorm, cosine, terms]
+  # Whether colour statistics of this hospital's images may travel, masked, for runs of clusters; "allow" also needs
+  # clusters among jobs.methods. Cells with fewer images than minCell are left out of what is sent.
+  statistics: deny
+  minCell: 10
 `;
 }
 

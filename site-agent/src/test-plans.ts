@@ -63,5 +63,5 @@ export const examplePolicy: Policy = {
     maxParameters: 10_000_000,
     minLocalSamples: 20,
   },
-  egress: { lanes: [...lanePermissions] },
+  egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };

@@ -31,7 +31,7 @@ const policy: Policy = {
     maxParameters: 10_000_000,
     minLocalSamples: 1,
   },
-  egress: { lanes: [...lanePermissions] },
+  egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };
 
 /** A trainer whose update has this value in one coordinate. */

@@ -1,5 +1,5 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
-import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { architectureName, type RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { planContext } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
@@ -50,7 +50,7 @@ export function checkpointMetadata(config: RunConfig): Record<string, string> {
     format: "consilium-checkpoint-1",
     name: config.name,
     method: config.method.name,
-    architecture: config.model.architecture,
+    architecture: architectureName(config),
     config: canonicalJson(config),
   };
 }

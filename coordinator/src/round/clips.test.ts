@@ -172,4 +172,18 @@ describe("tensorClips() of what is carried", () => {
     expect(statistics({ l2Clip: 10 })).toBe(12);
     expect(statistics({ batchStatistics: "local" })).toBeUndefined();
   });
+
+  it("bounds the statistics of clusters by the ends of their ranges", () => {
+    const method = { name: "clusters", clusters: 4, featureLimit: 5 };
+    const config = runConfigSchema.parse({ name: "c", modality: "dermatology", method, rounds: 3 });
+    const layout = checkpointLayout(config);
+    expect(layout.parameters.map(({ name, size }) => [name, size])).toEqual([
+      ["moments.sums", 36],
+      ["moments.products", 666],
+      ["cluster.centroids", 144],
+      ["cluster.sums", 144],
+      ["cluster.counts", 4],
+    ]);
+    expect(tensorClips(config, layout, 1)).toEqual([2, 2, 10, 10, 2].map((range) => Math.fround(1.2 * range)));
+  });
 });

@@ -1,6 +1,7 @@
 import type { MethodConfig, RunConfig } from "@consilium/shared/config/run-config.js";
 import { unreachable } from "@consilium/shared/errors.js";
 import { type CarriedKind, carriedTensors } from "@consilium/shared/params/carried.js";
+import { clusterTensors } from "@consilium/shared/params/cluster-tensors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { largestWeight, type Moves, optimizerMoves } from "./optimizer-moves.js";
 
@@ -26,14 +27,16 @@ const statisticsChange = 1000;
  * @param firstStep global step at which the round begins
  */
 export function tensorClips(config: RunConfig, layout: ParameterLayout, firstStep: number): number[] {
+  const { method, aggregation } = config;
+  // A site scales its whole update down to the norm, which no coordinate exceeds. Plans carry 32-bit floats; sites and
+  // coordinator must scale by the same number.
+  const clip = (largest: number) => Math.fround(Math.max(smallestClip, slack * Math.min(aggregation.l2Clip, largest)));
+  // From one end of its range to the other.
+  if (method.name === "clusters") return clusterTensors(method).map(({ range }) => clip(2 * range));
   const kinds = new Map(carriedTensors(config).map(({ name, kind }): [string, CarriedKind] => [name, kind]));
   const movesOf = optimizerMoves(config, firstStep);
   return layout.parameters.map((parameter) => {
-    const largest = largestChange(config, kinds.get(parameter.name), () => movesOf(parameter));
-    // A site scales its whole update down to this norm, which no coordinate exceeds.
-    const bounded = slack * Math.min(config.aggregation.l2Clip, largest);
-    // Plans carry 32-bit floats; sites and coordinator must scale by the same number.
-    return Math.fround(Math.max(smallestClip, bounded));
+    return clip(largestChange(config, kinds.get(parameter.name), () => movesOf(parameter)));
   });
 }
 

@@ -98,4 +98,9 @@ describe("collapseThresholds", () => {
   it.each(["mae", "gmml", "colorme"])("are not there for %s, which restores pixels", (name) => {
     expect(collapseThresholds(run({ name }))).toBeNull();
   });
+
+  it("are not there for clusters, which have no encoder", () => {
+    const config = { name: "r", modality: "dermatology", method: { name: "clusters" }, rounds: 45 };
+    expect(collapseThresholds(runConfigSchema.parse(config))).toBeNull();
+  });
 });

@@ -28,15 +28,15 @@ export interface CollapseThresholds {
 const unwatchedShare = 0.1;
 
 /**
- * Methods that restore pixels. They cannot be at a low loss with the same features for all images, and nothing draws their
- * features apart: a healthy encoder's may vary in little more than one direction.
+ * Methods that restore pixels cannot be at a low loss with the same features for all images, and nothing draws their
+ * features apart: a healthy encoder's may vary in little more than one direction. A run of clusters has no encoder.
  */
-const restoring: ReadonlySet<RunConfig["method"]["name"]> = new Set(["mae", "gmml", "colorme"] as const);
+const unwatched: ReadonlySet<RunConfig["method"]["name"]> = new Set(["mae", "gmml", "colorme", "clusters"] as const);
 
 /** @returns null where the run asks for no alarm, or its method has no use for one */
 export function collapseThresholds(config: RunConfig): CollapseThresholds | null {
   const { monitor, rounds, method } = config;
-  if (monitor.collapse === "off" || restoring.has(method.name)) return null;
+  if (monitor.collapse === "off" || unwatched.has(method.name)) return null;
   const { minFeatureSpread, minEffectiveRank, patienceRounds } = monitor;
   return {
     ...{ minFeatureSpread, minEffectiveRank, patienceRounds },

@@ -1,4 +1,4 @@
-import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { architectureName, type RunConfig } from "@consilium/shared/config/run-config.js";
 import { knownFigures } from "@consilium/shared/secagg/figures.js";
 import type { RunRow, RunStore } from "../store/run-store.js";
 import type { CommittedFacts } from "./ports.js";
@@ -77,7 +77,7 @@ export function summaryOf(run: RunRow, config: RunConfig, history: readonly Roun
     runId: run.runId,
     name: run.name,
     method: config.method.name,
-    model: config.model.architecture,
+    model: architectureName(config),
     status: run.status,
     statusReason: run.reason,
     roundsDone: history.length,

@@ -1,10 +1,14 @@
 import { z } from "zod";
+import { ConsiliumError } from "../errors.js";
 import { isVit, type ModelConfig } from "./model-config.js";
 import { suggestion } from "./nearest-name.js";
 
 /** Self-supervised methods and their own settings; defaults are the papers'. */
 
 export const methodNames = ["simclr", "byol", "mae", "dino", "ibot", "dinov2", "gmml", "sit", "colorme"] as const;
+
+/** What a run may be for: to train an encoder with one of the methods, or to find clusters of like images. */
+export const runMethodNames = [...methodNames, "clusters"] as const;
 
 const probability = z.number().min(0).max(1);
 const count = z.number().int().positive();
@@ -165,22 +169,58 @@ const colorme = z.strictObject({
   histogramWeight: z.number().min(0).default(1),
 });
 
+/** Lloyd's k-means of images' colour statistics, one pass a round after a first round for their scaling. Trains no model. */
+const clusters = z.strictObject({
+  name: z.literal("clusters"),
+  clusters: z.number().int().min(2).max(1000).default(100),
+  /** A cell with fewer images of the whole cohort keeps its centroid. */
+  minImages: count.default(20),
+  /** Statistics are cut to this many deviations. */
+  featureLimit: z.number().min(1).max(100).default(10),
+});
+
 /** @param word what a run file has instead */
 function unknownMethod(word: unknown): string {
-  const known = `use one of ${methodNames.join(", ")}`;
-  return typeof word === "string" ? `there is no method '${word}'${suggestion(word, methodNames)}; ${known}` : known;
+  const known = `use one of ${runMethodNames.join(", ")}`;
+  return typeof word === "string" ? `there is no method '${word}'${suggestion(word, runMethodNames)}; ${known}` : known;
 }
 
-export const methodSchema = z.discriminatedUnion("name", [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme], {
+const trained = [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme] as const;
+
+export const methodSchema = z.discriminatedUnion("name", [...trained, clusters], {
   error: ({ input }) => unknownMethod((input as { name?: unknown } | undefined)?.name),
 });
 
 export type MethodConfig = z.output<typeof methodSchema>;
 export type MethodName = (typeof methodNames)[number];
-export type MethodOf<Name extends MethodName> = Extract<MethodConfig, { name: Name }>;
+export type RunMethodName = (typeof runMethodNames)[number];
+export type MethodOf<Name extends RunMethodName> = Extract<MethodConfig, { name: Name }>;
+
+/** Whether a run has a model at all: one of clusters has statistics in its place. */
+export function trainsModel({ name }: Pick<MethodConfig, "name">): boolean {
+  return name !== "clusters";
+}
+
+/** What a run's model is called. */
+export function architectureName({
+  model,
+  method,
+}: {
+  readonly model: ModelConfig;
+  readonly method: MethodConfig;
+}): string {
+  return trainsModel(method) ? model.architecture : "none";
+}
+
+/** What whoever wants a step or an encoder of a run of clusters is told. */
+export function noModel(): ConsiliumError {
+  return new ConsiliumError("input-unsupported", "a run of clusters trains no model: there is no step and no encoder", {
+    remedy: "choose a run of another method, or use the clusters.json that `consilium run export` writes",
+  });
+}
 
 /** Methods that a residual network can be trained with; the others mask or read single patches. */
-const forResnets: ReadonlySet<MethodName> = new Set<MethodName>(["simclr", "byol", "colorme"]);
+const forResnets: ReadonlySet<RunMethodName> = new Set<RunMethodName>(["simclr", "byol", "colorme"]);
 
 export function needsVit(method: Pick<MethodConfig, "name">): boolean {
   return !forResnets.has(method.name);
@@ -191,7 +231,10 @@ export function teacherIsEncoder({ name }: Pick<MethodConfig, "name">): boolean 
   return name === "dino" || name === "ibot" || name === "dinov2";
 }
 
-/** Which tokens of a ViT stand for the image when the encoder is used: those that the method trains. */
+/**
+ * Which tokens of a ViT stand for the image when the encoder is used: those that the method trains.
+ * @throws ConsiliumError "input-unsupported" for a run without an encoder
+ */
 export function poolingOf(method: MethodConfig): "class" | "mean" {
   switch (method.name) {
     case "simclr":
@@ -201,6 +244,8 @@ export function poolingOf(method: MethodConfig): "class" | "mean" {
     case "gmml":
     case "colorme":
       return "mean";
+    case "clusters":
+      throw noModel();
     default:
       return "class";
   }
@@ -220,6 +265,7 @@ export function isSeparable({
     case "dino":
     case "ibot":
     case "colorme":
+    case "clusters":
       return true;
     case "byol":
       return method.headNorm === "layer";

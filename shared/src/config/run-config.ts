@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { checkClusterRun, withoutTraining } from "./cluster-run.js";
 import { isSeparable, methodSchema, needsVit, smallestBatch } from "./method-config.js";
 import { isVit, modelSchema } from "./model-config.js";
 
 export type { MethodConfig } from "./method-config.js";
-export { isSeparable, poolingOf } from "./method-config.js";
+export { architectureName, isSeparable, poolingOf } from "./method-config.js";
 export type { ModelConfig } from "./model-config.js";
 
 /** A run as a researcher writes it. Unknown keys are errors; every default is written here and nowhere else. */
@@ -206,7 +207,10 @@ const monitor = z.strictObject({
   patienceRounds: count.max(1000).default(3),
 });
 
-export const runConfigSchema = z
+/** Decides which flips and turns keep an image plausible. */
+export const modalitySchema = z.enum(["dermatology", "radiograph", "pathology"]);
+
+const runObject = z
   .strictObject({
     name: identifier,
     seed: z
@@ -215,8 +219,7 @@ export const runConfigSchema = z
       .min(0)
       .max(2 ** 31 - 1)
       .default(1),
-    /** Decides which flips and turns keep an image plausible. */
-    modality: z.enum(["dermatology", "radiograph", "pathology"]),
+    modality: modalitySchema,
     model: modelSchema,
     method: methodSchema,
     augmentation: augmentation.prefault({}),
@@ -235,7 +238,13 @@ export const runConfigSchema = z
     checkBatch(config, refuse);
     checkCohort(config, refuse);
     checkMonitor(config, refuse);
+    if (config.method.name === "clusters") checkClusterRun(config, refuse);
   });
+
+type RunInput = z.input<typeof runObject>;
+
+/** A run of clusters is written without model, optimizer and training, and gets those that mean none. */
+export const runConfigSchema = z.preprocess<unknown, typeof runObject, RunInput>(withoutTraining, runObject);
 
 type Refuse = (path: string[], message: string) => void;
 type Checked<Key extends keyof RunConfig> = Pick<RunConfig, Key>;

@@ -175,6 +175,8 @@ export function headParameters({ model, method }: LayoutConfig): ParameterSpec[]
       return [...reconstructionHead(vitOf(model)), ...sitProjection(width, method)];
     case "colorme":
       return colormeHead(model);
+    case "clusters":
+      return [];
     default:
       return unreachable(method);
   }

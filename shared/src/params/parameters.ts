@@ -1,6 +1,7 @@
 import type { MethodConfig } from "../config/method-config.js";
 import { isVit, type ModelConfig } from "../config/model-config.js";
 import { architectureOf, gridSize } from "./architecture.js";
+import { clusterTensors } from "./cluster-tensors.js";
 import { headParameters } from "./heads.js";
 import { type ParameterLayout, type ParameterSpec, placeParameters } from "./layout.js";
 import { sinCosPositions } from "./positions.js";
@@ -25,10 +26,11 @@ export function encoderParameters({ model, method }: LayoutConfig): ParameterSpe
 }
 
 /**
- * Every trained tensor of a run, encoder first, then heads or decoder.
+ * Every trained tensor of a run, encoder first, then heads or decoder; of a run of clusters its statistics.
  * @throws ConsiliumError "config-invalid" when widths and heads do not fit
  */
 export function parameterLayout(config: LayoutConfig): ParameterLayout {
+  if (config.method.name === "clusters") return placeParameters(clusterTensors(config.method));
   return placeParameters([...encoderParameters(config), ...headParameters(config)]);
 }
 

@@ -86,6 +86,7 @@ export function termsOf(config: {
 function methodTerms(name: RunConfig["method"]["name"]): TermName[] {
   switch (name) {
     case "mae":
+    case "clusters":
       return [];
     case "simclr":
     case "byol":

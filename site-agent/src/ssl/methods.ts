@@ -1,3 +1,4 @@
+import { noModel } from "@consilium/shared/config/method-config.js";
 import type { ResnetConfig, VitConfig } from "@consilium/shared/config/model-config.js";
 import { isVit } from "@consilium/shared/config/model-config.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
@@ -13,7 +14,7 @@ import type { MethodContext, SslMethod } from "./method.js";
 import { simclr } from "./simclr.js";
 import { sit } from "./sit.js";
 
-/** @throws ConsiliumError "config-invalid" when the method does not fit the model */
+/** @throws ConsiliumError "config-invalid" when the method does not fit the model, "input-unsupported" without one */
 export function createMethod(config: Pick<RunConfig, "model" | "method"> & MethodContext): SslMethod {
   const { model, method } = config;
   switch (method.name) {
@@ -35,6 +36,8 @@ export function createMethod(config: Pick<RunConfig, "model" | "method"> & Metho
       return sit(vitOf(model), method, config);
     case "colorme":
       return colorme(model, method, config);
+    case "clusters":
+      throw noModel();
     default:
       return unreachable(method);
   }
