@@ -99,7 +99,8 @@ describe("who may import whom", () => {
       ),
     ).toEqual([]);
     expect(confined(/^node-forge$/, ["shared/src/identity/"])).toEqual([]);
-    expect(confined(/^better-sqlite3$|^kysely$/, ["coordinator/src/store/", `${agent}/data/index/`])).toEqual([]);
+    const databases = ["coordinator/src/store/", `${agent}/data/index/`, `${agent}/audit/write-lock.ts`];
+    expect(confined(/^better-sqlite3$|^kysely$/, databases)).toEqual([]);
     expect(
       confined(/^prom-client$/, ["shared/src/telemetry.ts", "coordinator/src/metrics.ts", `${agent}/metrics.ts`]),
     ).toEqual([]);
@@ -109,7 +110,7 @@ describe("who may import whom", () => {
   const layers: Readonly<Record<string, readonly (readonly string[])[]>> = {
     coordinator: [["sites", "secagg", "aggregate", "checkpoint", "store"], ["round"], ["rpc"], ["cli"]],
     "site-agent": [
-      ["data", "model"],
+      ["audit", "data", "model"],
       ["ssl"],
       ["engine"],
       ["update", "secagg", "eval"],
