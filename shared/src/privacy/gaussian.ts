@@ -1,4 +1,4 @@
-import { ConsiliumError } from "../errors.js";
+import { requireDelta, requireEpsilon } from "./mechanism.js";
 import { erfc, erfcx } from "./special.js";
 
 /**
@@ -39,9 +39,7 @@ export function gaussianEpsilon(delta: number, mu: number): number {
 export function gaussianNoiseMultiplier(target: { epsilon: number; delta: number; steps?: number }): number {
   const { epsilon, delta, steps = 1 } = target;
   requireDelta(delta);
-  if (!(epsilon > 0) || !Number.isFinite(epsilon)) {
-    throw new ConsiliumError("config-invalid", `epsilon is ${epsilon}; it must be a positive number`);
-  }
+  requireEpsilon(epsilon);
   return leastWhere((sigma) => sigma > 0 && gaussianDelta(epsilon, separation(sigma, steps)) <= delta);
 }
 
@@ -60,12 +58,4 @@ function leastWhere(holds: (x: number) => boolean): number {
     if (holds(middle)) high = middle;
     else low = middle;
   }
-}
-
-/** @throws ConsiliumError "config-invalid" */
-export function requireDelta(delta: number): void {
-  if (delta > 0 && delta < 1) return;
-  throw new ConsiliumError("config-invalid", `delta is ${delta}; it must lie between 0 and 1`, {
-    remedy: "take a delta well below one over the number of patients, such as 1e-6",
-  });
 }

@@ -1,18 +1,10 @@
+import { requireMechanism, type SampledGaussian } from "./mechanism.js";
 import { erfcx, logAdd, logErfc, logExpm1 } from "./special.js";
 
 /**
  * Rényi differential privacy of the Gaussian mechanism on a Poisson sample, for neighbours that differ by adding or
- * removing one unit (Mironov, Talwar and Zhang 2019). The mechanism adds noise of standard deviation σ·C to a sum whose
- * terms have norm at most C; q is the probability that a unit is in a step's sample.
+ * removing one unit (Mironov, Talwar and Zhang 2019); their bound holds for both directions.
  */
-export interface SampledGaussian {
-  /** σ: the noise's standard deviation over the clip. */
-  readonly noiseMultiplier: number;
-  /** q in (0, 1]. */
-  readonly samplingRate: number;
-  /** How often the mechanism runs. */
-  readonly steps: number;
-}
 
 /** Names the grid below in stored ledgers: the same history must give the same ε after an update of the program. */
 export const orderGridVersion = 1;
@@ -113,8 +105,9 @@ function alternatingSum(terms: readonly number[]): number {
   return sum / total;
 }
 
-/** ε(α) of all steps at each order: RDP adds up. */
+/** ε(α) of all steps at each order: RDP adds up. @throws ConsiliumError "config-invalid" for an impossible mechanism */
 export function rdpCurve(mechanism: SampledGaussian, orders: readonly number[] = orderGrid): number[] {
+  requireMechanism(mechanism);
   return orders.map((order) => mechanism.steps * stepRdp(order, mechanism));
 }
 
