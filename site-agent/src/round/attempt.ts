@@ -172,6 +172,7 @@ export class Attempt {
   #trainJob(): TrainJob {
     const { plan } = this.received;
     const { threads, ...settings } = this.#around.training;
+    const { statistics, minCell } = this.#policy.egress;
     return {
       runId: plan.key.runId,
       round: plan.key.round,
@@ -180,6 +181,7 @@ export class Attempt {
       ...(this.#earlierCheckpointPath === undefined ? {} : { earlierCheckpointPath: this.#earlierCheckpointPath }),
       firstStep: plan.firstStep,
       siteId: this.#around.siteId,
+      ...(statistics === "allow" ? { minCell } : {}),
       ...settings,
       ...(threads === undefined ? {} : { threads }),
     };

@@ -36,6 +36,8 @@ export const trainJobSchema = z.strictObject({
   threads: z.number().int().positive().optional(),
   engine: engineSettingsSchema.prefault({}),
   siteId: siteIdSchema,
+  /** Least images of a cell whose statistics may be sent; absent: the site's policy lets none travel. */
+  minCell: z.number().int().positive().optional(),
   /** Time between two saves inside a round. */
   saveEveryMs: z.number().positive().default(60_000),
 });

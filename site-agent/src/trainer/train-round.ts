@@ -11,6 +11,7 @@ import { type LocalState, loadState, runDirectory, saveState } from "./local-sta
 import { type PreparedRun, preparationKey, prepareRun, type TrainerParts } from "./prepared-run.js";
 import type { CheckedJob, TrainedRound, TrainOptions } from "./protocol.js";
 import { meanTerms } from "./round-terms.js";
+import { statisticsRound } from "./statistics-round.js";
 import { imagesPerSecond, takeSteps } from "./step-loop.js";
 
 /** Trains rounds one after the other in this process, keeping what the rounds of a run share. */
@@ -27,6 +28,8 @@ export class RoundTrainer {
    * @throws ConsiliumError, AbortedError
    */
   async train(job: CheckedJob, options: TrainOptions = {}): Promise<TrainedRound> {
+    const { method } = job.config;
+    if (method.name === "clusters") return statisticsRound(job, method, options);
     try {
       return await this.#train(job, options);
     } catch (thrown) {

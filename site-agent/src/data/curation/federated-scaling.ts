@@ -1,41 +1,41 @@
 import type { Random } from "@consilium/shared/random.js";
-import type { ClippedTensor } from "@consilium/shared/secagg/quantize.js";
 import { type FeatureRows, type FeatureScaling, rowCount, usableDeviation } from "./feature-rows.js";
-import type { SumBounds } from "./federated-k-means.js";
 import { statisticRanges } from "./statistics.js";
 
 /**
  * Before the first pass of federated k-means, sites need one scaling and first centroids. Both follow from the pooled means
- * and covariances, which are sums over images that a masked sum carries.
+ * and covariances, which are means over images that a masked mean carries.
  */
 
 /** Columns of statistics. */
 const width = statisticRanges.length;
-const products = (width * (width + 1)) / 2;
+const productCount = (width * (width + 1)) / 2;
 
 /** Place of the product of two columns, row ≥ column, of a triangle that is stored row by row. */
 const triangle = (row: number, column: number): number => (row * (row + 1)) / 2 + column;
 
-/** The vector's parts: sums of the statistics in units of their ranges, sums of their products, and the count. */
-export function momentTensors({ mostImages }: Pick<SumBounds, "mostImages">): ClippedTensor[] {
-  return [width, products, 1].map((size) => ({ size, clip: mostImages }));
+/** Means over images: of the statistics in units of their ranges, so within [−1, 1], and of the products of any two. */
+export interface Moments {
+  readonly sums: Float64Array | Float32Array;
+  readonly products: Float64Array | Float32Array;
 }
 
-/** A site's part. @param rows statistics as they are, not standardised */
-export function momentsOf(rows: FeatureRows): Float64Array {
-  const moments = new Float64Array(width + products + 1);
+/** A site's part. @param rows at least one; statistics as they are, not standardised */
+export function momentsOf(rows: FeatureRows): Moments {
+  const sums = new Float64Array(width);
+  const products = new Float64Array(productCount);
   const row = new Float64Array(width);
+  const share = 1 / rowCount(rows);
   for (let at = 0; at < rows.data.length; at += width) {
     for (let column = 0; column < width; column++) row[column] = unit(rows.data[at + column]!, column);
     for (let first = 0; first < width; first++) {
-      moments[first]! += row[first]!;
+      sums[first]! += share * row[first]!;
       for (let second = 0; second <= first; second++) {
-        moments[width + triangle(first, second)]! += row[first]! * row[second]!;
+        products[triangle(first, second)]! += share * row[first]! * row[second]!;
       }
     }
   }
-  moments[width + products] = rowCount(rows);
-  return moments;
+  return { sums, products };
 }
 
 function unit(value: number, column: number): number {
@@ -48,12 +48,11 @@ export interface PooledMoments {
   readonly correlation: Float64Array;
 }
 
-/** @param sum of `momentsOf` over the sites */
-export function pooledMoments(sum: Float64Array): PooledMoments {
-  const count = sum[width + products]!;
-  const mean = sum.slice(0, width).map((value) => value / count);
+/** @param moments mean of the sites' parts, weighted by images */
+export function pooledMoments({ sums, products }: Moments): PooledMoments {
+  const mean = Float64Array.from(sums);
   const covariance = (a: number, b: number) => {
-    return sum[width + triangle(Math.max(a, b), Math.min(a, b))]! / count - mean[a]! * mean[b]!;
+    return products[triangle(Math.max(a, b), Math.min(a, b))]! - mean[a]! * mean[b]!;
   };
   const deviation = mean.map((value, column) => {
     return usableDeviation(Math.sqrt(Math.max(0, covariance(column, column))), value);
