@@ -26,9 +26,19 @@ const admin: Partial<Admin> = {
   },
 };
 
+const adminOfClusters: Partial<Admin> = {
+  ...admin,
+  getRun: async () =>
+    runDetail({ summary: runSummary({ method: "clusters" }), history: [roundRecord(3, { checkpointDigest: digest })] }),
+};
+
 async function exportRun(findEncoderExporter: () => ExportEncoder, ...parameters: string[]) {
+  return exportFrom(admin, findEncoderExporter, ...parameters);
+}
+
+async function exportFrom(served: Partial<Admin>, findEncoderExporter: () => ExportEncoder, ...parameters: string[]) {
   const out = join(temporaryFolder(), "weights");
-  const test = testSurroundings({ admin, findEncoderExporter, env: { CONSILIUM_PROFILE: profileFolder() } });
+  const test = testSurroundings({ admin: served, findEncoderExporter, env: { CONSILIUM_PROFILE: profileFolder() } });
   const exitCode = await runCommandLine(["run", "export", "derm", "--out", out, ...parameters], test.surroundings, "0");
   return { out, exitCode, stdout: test.stdout(), stderr: test.stderr() };
 }
@@ -66,6 +76,16 @@ describe("consilium run export", () => {
       `encoder     ${join(out, "encoder.onnx")}`,
       "",
     ]);
+  });
+
+  it("writes the clusters of a run that has such, whatever else lies in the folder", async () => {
+    const exporter = (): ExportEncoder => async (request) => {
+      await writing()(request);
+      writeFileSync(join(request.outDirectory, "clusters.json"), "");
+    };
+    const { out, exitCode, stdout } = await exportFrom(adminOfClusters, exporter, "--json");
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ encoder: [], clusters: [join(out, "clusters.json")] });
   });
 
   it("needs no site agent with --no-onnx", async () => {

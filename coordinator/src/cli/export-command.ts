@@ -19,7 +19,7 @@ interface ExportOptions {
 
 export function addExport(group: Command, surroundings: Surroundings): void {
   const command = withProfile(group.command("export"))
-    .description("fetch a run's weights: the checkpoint, and its encoder as safetensors and ONNX")
+    .description("fetch a run's weights: the checkpoint, and its encoder as safetensors and ONNX, or its clusters")
     .argument("<run>", "id of the run, its beginning, or its name where only one run has it")
     .requiredOption("--out <dir>", "folder to write into, made when absent")
     .option(
@@ -48,8 +48,14 @@ async function exportRun(
   const onBytes = byteCounter(stderr);
   const checkpoint = await downloadCheckpoint({ admin, detail, round, outDirectory: out, signal, onBytes });
   await exportEncoder?.({ checkpoint: checkpoint.path, outDirectory: out, signal });
-  const encoder = writtenFiles(out, onnx ? ["encoder.safetensors", "encoder.onnx"] : []);
-  const document = { runId: detail.summary.runId, ...checkpoint, encoder };
+  const of = (names: readonly string[]) => writtenFiles(out, onnx ? names : []);
+  const ofClusters = detail.summary.method === "clusters";
+  const encoder = ofClusters ? [] : of(["encoder.safetensors", "encoder.onnx"]);
+  const clusters = ofClusters ? of(["clusters.json"]) : [];
+  const document = {
+    ...{ runId: detail.summary.runId, ...checkpoint, encoder },
+    ...(ofClusters ? { clusters } : {}),
+  };
   output.result(document, () =>
     fieldLines([
       ["run", `${detail.summary.runId} (${detail.summary.name})`],
@@ -57,6 +63,7 @@ async function exportRun(
       ["checkpoint", `${checkpoint.path} (${formatBytes(checkpoint.bytes)})`],
       ["digest", checkpoint.digest],
       ...encoder.map((path) => ["encoder", path] as const),
+      ...clusters.map((path) => ["clusters", path] as const),
     ]),
   );
 }

@@ -82,6 +82,19 @@ describe("curate", () => {
     expect(lines).toContain("old 40 66.7 % 50.0 %");
   });
 
+  it("takes over the cells of a federation", async () => {
+    expect(await run("cluster", "--count", "3"), written.stderr).toBe(0);
+    const shared = join(home, "shared.yaml");
+    const centroids = join(home, "clusters.centroids.json");
+    expect(await run("import", centroids, "--file", shared, "--json"), written.stderr).toBe(0);
+    expect(JSON.parse(written.stdout)).toMatchObject({ file: shared, cells: 3, images: 60 });
+    const itemsOf = (stem: string) => readFile(join(home, `${stem}.items.jsonl`), "utf8");
+    expect(await itemsOf("shared")).toBe(await itemsOf("clusters"));
+    expect(await run("import", centroids, "--file", shared)).toBe(2);
+    expect(await run("import", join(home, "site.yaml"), "--file", join(home, "other.yaml"))).toBe(2);
+    expect(written.stderr).toContain("site.yaml: is no JSON");
+  });
+
   it("prints a profile for each group", async () => {
     await writeFile(join(home, "site.yaml"), site("  curation: { groupBy: [scanner] }\n"));
     expect(await run("profiles", "--json"), written.stderr).toBe(0);

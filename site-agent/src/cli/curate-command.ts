@@ -1,32 +1,29 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { ConsiliumError } from "@consilium/shared/errors.js";
 import { tableLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
-import { dataSettings } from "../config.js";
 import { cellExamples } from "../data/curation/cell-examples.js";
-import { cellModelText, readCellModel } from "../data/curation/cell-model.js";
-import { clusterPaths, clustersText, readClusters } from "../data/curation/clusters-file.js";
+import { readCellModel } from "../data/curation/cell-model.js";
+import { readClusters } from "../data/curation/clusters-file.js";
 import { curationKeys } from "../data/curation/curation-keys.js";
-import { type CurationSettings, curationSettings } from "../data/curation/curation-settings.js";
 import { drawShares } from "../data/curation/draw-shares.js";
-import { findClusters } from "../data/curation/find-clusters.js";
+import { assignImages, findClusters } from "../data/curation/find-clusters.js";
 import { groupProfiles } from "../data/curation/group-profiles.js";
-import { itemCellLines, readItemCells } from "../data/curation/item-cells.js";
+import { readItemCells } from "../data/curation/item-cells.js";
 import { withListedImages } from "../data/curation/listed-images.js";
 import { reviewSheet } from "../data/curation/review-sheet.js";
-import type { DataSettings } from "../data/data-settings.js";
 import { writeFileWhole } from "../home.js";
-import { curateProgress, type Progress } from "./curate-progress.js";
+import {
+  type FileOptions,
+  fileHelp,
+  forceHelp,
+  listing,
+  privateMode,
+  requireAbsent,
+  siteOf,
+  writeClusters,
+  writtenLines,
+} from "./curate-site.js";
 import { shareLines } from "./curate-view.js";
-import { joinedConfig } from "./site-config.js";
-import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
-import { writeLines } from "./write-lines.js";
-
-const fileHelp = "clusters file (default: data.curation.clusters of site.yaml, or clusters.yaml in the home)";
-
-/** Only this account may read what names files or shows patches. */
-const privateMode = 0o600;
+import { example, homeHelp, outputOf, type Surroundings } from "./surroundings.js";
 
 /** Clusters of a site's images, and how often each is drawn for training. */
 export function addCurate(program: Command, surroundings: Surroundings): void {
@@ -34,6 +31,7 @@ export function addCurate(program: Command, surroundings: Surroundings): void {
     .command("curate")
     .description("find clusters of like images, review them, and see how often each is drawn");
   addCluster(curate, surroundings);
+  addImport(curate, surroundings);
   addReview(curate, surroundings);
   addShow(curate, surroundings);
   addProfiles(curate, surroundings);
@@ -43,30 +41,6 @@ export function addCurate(program: Command, surroundings: Surroundings): void {
     "consilium-agent curate review --html review.html",
     "consilium-agent curate show",
   );
-}
-
-interface FileOptions {
-  readonly home?: string;
-  readonly file?: string;
-}
-
-interface Site {
-  readonly settings: DataSettings;
-  readonly curation: CurationSettings;
-  readonly paths: ReturnType<typeof clusterPaths>;
-  readonly progress: Progress;
-}
-
-function siteOf({ home: homeOption, file }: FileOptions, surroundings: Surroundings): Site {
-  const home = homeOf(homeOption, surroundings);
-  const settings = dataSettings(home, joinedConfig(home));
-  const curation = settings.curation ?? curationSettings.parse({});
-  const paths = clusterPaths(file ?? curation.clusters ?? join(home.root, "clusters.yaml"));
-  return { settings, curation, paths, progress: curateProgress(surroundings.stderr) };
-}
-
-function listing({ settings, progress }: Site, { signal }: Surroundings) {
-  return { settings, signal, onProgress: (files: number) => progress.listing(files) };
 }
 
 function count(text: string): number {
@@ -83,39 +57,32 @@ function addCluster(curate: Command, surroundings: Surroundings): void {
     .option("--file <yaml>", fileHelp)
     .option("--count <cells>", "cells of k-means, which experts merge", count, 100)
     .option("--seed <number>", "of the first centroids", count, 1)
-    .option("--force", "replace a clusters file, with the names that experts have given")
+    .option("--force", forceHelp)
     .action(async (options: FileOptions & { count: number; seed: number; force?: true }) => {
       const site = siteOf(options, surroundings);
-      const { paths, settings, progress } = site;
-      if (options.force === undefined && existsSync(paths.yaml)) throw exists(paths.yaml);
-      const { concurrency } = settings;
-      const { signal } = surroundings;
-      const result = await withListedImages(listing(site, surroundings), async (images) => {
-        const onProgress = progress.reading;
-        const found = await findClusters({ ...images, ...options, concurrency, signal, onProgress });
-        await writeLines(paths.items, itemCellLines(found.model.digest, found.items), privateMode);
-        const { counts, copies, unreadable } = found;
-        return { model: found.model, images: counts.reduce((sum, one) => sum + one, 0), copies, unreadable };
-      });
-      writeFileWhole(paths.centroids, cellModelText(result.model));
-      writeFileWhole(paths.yaml, clustersText(result.model));
-      const { model: _model, ...counts } = result;
-      outputOf(command, surroundings).result({ file: paths.yaml, cells: options.count, ...counts }, () => [
-        `${options.count} cells of ${counts.images} images, ${counts.copies} of them copies, ${counts.unreadable} unreadable`,
-        `written to ${paths.yaml}`,
-        "",
-        "Next:",
-        "  1. consilium-agent curate review",
-        "  2. set data.curation.clusters in site.yaml",
-      ]);
+      requireAbsent(site, options);
+      const written = await writeClusters(site, surroundings, (images) => findClusters({ ...images, ...options }));
+      outputOf(command, surroundings).result(written, () => writtenLines(written));
     });
   example(command, "consilium-agent curate cluster --count 100 --file tissue.yaml");
 }
 
-function exists(path: string): ConsiliumError {
-  return new ConsiliumError("already-exists", `${path} is there already, maybe with names that experts have given`, {
-    remedy: "name another file with --file, or replace it with --force",
-  });
+function addImport(curate: Command, surroundings: Surroundings): void {
+  const command = curate
+    .command("import")
+    .description("take over the cells of a run of clusters: find each image's, and write the clusters file")
+    .argument("<file>", "clusters.json as 'consilium run export' writes it")
+    .option("--home <dir>", homeHelp)
+    .option("--file <yaml>", fileHelp)
+    .option("--force", forceHelp)
+    .action(async (path: string, options: FileOptions & { force?: true }) => {
+      const model = readCellModel(path);
+      const site = siteOf(options, surroundings);
+      requireAbsent(site, options);
+      const written = await writeClusters(site, surroundings, (images) => assignImages(images, model));
+      outputOf(command, surroundings).result(written, () => writtenLines(written));
+    });
+  example(command, "consilium-agent curate import clusters.json --file shared.yaml");
 }
 
 function addReview(curate: Command, surroundings: Surroundings): void {

@@ -6,7 +6,9 @@ import { example, outputOf, type Surroundings } from "./surroundings.js";
 export function addExport(program: Command, surroundings: Surroundings): void {
   const command = program
     .command("export")
-    .description("write the encoder of a run's checkpoint as encoder.safetensors and encoder.onnx")
+    .description(
+      "write the encoder of a run's checkpoint as encoder.safetensors and encoder.onnx, or its cells as clusters.json",
+    )
     .requiredOption("--checkpoint <file>", "checkpoint as 'consilium run export' writes it")
     .requiredOption("--out <dir>", "folder to write into, made when absent")
     .option("--batch-size <n>", "images per call of the ONNX model", positiveNumber, 1)
@@ -16,11 +18,15 @@ export function addExport(program: Command, surroundings: Surroundings): void {
         .exportCheckpoint({ checkpoint, outDirectory, batchSize })
         .catch((thrown: unknown) => cannotWrite(outDirectory, thrown));
       outputOf(command, surroundings).result(report, () =>
-        fieldLines([
-          ["encoder", `${report.architecture}, pretrained with ${report.method}`],
-          ["safetensors", report.safetensors],
-          ["onnx", report.onnx],
-        ]),
+        fieldLines(
+          "clusters" in report
+            ? [["clusters", `${report.clusters} (${report.cells} cells)`]]
+            : [
+                ["encoder", `${report.architecture}, pretrained with ${report.method}`],
+                ["safetensors", report.safetensors],
+                ["onnx", report.onnx],
+              ],
+        ),
       );
     });
   example(command, "consilium-agent export --checkpoint checkpoint.safetensors --out weights");

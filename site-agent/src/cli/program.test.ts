@@ -150,4 +150,12 @@ describe("consilium-agent", () => {
     expect(await run("export", "--checkpoint", "c", "--out", "w", "--json")).toBe(0);
     expect(JSON.parse(written.stdout)).toMatchObject({ onnx: "w/encoder.onnx" });
   });
+
+  it("exports the cells of a run of clusters", async () => {
+    const { run, written } = surroundings({
+      exportCheckpoint: async () => ({ clusters: "w/clusters.json", cells: 9 }),
+    });
+    expect(await run("export", "--checkpoint", "c", "--out", "w")).toBe(0);
+    expect(written.stdout).toContain("w/clusters.json (9 cells)");
+  });
 });

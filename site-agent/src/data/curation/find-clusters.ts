@@ -6,21 +6,24 @@ import { UnreadableImage } from "../source.js";
 import { type CellModel, cellModel } from "./cell-model.js";
 import { type FeatureRows, rowCount, scalingOf, standardise } from "./feature-rows.js";
 import type { ItemCell } from "./item-cells.js";
-import { type Clustering, kMeans } from "./k-means.js";
+import { assignRows, type Clustering, kMeans } from "./k-means.js";
 import type { ListedImages } from "./listed-images.js";
 import { miniBatchKMeans } from "./mini-batch-k-means.js";
 import { squaredDistance } from "./nearest-centroid.js";
 import { hashBytes, nearDuplicates, perceptualHash } from "./perceptual-hash.js";
 import { statisticCount, writeStatistics } from "./statistics.js";
 
-export interface FindClustersOptions extends ListedImages {
-  /** Cells of k-means. */
-  readonly count: number;
-  readonly seed: number;
+export interface ReadImagesOptions extends ListedImages {
   /** Images that are read at the same time. */
   readonly concurrency: number;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
+}
+
+export interface FindClustersOptions extends ReadImagesOptions {
+  /** Cells of k-means. */
+  readonly count: number;
+  readonly seed: number;
 }
 
 export interface FoundClusters {
@@ -45,17 +48,34 @@ export async function findClusters(options: FindClustersOptions): Promise<FoundC
   const { count, seed } = options;
   const read = await readFeatures(options);
   const rows: FeatureRows = { data: read.statistics, width: statisticCount };
-  const copies = copiesOf(read.hashes);
   const scaling = rowCount(rows) === 0 ? { mean: [], deviation: [] } : scalingOf(rows);
   if (rowCount(rows) > 0) standardise(rows, scalingOf(rows));
   const found = clusterRows(rows, { clusters: count, random: randomFor("clusters", seed) });
   const centroids = Array.from({ length: count }, (_, cell) => [...centroidOf(found, cell)]);
+  const model = cellModel({ seed, mean: [...scaling.mean], deviation: [...scaling.deviation], centroids });
+  return foundClusters(options, { model, rows, read, found });
+}
+
+/**
+ * Reads every image and finds its cell among those of a model, such as the federation's.
+ * @throws ConsiliumError "input-unreadable"; AbortedError
+ */
+export async function assignImages(options: ReadImagesOptions, model: CellModel): Promise<FoundClusters> {
+  const read = await readFeatures(options);
+  const rows: FeatureRows = { data: read.statistics, width: statisticCount };
+  standardise(rows, { mean: Float64Array.from(model.mean), deviation: Float64Array.from(model.deviation) });
+  const found = assignRows(rows, Float64Array.from(model.centroids.flat()));
+  return foundClusters(options, { model, rows, read, found });
+}
+
+function foundClusters(images: ListedImages, { model, ...result }: Omit<Found, "copies"> & { model: CellModel }) {
+  const copies = copiesOf(result.read.hashes);
   return {
-    model: cellModel({ seed, mean: [...scaling.mean], deviation: [...scaling.deviation], centroids }),
-    items: itemCells(options, { rows, read, found, copies }),
-    counts: found.counts,
+    model,
+    items: itemCells(images, { ...result, copies }),
+    counts: result.found.counts,
     copies: copies.reduce((sum, copy) => sum + copy, 0),
-    unreadable: options.items.length - read.places.length,
+    unreadable: images.items.length - result.read.places.length,
   };
 }
 
@@ -77,7 +97,7 @@ interface Features {
   readonly hashes: Uint8Array;
 }
 
-async function readFeatures(options: FindClustersOptions): Promise<Features> {
+async function readFeatures(options: ReadImagesOptions): Promise<Features> {
   const { items, concurrency, onProgress, signal } = options;
   const statistics = new Float32Array(items.length * statisticCount);
   const hashes = new Uint8Array(items.length * hashBytes);
