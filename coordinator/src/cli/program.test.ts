@@ -32,6 +32,7 @@ describe("consilium", () => {
       "run stop",
       "run resume",
       "run export",
+      "privacy",
     ]);
   });
 

@@ -2,6 +2,7 @@ import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/terminal/output.js";
 import { Command } from "commander";
 import { addCoordinatorCommands } from "./coordinator-commands.js";
+import { addPrivacyCommand } from "./privacy-command.js";
 import { addRunCommands } from "./run-commands.js";
 import { RunEnded } from "./run-ended.js";
 import { example } from "./session.js";
@@ -33,6 +34,7 @@ export function createProgram(surroundings: Surroundings, version: string): Comm
   addCoordinatorCommands(program, surroundings);
   addSiteCommands(program, surroundings);
   addRunCommands(program, surroundings);
+  addPrivacyCommand(program, surroundings);
   return program;
 }
 
