@@ -8,14 +8,15 @@ import type { Logger } from "@consilium/shared/log.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
+import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
 import { lockHome } from "./agent-lock.js";
 import { stayAttached } from "./attachment.js";
-import { dataSettings, engineSettings, loadSiteConfig, policyPath, type SiteConfig, scheduleHours } from "./config.js";
+import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
 import { countImages } from "./data/count-images.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
+import { everySoOften } from "./every-so-often.js";
 import { type SiteHome, siteHome } from "./home.js";
 import { type AgentMetrics, agentMetrics } from "./metrics.js";
-import { loadPolicy } from "./policy.js";
 import { Reachability } from "./reachability.js";
 import { removeOldRuns } from "./retention.js";
 import { CheckpointCache } from "./round/checkpoint-cache.js";
@@ -94,6 +95,13 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
 
   const telemetry = createTelemetry();
   const metrics = agentMetrics(telemetry);
+  const audit = openAgentAudit({
+    ...setup,
+    clock,
+    logger,
+    agentVersion,
+    onLeft: (kind, bytes) => metrics.left(kind, bytes),
+  });
   const coordinator = `${enrolment.host}:${enrolment.port}`;
   const facts = { pid: process.pid, agentVersion, ...enrolmentFacts(enrolment), coordinator };
   const board = new StatusBoard(facts, { clock, publish: (status) => publish(options, home, status) });
@@ -107,11 +115,11 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   };
 
   const channel = openChannel({ ...enrolment, bundle: setup.bundle });
-  const client = clientOf(channel, setup, { metrics, logger, agentVersion });
+  const client = clientOf(channel, setup, { metrics, audit, logger, agentVersion });
   const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
   const observer = observerOf(metrics, board);
-  const participant = participantOf(setup, { options, client, trainer, patience, reporter, observer });
+  const participant = participantOf(setup, { options, audit, client, trainer, patience, reporter, observer });
 
   const stopping = new AbortController();
   let attached = false;
@@ -123,6 +131,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const telemetryServer = await serveMetrics(config, { telemetry, attached: () => attached }).catch(
     (error: unknown) => {
       channel.close();
+      audit.close();
       throw error;
     },
   );
@@ -136,8 +145,11 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
       detach = end;
     },
   });
-  const cancelReconsidering = everySoOften(clock, async () => {
-    if (await participant.reconsider()) detach();
+  const cancelReconsidering = everySoOften({
+    ...{ clock, everyMs: reconsiderEveryMs },
+    task: async () => {
+      if (await participant.reconsider()) detach();
+    },
   });
   logger.info("started", { site: enrolment.siteId, federation: enrolment.federation, coordinator });
 
@@ -155,6 +167,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
       channel.close();
       await telemetryServer.close();
       board.stopped();
+      audit.close();
       unlock();
       logger.info("stopped");
     },
@@ -163,20 +176,6 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
 
 /** How soon an edited policy, or the beginning of the site's hours, is noticed. */
 const reconsiderEveryMs = 15_000;
-
-/** Repeats until cancelled; what fails is tried again. */
-function everySoOften(clock: Clock, task: () => Promise<void>): () => void {
-  let cancelled = false;
-  let cancel = () => {};
-  const arm = () => {
-    if (!cancelled) cancel = clock.schedule(clock.now() + reconsiderEveryMs, () => void task().then(arm, arm));
-  };
-  arm();
-  return () => {
-    cancelled = true;
-    cancel();
-  };
-}
 
 const enrolmentFacts = ({ federation, siteId }: Enrolment) => ({ federation, siteId });
 
@@ -209,13 +208,22 @@ function reachabilityOf(
 function clientOf(
   channel: RpcChannel,
   { enrolment }: Setup,
-  { metrics, logger, agentVersion }: { metrics: AgentMetrics; logger: Logger; agentVersion: string },
+  parts: { metrics: AgentMetrics; audit: AgentAudit; logger: Logger; agentVersion: string },
 ): CoordinatorClient {
+  const { metrics, audit, logger, agentVersion } = parts;
   return clientOver(channel, {
     siteId: enrolment.siteId,
     agentVersion,
     planPublicKey: new Uint8Array(Buffer.from(enrolment.planPublicKey, "hex")),
-    traffic: metrics,
+    traffic: {
+      sent: (bytes) => metrics.sent(bytes),
+      received: (bytes) => metrics.received(bytes),
+      rejected(code) {
+        metrics.rejected(code);
+        audit.note({ action: "directive.rejected", object: {}, outcome: "refused", reason: code });
+      },
+    },
+    egress: audit.egress,
     logger,
   });
 }
@@ -257,6 +265,7 @@ function trainerProcess({ logger, clock, metrics, board }: TrainerAudience): Tra
 
 interface Parts {
   readonly options: AgentOptions;
+  readonly audit: AgentAudit;
   readonly client: CoordinatorClient;
   readonly trainer: Trainer;
   readonly patience: Patience;
@@ -264,7 +273,8 @@ interface Parts {
   readonly observer: RoundObserver;
 }
 
-function participantOf(setup: Setup, { options, client, trainer, patience, reporter, observer }: Parts): Participant {
+function participantOf(setup: Setup, parts: Parts): Participant {
+  const { options, audit, client, trainer, patience, reporter, observer } = parts;
   const { home, config, enrolment, identity } = setup;
   const { entropy = systemEntropy, logger } = options;
   const data = dataSettings(home, config);
@@ -284,9 +294,10 @@ function participantOf(setup: Setup, { options, client, trainer, patience, repor
         engine: engineSettings(home, config),
       },
       patience,
+      audit: audit.trail,
     },
     federation,
-    loadPolicy: () => loadPolicy(policyPath(home, config)),
+    loadPolicy: audit.loadPolicy,
     hours: scheduleHours(config),
     countSamples: () => countImages(data),
     reporter,

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
+import { type AuditSettings, auditSettingsSchema } from "./audit/site-log.js";
 import type { CurationSettings } from "./data/curation/curation-settings.js";
 import { type DataSettings, dataSettingsSchema } from "./data/data-settings.js";
 import { deviceChoices } from "./engine/devices/device.js";
@@ -88,6 +89,7 @@ export const siteConfigSchema = z.strictObject({
   policy: z.string().min(1).default("policy.yaml"),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   reconnect: reconnect.prefault({}),
+  audit: auditSettingsSchema.prefault({}),
 });
 
 export type SiteConfig = z.output<typeof siteConfigSchema>;
@@ -98,6 +100,11 @@ export type SiteConfig = z.output<typeof siteConfigSchema>;
  */
 export function loadSiteConfig(home: SiteHome): SiteConfig {
   return loadYaml(home.siteYaml, siteConfigSchema);
+}
+
+/** How the audit log is kept: as site.yaml says, or by default where there is none yet. */
+export function auditSettings(home: SiteHome): AuditSettings {
+  return existsSync(home.siteYaml) ? loadSiteConfig(home).audit : auditSettingsSchema.parse({});
 }
 
 /** Path of the policy file. */

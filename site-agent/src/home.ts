@@ -28,6 +28,8 @@ export interface SiteHome {
   readonly tiles: string;
   /** Secret with which patients' and images' identifiers are hashed. */
   readonly nameKey: string;
+  /** The audit log, a row of files that only grows; see docs/site.md. */
+  readonly audit: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -51,6 +53,7 @@ export function siteHome(root: string): SiteHome {
     tiles: join(root, "cache", "tiles"),
     nameKey: join(root, "state", "name-key"),
     dataIndex: join(root, "cache", "data-index.sqlite"),
+    audit: join(root, "audit"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { type Clock, systemClock } from "@consilium/shared/clock.js";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { describeCertificate } from "@consilium/shared/identity/certificate-check.js";
@@ -8,7 +9,12 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { decodeInvitation, hashToken, type Invitation } from "@consilium/shared/identity/invitation.js";
 import { readText, saveTlsBundle, writePrivateFile, writePublicFile } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
+import { type Logger, silentLogger } from "@consilium/shared/log.js";
 import { z } from "zod";
+import type { AuditTrail } from "./audit/audit-log.js";
+import { type Egress, EgressRecord } from "./audit/egress-record.js";
+import { openSiteLog } from "./audit/site-log.js";
+import { auditSettings } from "./config.js";
 import { type Enrolled, type Enrolment, type EnrolmentAsk, enrolmentSchema } from "./enrolment.js";
 import type { SiteHome } from "./home.js";
 import { policyTemplate, siteTemplate } from "./templates.js";
@@ -16,7 +22,9 @@ import { policyTemplate, siteTemplate } from "./templates.js";
 export interface JoinOptions {
   readonly home: SiteHome;
   readonly invitation: string;
-  readonly enrol: (invitation: Invitation, ask: EnrolmentAsk) => Promise<Enrolled>;
+  readonly enrol: (invitation: Invitation, ask: EnrolmentAsk, egress: Egress) => Promise<Enrolled>;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
   /** Folder of images to write into a new site.yaml. */
   readonly dataPath?: string;
 }
@@ -45,10 +53,17 @@ export async function join(options: JoinOptions): Promise<JoinReport> {
   await mkdir(home.identity.directory, { recursive: true, mode: 0o700 });
   const identity = await IdentityKey.loadOrCreate(home.identity.identityKey);
   const pending = await pendingRequest(home, invitation);
-  const ask = { csrPem: pending.csrPem, identityPublicKey: identity.publicKey };
-  const enrolled = await options.enrol(invitation, ask);
-  const certificate = checkReply(enrolled, invitation);
-  await store(home, invitation, { enrolled, keyPem: pending.privateKeyPem });
+  const certificate = await audited(options, identity, async (log, egress) => {
+    const ask = { csrPem: pending.csrPem, identityPublicKey: identity.publicKey };
+    const enrolled = await options.enrol(invitation, ask, egress);
+    const facts = checkReply(enrolled, invitation);
+    log.record({
+      action: "certificate.stored",
+      object: { certificate: facts.fingerprint, notAfterMs: facts.notAfterMs },
+    });
+    await store(home, invitation, { enrolled, keyPem: pending.privateKeyPem });
+    return facts;
+  });
   return {
     federation: invitation.federation,
     siteId: invitation.siteId,
@@ -57,6 +72,21 @@ export async function join(options: JoinOptions): Promise<JoinReport> {
     certificateExpiresMs: certificate.notAfterMs,
     written: await writeTemplates(options, invitation.federation),
   };
+}
+
+/** Asking for a certificate is the first that leaves a site, and the first that its audit log tells. */
+async function audited<Result>(
+  { home, clock = systemClock, logger = silentLogger }: JoinOptions,
+  identity: IdentityKey,
+  task: (log: AuditTrail, egress: Egress) => Promise<Result>,
+): Promise<Result> {
+  const log = openSiteLog({ home, settings: auditSettings(home), identity, clock, role: "operator" });
+  try {
+    log.record({ action: "command.run", object: { command: "join" } });
+    return await task(log, new EgressRecord({ trail: log, logger }));
+  } finally {
+    log.close();
+  }
 }
 
 /** A home holds one site's keys and updates for good; what belongs to two sites would end in the wrong sum. */

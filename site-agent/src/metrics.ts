@@ -1,6 +1,8 @@
 import type { ErrorCode } from "@consilium/shared/errors.js";
 import { termNames } from "@consilium/shared/secagg/figures.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
+import { egressKinds } from "./audit/audit-entry.js";
+import type { EgressKind } from "./audit/egress-record.js";
 import type { ParticipantState, Work } from "./round/state.js";
 import type { Prepared, TrainedRound, TrainProgress } from "./trainer/protocol.js";
 
@@ -9,6 +11,8 @@ export interface AgentMetrics {
   connected(connected: boolean): void;
   sent(bytes: number): void;
   received(bytes: number): void;
+  /** A message of this kind went to the connection. */
+  left(kind: EgressKind, bytes: number): void;
   /** A directive that could not be trusted or read. */
   rejected(code: ErrorCode): void;
   /** A state that ends a round for this site is counted as its outcome. */
@@ -35,6 +39,11 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
   const received = telemetry.counter({
     name: "consilium_agent_received_bytes_total",
     help: "Bytes of checkpoints received.",
+  });
+  const left = telemetry.counter({
+    name: "consilium_agent_egress_bytes_total",
+    help: "Bytes of every message that left this site, by kind.",
+    labels: ["kind"],
   });
   const rounds = telemetry.counter({
     name: "consilium_agent_rounds_total",
@@ -109,11 +118,13 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     help: "Files of the cache that could not be used and were removed.",
   });
   connected.set(0);
+  for (const kind of egressKinds) left.inc({ kind }, 0);
   for (const outcome of outcomes) rounds.inc({ outcome }, 0);
   return {
     connected: (is) => connected.set(is ? 1 : 0),
     sent: (bytes) => sent.inc(bytes),
     received: (bytes) => received.inc(bytes),
+    left: (kind, bytes) => left.inc({ kind }, bytes),
     rejected: (code) => rejected.inc({ code }),
     state({ kind }) {
       const outcome = outcomes.find((known) => known === kind);

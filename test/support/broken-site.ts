@@ -70,6 +70,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
         data: dataSettingsSchema.parse({ path: directory }),
         threads: undefined,
       },
+      audit: { record() {} },
     },
     federation: "demo",
     loadPolicy: () => policy,

@@ -15,7 +15,7 @@ import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-
 import { type LogFields, type Logger, silentLogger } from "@consilium/shared/log.js";
 import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
 import { until } from "../../deploy/demo/processes.js";
-import { HostileSite } from "./hostile-site.js";
+import { HostileSite, unwrittenEgress } from "./hostile-site.js";
 import { tinyRun } from "./small-federation.js";
 
 export const federationName = "demo";
@@ -50,10 +50,11 @@ export class HostileFederation {
     const invitation = await this.invite(siteId);
     const identity = IdentityKey.generate();
     const csrPem = createCertificateRequest(key, siteId);
-    const { caPem, certificatePem, planPublicKey } = await enrol(invitation, {
-      csrPem,
-      identityPublicKey: identity.publicKey,
-    });
+    const { caPem, certificatePem, planPublicKey } = await enrol(
+      invitation,
+      { csrPem, identityPublicKey: identity.publicKey },
+      unwrittenEgress,
+    );
     const bundle: TlsBundle = { caPem, certPem: certificatePem, keyPem: key.privateKeyPem };
     return new HostileSite({ siteId, identity, planPublicKey, bundle, port: this.ports.main });
   }

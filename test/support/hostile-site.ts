@@ -8,6 +8,7 @@ import { callClientStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
 import { type Reveal, SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { EgressRecord } from "@consilium/site-agent/audit/egress-record.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "@consilium/site-agent/round/coordinator.js";
 import { checkPlan } from "@consilium/site-agent/round/plan-check.js";
 import { clientOver } from "@consilium/site-agent/rpc/coordinator-client.js";
@@ -28,6 +29,9 @@ export interface Tampering {
   readonly words?: (right: number) => number;
   readonly chunks?: (right: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 }
+
+/** The door is there, but nobody keeps the book. */
+export const unwrittenEgress = new EgressRecord({ trail: { record() {} }, logger: silentLogger });
 
 type Kind = StageOutcome["kind"];
 const neverFires = new AbortController().signal;
@@ -57,7 +61,9 @@ export class HostileSite {
   clientAs(siteId: string): CoordinatorClient {
     const { planPublicKey } = this.credentials;
     const traffic = { sent() {}, received() {}, rejected() {} };
-    return clientOver(this.channel, { siteId, agentVersion: "1", planPublicKey, traffic, logger: silentLogger });
+    return clientOver(this.channel, {
+      ...{ siteId, agentVersion: "1", planPublicKey, traffic, egress: unwrittenEgress, logger: silentLogger },
+    });
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
-import { Channel, ChannelCredentials, type ClientOptions } from "@grpc/grpc-js";
+import { Channel, ChannelCredentials, type ClientOptions, type Interceptor } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
 import { parseCertificate, readLeaf } from "../identity/certificate-check.js";
 import type { TlsBundle } from "../identity/key-files.js";
@@ -14,7 +14,8 @@ export type ClientConstructor<C> = new (
 /** One connection to the coordinator, shared by any number of typed clients. Reconnects by itself until closed. */
 export interface RpcChannel {
   readonly address: string;
-  client<C>(Client: ClientConstructor<C>): C;
+  /** `interceptors` see every message of this client before it is encoded. */
+  client<C>(Client: ClientConstructor<C>, interceptors?: readonly Interceptor[]): C;
   close(): void;
 }
 
@@ -79,7 +80,8 @@ export function openTrusting(host: string, port: number, trust: Trust): RpcChann
   const channel = new Channel(address, credentials, options);
   return {
     address,
-    client: (Client) => new Client(address, credentials, { ...options, channelOverride: channel }),
+    client: (Client, interceptors = []) =>
+      new Client(address, credentials, { ...options, channelOverride: channel, interceptors: [...interceptors] }),
     close: () => channel.close(),
   };
 }

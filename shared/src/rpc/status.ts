@@ -107,7 +107,7 @@ function sentCode(error: ServiceError): ErrorCode | undefined {
   return sent !== undefined && isErrorCode(sent) ? sent : undefined;
 }
 
-function isErrorCode(text: string): text is ErrorCode {
+export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(statusOf, text);
 }
 

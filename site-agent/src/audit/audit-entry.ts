@@ -31,7 +31,7 @@ export const auditObjects = {
   /** A plan with a good signature came; `plan` is the SHA-256 of its signed bytes. */
   "plan.received": z.strictObject({ ...round, plan: hexDigest }),
   /** Schedule and policy allow the plan. */
-  "plan.accepted": z.strictObject({ ...round, images: count }),
+  "plan.accepted": z.strictObject(round),
   /** This site said no; the entry's reason is the clause. */
   "plan.refused": z.strictObject(round),
   /** A directive that is not signed by the pinned key, or cannot be read; the entry's reason is the code. */
@@ -57,7 +57,7 @@ export const auditObjects = {
   /** A message that the manifest does not allow was stopped; reason: its kind. */
   "egress.stopped": z.strictObject({}),
 
-  /** The policy file has another content than before; `policy` is absent where it is missing or not valid. */
+  /** The policy file has another content than before; `policy` is absent where it is missing now. */
   "policy.changed": z.strictObject({ before: hexDigest.optional(), policy: hexDigest.optional() }),
   /** A certificate is asked for: written before the request, which has this many bytes, is sent. */
   "certificate.requested": z.strictObject({ bytes: count }),

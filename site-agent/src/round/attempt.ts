@@ -1,6 +1,16 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import type { Delivered, KeyAdvert, ReceivedPlan, Reveal, SealedShare } from "@consilium/shared/protocol.js";
+import {
+  type Delivered,
+  type KeyAdvert,
+  type ReceivedPlan,
+  type Reveal,
+  roundKeyText,
+  type SealedShare,
+} from "@consilium/shared/protocol.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import type { AuditTrail } from "../audit/audit-log.js";
+import { roundOf } from "../audit/round-object.js";
+import { datasetId } from "../audit/site-log.js";
 import type { DataSettings } from "../data/data-settings.js";
 import type { Policy } from "../policy.js";
 import type { TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
@@ -37,8 +47,18 @@ export interface AttemptSurroundings {
     readonly engine?: NonNullable<TrainJob["engine"]>;
   };
   readonly patience: Patience;
+  readonly audit: AuditTrail;
   readonly onProgress: (progress: TrainProgress) => void;
   readonly onTrained: (trained: TrainedRound) => void;
+}
+
+/** A plan that this site follows, and what it was checked against. */
+export interface AttemptSubject {
+  readonly received: ReceivedPlan;
+  readonly checked: CheckedPlan;
+  readonly policy: Policy;
+  /** Images that training may read. */
+  readonly localSamples: number;
 }
 
 /** Time after a stage's window in which a coordinator that restarts may still answer. */
@@ -52,6 +72,7 @@ export class Attempt {
   readonly received: ReceivedPlan;
   readonly #checked: CheckedPlan;
   readonly #policy: Policy;
+  readonly #localSamples: number;
   readonly #around: AttemptSurroundings;
   readonly #abandoned = new AbortController();
   #checkpointPath: string | undefined;
@@ -59,8 +80,9 @@ export class Attempt {
   #session: MaskingSession | undefined;
   #contribution: Contribution | undefined;
 
-  constructor(subject: { received: ReceivedPlan; checked: CheckedPlan; policy: Policy }, around: AttemptSurroundings) {
+  constructor(subject: AttemptSubject, around: AttemptSurroundings) {
     this.received = subject.received;
+    this.#localSamples = subject.localSamples;
     this.#checked = subject.checked;
     this.#policy = subject.policy;
     this.#around = around;
@@ -126,10 +148,12 @@ export class Attempt {
   async #fetch(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { signal } = this.#abandoned;
+    let isNew = false;
     this.#checkpointPath = await this.#around.checkpoints.obtain({
       digest: plan.checkpointDigest,
       bytes: plan.checkpointBytes,
       fetch: (offset) => {
+        isNew = true;
         return this.#around.coordinator.fetchCheckpoint({
           key: plan.key,
           digest: plan.checkpointDigest,
@@ -139,13 +163,29 @@ export class Attempt {
       },
       persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
     });
+    if (isNew) this.#recordModel();
     this.#earlierCheckpointPath = await this.#around.checkpoints.earlierThan(this.#checkpointPath);
     return { kind: "fetched", key: plan.key };
+  }
+
+  #recordModel(): void {
+    const { key, checkpointDigest, checkpointBytes: bytes } = this.received.plan;
+    const object = { ...roundOf(key), checkpoint: hex(checkpointDigest), bytes };
+    this.#around.audit.record({ action: "model.received", object, corrId: roundKeyText(key) });
+  }
+
+  /** Before the trainer is asked, which reads the images. */
+  #recordData(): void {
+    const { audit, training } = this.#around;
+    const dataset = datasetId(training.data);
+    const object = { ...roundOf(this.#key), dataset, images: this.#localSamples };
+    audit.record({ action: "data.opened", object, corrId: roundKeyText(this.#key) });
   }
 
   async #train(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { updates, onTrained } = this.#around;
+    this.#recordData();
     const trained = await this.#trainWithLives();
     onTrained(trained);
     if (trained.sampleCount < this.#policy.jobs.minLocalSamples) {

@@ -1,8 +1,10 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import type { AuditEvent } from "../audit/audit-entry.js";
+import { planDigest, roundOf } from "../audit/round-object.js";
 import { type Hours, withinHours } from "../hours.js";
-import { checkPolicy, type Policy } from "../policy.js";
+import { checkPolicy, type PlanFacts, type Policy } from "../policy.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
@@ -103,9 +105,31 @@ export class Participant {
     const { key } = directive.received.plan;
     if (!isNews(this.#state, key)) return;
     if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
-    const event = await this.#judge(directive.received);
+    const event = this.#planReceived(directive.received) ?? (await this.#judge(directive.received));
+    if (event.kind === "plan-accepted") this.#note({ action: "plan.accepted", object: roundOf(key) }, key);
     this.#refused = event.kind === "plan-refused" ? directive.received : undefined;
     this.#dispatch(event);
+  }
+
+  /** A plan that cannot be written down is not followed. */
+  #planReceived({ plan: { key }, body }: ReceivedPlan): ParticipantEvent | undefined {
+    try {
+      const object = { ...roundOf(key), plan: planDigest(body) };
+      const by = { actor: "coordinator", role: "coordinator" } as const;
+      this.#options.attempt.audit.record({ action: "plan.received", object, corrId: roundKeyText(key), ...by });
+      return undefined;
+    } catch (thrown) {
+      return { kind: "plan-invalid", key, error: asConsiliumError(thrown) };
+    }
+  }
+
+  /** Writes down what has happened already: a log that cannot be written then stops the next act, not this one. */
+  #note(event: AuditEvent, key: RoundKey): void {
+    try {
+      this.#options.attempt.audit.record({ ...event, corrId: roundKeyText(key) });
+    } catch (thrown) {
+      this.#options.logger.error("audit-not-written", { reason: asConsiliumError(thrown).message });
+    }
   }
 
   /** What the site thinks of a plan: schedule and policy first, since they need nothing from the plan to be right. */
@@ -121,9 +145,10 @@ export class Participant {
       const policy = this.#policy();
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const checked = checkPlan(plan);
-      const refusal = await this.#askPolicy(received, checked, policy);
-      if (refusal !== undefined) return refusal;
-      return this.#accept(received, checked, policy);
+      const facts = { parameters: checked.layout.dimension, localSamples: await this.#options.countSamples() };
+      const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
+      if (!verdict.allowed) return this.#refusal(key, verdict.clause, verdict.reason);
+      return this.#accept(received, checked, { policy, facts });
     } catch (thrown) {
       const error = asConsiliumError(thrown);
       logger.warn("plan-declined", { round: roundKeyText(key), code: error.code, reason: error.message });
@@ -140,28 +165,21 @@ export class Participant {
     }
   }
 
-  async #askPolicy(
-    received: ReceivedPlan,
-    checked: CheckedPlan,
-    policy: Policy,
-  ): Promise<ParticipantEvent | undefined> {
-    const { plan } = received;
-    const facts = { parameters: checked.layout.dimension, localSamples: await this.#options.countSamples() };
-    const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
-    return verdict.allowed ? undefined : this.#refusal(plan.key, verdict.clause, verdict.reason);
-  }
-
   #refusal(key: RoundKey, clause: string, reason: string): ParticipantEvent {
     const known = this.#state.kind === "refused" && roundKeyText(this.#state.key) === roundKeyText(key);
     if (!known) this.#options.logger.warn("plan-refused", { round: roundKeyText(key), clause, reason });
     return { kind: "plan-refused", key, clause };
   }
 
-  #accept(received: ReceivedPlan, checked: CheckedPlan, policy: Policy): ParticipantEvent {
+  #accept(
+    received: ReceivedPlan,
+    checked: CheckedPlan,
+    { policy, facts }: { policy: Policy; facts: PlanFacts },
+  ): ParticipantEvent {
     const { observer, attempt } = this.#options;
     const { key, checkpointDigest } = received.plan;
     this.#proposed = new Attempt(
-      { received, checked, policy },
+      { received, checked, policy, localSamples: facts.localSamples },
       {
         ...attempt,
         onTrained: (trained) => observer.trained(trained),
@@ -192,6 +210,8 @@ export class Participant {
     const { observer, logger } = this.#options;
     observer.state(state);
     if (state.kind === "refused") observer.refused(state.clause);
+    const entry = entryOf(state);
+    if (entry !== undefined && state.kind !== "idle") this.#note(entry, state.key);
     if (state.kind === "idle" || state.kind === before.kind) return;
     const fields = { state: state.kind, round: roundKeyText(state.key) };
     if (state.kind === "failed") logger.error("round-failed", { ...fields, ...failureFields(state.code, event) });
@@ -246,6 +266,22 @@ function isLaterRound(
   { runId, round }: RoundKey,
 ): state is Exclude<ParticipantState, { kind: "idle" }> {
   return state.kind !== "idle" && state.key.runId === runId && state.key.round < round;
+}
+
+/** The entry of the audit log about a state in which a plan ends for this site. */
+function entryOf(state: ParticipantState): AuditEvent | undefined {
+  switch (state.kind) {
+    case "refused":
+      return { action: "plan.refused", object: roundOf(state.key), outcome: "refused", reason: state.clause };
+    case "failed":
+      return { action: "attempt.ended", object: roundOf(state.key), outcome: "failure", reason: state.code };
+    case "left":
+      return { action: "attempt.ended", object: roundOf(state.key), outcome: "failure", reason: state.cause };
+    case "done":
+      return { action: "attempt.ended", object: roundOf(state.key) };
+    default:
+      return undefined;
+  }
 }
 
 /** The message belongs in the site's own log only; the coordinator gets the code. */

@@ -6,6 +6,7 @@ import { AbortedError, type ConsiliumError } from "@consilium/shared/errors.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import type { KeyAdvert, RoundPlan } from "@consilium/shared/protocol.js";
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { RecordedTrail } from "../audit/test-log.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
 import type { Hours } from "../hours.js";
 import type { Policy } from "../policy.js";
@@ -140,6 +141,7 @@ export interface TestSite {
   readonly clock: ManualClock;
   readonly states: string[];
   readonly unreachable: ConsiliumError[];
+  readonly audit: RecordedTrail;
   policy: Policy | Error;
   /** Hands a plan over and waits until the participant rests. */
   plan(changes?: Partial<RoundPlan>): Promise<ParticipantState>;
@@ -154,6 +156,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
   const trainer = new FakeTrainer();
   const states: string[] = [];
   const unreachable: ConsiliumError[] = [];
+  const audit = new RecordedTrail();
   const participant = new Participant({
     attempt: {
       siteId: "site-a",
@@ -173,6 +176,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
         onUnreachable: (error) => unreachable.push(error),
         onReached: () => {},
       },
+      audit,
     },
     federation: "demo",
     loadPolicy: () => {
@@ -192,7 +196,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
     logger: silentLogger,
   });
   const site: TestSite = {
-    ...{ coordinator, trainer, participant, clock, states, unreachable },
+    ...{ coordinator, trainer, participant, clock, states, unreachable, audit },
     policy: examplePolicy,
     async plan(changes = {}) {
       await participant.receive({ kind: "plan", received: received(examplePlan(changes)) });

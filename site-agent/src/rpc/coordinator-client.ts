@@ -12,6 +12,7 @@ import {
 } from "@consilium/shared/rpc/gen/federation.js";
 import { SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import type { Egress } from "../audit/egress-record.js";
 import type {
   CheckpointChunk,
   CheckpointRequest,
@@ -23,6 +24,7 @@ import type {
   StageOutcome,
 } from "../round/coordinator.js";
 import { brokenAsUnreachable } from "./connection-end.js";
+import { egressDoor } from "./egress-door.js";
 import { readPlan, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
 
 const reportTimeoutMs = 20_000;
@@ -46,13 +48,14 @@ export interface CoordinatorClientOptions {
   readonly logger: Logger;
 }
 
-/** Calls over an open channel. */
+/** Calls over an open channel; what they send goes through the door of `egress`. */
 export function clientOver(
   channel: RpcChannel,
-  options: Omit<CoordinatorClientOptions, "federation" | "secagg">,
+  { egress, ...options }: Omit<CoordinatorClientOptions, "federation" | "secagg"> & { readonly egress: Egress },
 ): CoordinatorClient {
-  const federation = channel.client(FederationServiceClient);
-  return coordinatorClient({ ...options, federation, secagg: channel.client(SecAggServiceClient) });
+  const door = [egressDoor(egress)];
+  const federation = channel.client(FederationServiceClient, door);
+  return coordinatorClient({ ...options, federation, secagg: channel.client(SecAggServiceClient, door) });
 }
 
 export function coordinatorClient(options: CoordinatorClientOptions): CoordinatorClient {

@@ -1,0 +1,86 @@
+import type { Clock } from "@consilium/shared/clock.js";
+import { asConsiliumError } from "@consilium/shared/errors.js";
+import { describeCertificate } from "@consilium/shared/identity/certificate-check.js";
+import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import type { Logger } from "@consilium/shared/log.js";
+import type { AuditEvent } from "./audit/audit-entry.js";
+import type { AuditTrail } from "./audit/audit-log.js";
+import { type EgressKind, EgressRecord } from "./audit/egress-record.js";
+import { openSiteLog } from "./audit/site-log.js";
+import { policyPath, type SiteConfig } from "./config.js";
+import { everySoOften } from "./every-so-often.js";
+import type { SiteHome } from "./home.js";
+import type { Policy } from "./policy.js";
+import { PolicyWatch } from "./policy-watch.js";
+
+/** What the audit log of a running agent rests on. */
+export interface AgentAuditOptions {
+  readonly home: SiteHome;
+  readonly config: SiteConfig;
+  readonly identity: IdentityKey;
+  readonly bundle: TlsBundle;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly agentVersion: string;
+  readonly onLeft: (kind: EgressKind, bytes: number) => void;
+}
+
+export interface AgentAudit {
+  readonly trail: AuditTrail;
+  readonly egress: EgressRecord;
+  readonly loadPolicy: () => Policy;
+  /** Writes down what has happened already, so that not writing it stops nothing. */
+  note(event: AuditEvent): void;
+  /** The agent stopped. */
+  close(): void;
+}
+
+/** A crash loses at most this long a stretch of the sums of small messages. */
+const countEveryMs = 60_000;
+/** What is not signed for this long could be cut off unseen. */
+const signEveryMs = 5 * 60_000;
+
+/**
+ * Opens the log and writes that the agent starts.
+ * @throws ConsiliumError "storage": an agent that cannot keep its audit log does not run.
+ */
+export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
+  const { home, config, identity, clock, logger, onLeft } = options;
+  const log = openSiteLog({ home, settings: config.audit, identity, clock, role: "agent" });
+  const policy = new PolicyWatch(policyPath(home, config), log);
+  const egress = new EgressRecord({ trail: log, logger, onLeft });
+  try {
+    recordStart(log, options, policy.digest);
+  } catch (thrown) {
+    log.close();
+    throw thrown;
+  }
+  const attempt = (task: () => void) => {
+    try {
+      task();
+    } catch (thrown) {
+      logger.error("audit-not-written", { reason: asConsiliumError(thrown).message });
+    }
+  };
+  const cancels = [
+    everySoOften({ clock, everyMs: countEveryMs, task: () => attempt(() => egress.flush()) }),
+    everySoOften({ clock, everyMs: signEveryMs, task: () => attempt(() => log.checkpoint()) }),
+  ];
+  return {
+    ...{ trail: log, egress, loadPolicy: () => policy.load() },
+    note: (event) => attempt(() => log.record(event)),
+    close() {
+      for (const cancel of cancels) cancel();
+      egress.flush();
+      attempt(() => log.record({ action: "agent.stopped", object: {} }));
+      attempt(() => log.close());
+    },
+  };
+}
+
+function recordStart(trail: AuditTrail, { agentVersion, bundle }: AgentAuditOptions, policy: string | undefined): void {
+  const { fingerprint, notAfterMs } = describeCertificate(bundle.certPem);
+  trail.record({ action: "agent.started", object: { version: agentVersion, ...(policy && { policy }) } });
+  trail.record({ action: "certificate.used", object: { certificate: fingerprint, notAfterMs } });
+}
