@@ -123,6 +123,19 @@ describe("pessimism", () => {
     }
   });
 
+  it.each([
+    [5.8, 0.0004, 16_000],
+    [2.6, 0.015, 1331],
+    [0.6, 0.8, 45_000],
+    [1.6, 1, 95_000],
+  ])("loses no mass, σ %f, q %f, %i steps", (sigma, q, steps) => {
+    const { remove, add } = lossOf(sigma, q, steps);
+    for (const { masses, infinite } of [remove, add]) {
+      expect(masses.reduce((sum, mass) => sum + mass, infinite)).toBeGreaterThanOrEqual(1);
+      expect(infinite).toBeLessThan(1e-14 * (steps + 2));
+    }
+  });
+
   it("never promises more than a direct sum for one sampled step", () => {
     const [sigma, q] = [0.8, 0.1];
     const loss = lossOf(sigma, q, 1);
