@@ -25,7 +25,14 @@ const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\
 /** Crop and flip alone. */
 const augment = createAugmenter(
   runConfigSchema.parse({
-    ...{ name: "bench", modality: "dermatology", rounds: 1, method: { name: "mae" }, optimizer: {}, training: {} },
+    ...{
+      name: "bench",
+      modality: "dermatology",
+      rounds: 1,
+      method: { name: "mae" },
+      optimizer: { learningRate: 1e-3 },
+      training: {},
+    },
     model: { architecture: "vit-nano", imageSize: side, patchSize: 16 },
   }),
 );
