@@ -41,7 +41,7 @@ describe("deploy/config", () => {
     expect(() => loadYaml(join(root, "deploy/config", name), schema)).not.toThrow();
   });
 
-  it.each(["run-simclr.yaml", "run-mae.yaml", "run-clusters.yaml"])("%s describes a checkpoint that can be laid out", (name) => {
+  it.each(["run-simclr.yaml", "run-mae.yaml", "run-clusters.yaml"])("%s describes what can be laid out", (name) => {
     const config = loadYaml(join(root, "deploy/config", name), runConfigSchema);
     expect(parameterLayout(config).dimension).toBeGreaterThan(0);
   });
