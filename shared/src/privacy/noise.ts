@@ -81,12 +81,13 @@ export function addGaussianNoise(values: Float32Array | Float64Array, deviation:
     });
   }
   const grid = noiseGrid(deviation);
+  const perGrid = 1 / grid;
   const noise = new Float64Array(Math.min(block, values.length));
   for (let first = 0; first < values.length; first += block) {
     const part = noise.subarray(0, Math.min(block, values.length - first));
     stream.fill(part);
-    for (const [i, normal] of part.entries()) {
-      values[first + i] = Math.round((values[first + i]! + deviation * normal) / grid) * grid;
+    for (let i = 0; i < part.length; i++) {
+      values[first + i] = Math.round((values[first + i]! + deviation * part[i]!) * perGrid) * grid;
     }
   }
 }
