@@ -1,7 +1,9 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
-import { example, outputOf, type Surroundings } from "./surroundings.js";
+import { fileDigest } from "../round/hashing.js";
+import { recordCommand } from "./audit-access.js";
+import { example, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 export function addExport(program: Command, surroundings: Surroundings): void {
   const command = program
@@ -14,6 +16,7 @@ export function addExport(program: Command, surroundings: Surroundings): void {
     .option("--batch-size <n>", "images per call of the ONNX model", positiveNumber, 1)
     .action(async (options: { checkpoint: string; out: string; batchSize: number }) => {
       const { checkpoint, out: outDirectory, batchSize } = options;
+      await recordExport(checkpoint, surroundings);
       const report = await surroundings
         .exportCheckpoint({ checkpoint, outDirectory, batchSize })
         .catch((thrown: unknown) => cannotWrite(outDirectory, thrown));
@@ -30,6 +33,14 @@ export function addExport(program: Command, surroundings: Surroundings): void {
       );
     });
   example(command, "consilium-agent export --checkpoint checkpoint.safetensors --out weights");
+}
+
+/** Weights that are about to be handed on are in the audit log of the user's site, if there is one. */
+async function recordExport(checkpoint: string, surroundings: Surroundings): Promise<void> {
+  const digest = await fileDigest(checkpoint).catch(() => undefined);
+  if (digest === undefined) return;
+  const event = { action: "model.exported", object: { checkpoint: digest } } as const;
+  await recordCommand(homeOf(undefined, surroundings), surroundings, event);
 }
 
 /** What the file system refuses is about the folder: reading the checkpoint has errors of its own. */

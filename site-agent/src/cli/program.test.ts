@@ -51,7 +51,7 @@ const commands = createProgram(surroundings().around).commands.map((command) => 
 
 describe("consilium-agent", () => {
   it("has these commands", () =>
-    expect(commands).toEqual(["join", "run", "status", "check-data", "curate", "export", "engine"]));
+    expect(commands).toEqual(["join", "run", "status", "check-data", "curate", "export", "engine", "audit", "egress"]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
     const { run, written } = surroundings();

@@ -1,9 +1,11 @@
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/terminal/output.js";
 import { Command } from "commander";
+import { addAudit } from "./audit-command.js";
 import { addCheckData } from "./check-data-command.js";
 import { CommandFailed } from "./command-failed.js";
 import { addCurate } from "./curate-command.js";
+import { addEgress } from "./egress-command.js";
 import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
 import { addJoin } from "./join-command.js";
@@ -33,7 +35,7 @@ export function createProgram(surroundings: Surroundings): Command {
     "consilium-agent run",
   );
   program.addHelpText("after", `\n${exitCodeHelp}`);
-  for (const add of [addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine])
+  for (const add of [addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine, addAudit, addEgress])
     add(program, surroundings);
   return program;
 }
