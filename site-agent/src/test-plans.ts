@@ -62,6 +62,7 @@ export const examplePolicy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 20,
+    approval: "automatic",
   },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };

@@ -30,6 +30,7 @@ const policy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 1,
+    approval: "automatic",
   },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };

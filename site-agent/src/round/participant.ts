@@ -4,7 +4,8 @@ import { type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/share
 import type { AuditEvent } from "../audit/audit-entry.js";
 import { planDigest, roundOf } from "../audit/round-object.js";
 import { type Hours, withinHours } from "../hours.js";
-import { checkPolicy, type PlanFacts, type Policy } from "../policy.js";
+import type { Policy } from "../policy.js";
+import { checkPolicy } from "../policy-check.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
@@ -145,10 +146,11 @@ export class Participant {
       const policy = this.#policy();
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const checked = checkPlan(plan);
-      const facts = { parameters: checked.layout.dimension, localSamples: await this.#options.countSamples() };
+      const localSamples = await this.#options.countSamples();
+      const facts = { parameters: checked.layout.dimension, localSamples, approval: undefined };
       const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
       if (!verdict.allowed) return this.#refusal(key, verdict.clause, verdict.reason);
-      return this.#accept(received, checked, { policy, facts });
+      return this.#accept(received, checked, { policy, localSamples });
     } catch (thrown) {
       const error = asConsiliumError(thrown);
       logger.warn("plan-declined", { round: roundKeyText(key), code: error.code, reason: error.message });
@@ -174,12 +176,12 @@ export class Participant {
   #accept(
     received: ReceivedPlan,
     checked: CheckedPlan,
-    { policy, facts }: { policy: Policy; facts: PlanFacts },
+    { policy, localSamples }: { policy: Policy; localSamples: number },
   ): ParticipantEvent {
     const { observer, attempt } = this.#options;
     const { key, checkpointDigest } = received.plan;
     this.#proposed = new Attempt(
-      { received, checked, policy, localSamples: facts.localSamples },
+      { received, checked, policy, localSamples },
       {
         ...attempt,
         onTrained: (trained) => observer.trained(trained),

@@ -2,7 +2,7 @@ import { isErrorCode } from "@consilium/shared/rpc/status.js";
 import { isSiteId } from "@consilium/shared/secagg/protocol.js";
 import { z } from "zod";
 import type { EgressKind } from "../audit/egress-record.js";
-import { policyClauses } from "../policy.js";
+import { policyClauses } from "../policy-check.js";
 
 /**
  * Everything that can leave the hospital, field by field: a message with any other field, or with a value of another

@@ -1,0 +1,189 @@
+import { trainsModel } from "@consilium/shared/config/method-config.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { RoundPlan } from "@consilium/shared/protocol.js";
+import { lanePermission } from "@consilium/shared/secagg/lanes.js";
+import type { Policy } from "./policy.js";
+
+/** What the site knows by itself about the work that a plan asks for; undefined: not yet. */
+export interface PlanFacts {
+  /** Scalars of the model by the site's own layout. */
+  readonly parameters: number;
+  /** Images that the site has to train on. */
+  readonly localSamples: number | undefined;
+  /** What a person decided about exactly this run. Counts only where the policy asks for a person. */
+  readonly approval: "granted" | "denied" | "waiting" | undefined;
+}
+
+/** A plan, or what one made of a run file would hold; the run it belongs to, and what decides about it. */
+export interface PolicyQuestion {
+  readonly plan: Pick<RoundPlan, "federation" | "minCohort" | "colluders" | "lanes">;
+  readonly config: RunConfig;
+  readonly policy: Policy;
+  readonly facts: PlanFacts;
+}
+
+export type PolicyVerdict =
+  | { readonly allowed: true }
+  | {
+      readonly allowed: false;
+      /** The line of the policy that says no, such as "jobs.maxRounds". */
+      readonly clause: string;
+      /** For the site's own log; names the value asked for and the limit. */
+      readonly reason: string;
+    };
+
+/** What one clause of the policy says. */
+export interface ClauseVerdict {
+  readonly clause: string;
+  /** What the run asks for, and what the policy allows, for people. */
+  readonly asked: string;
+  readonly allows: string;
+  /** "open": the fact that decides is not known yet. No plan is followed while one is. */
+  readonly verdict: "allowed" | "refused" | "open";
+  /** Why, unless it is allowed. */
+  readonly reason?: string;
+}
+
+interface Finding {
+  readonly asked: string;
+  readonly allows: string;
+  /** Why the clause says no; undefined where it has nothing against the plan. */
+  readonly objection: string | undefined;
+  readonly open?: boolean;
+}
+
+type Clause = readonly [name: string, find: (question: PolicyQuestion) => Finding];
+
+const atMost = (asked: number, allowed: number, unit: string): Finding => ({
+  asked: `${asked} ${unit}`,
+  allows: `at most ${allowed}`,
+  objection: asked <= allowed ? undefined : `the run asks for ${asked} ${unit}, the policy allows ${allowed}`,
+});
+
+const oneOf = (asked: string, allowed: readonly string[]): Finding => ({
+  asked,
+  allows: list(allowed),
+  objection: allowed.includes(asked) ? undefined : `the run asks for ${asked}, the policy allows ${list(allowed)}`,
+});
+
+const list = (names: readonly string[]): string => (names.length === 0 ? "nothing" : names.join(", "));
+
+const clauses: readonly Clause[] = [
+  ["federation", ({ plan, policy }) => oneOf(plan.federation, [policy.federation])],
+  ["secagg.minCohort", minCohort],
+  ["secagg.maxColluders", maxColluders],
+  ["jobs.methods", ({ config, policy }) => oneOf(config.method.name, policy.jobs.methods)],
+  ["jobs.architectures", architectures],
+  ["jobs.modalities", ({ config, policy }) => oneOf(config.modality, policy.jobs.modalities)],
+  ["jobs.maxRounds", ({ config, policy }) => atMost(config.rounds, policy.jobs.maxRounds, "rounds")],
+  [
+    "jobs.maxStepsPerRound",
+    ({ config, policy }) => atMost(config.training.stepsPerRound, policy.jobs.maxStepsPerRound, "steps per round"),
+  ],
+  [
+    "jobs.maxBatchSize",
+    ({ config, policy }) => atMost(config.training.batchSize, policy.jobs.maxBatchSize, "images per batch"),
+  ],
+  ["jobs.maxParameters", ({ facts, policy }) => atMost(facts.parameters, policy.jobs.maxParameters, "parameters")],
+  ["jobs.minLocalSamples", minLocalSamples],
+  ["egress.lanes", lanes],
+  ["egress.statistics", statistics],
+  // The last one: nobody is asked about a run that the policy refuses anyway.
+  ["jobs.approval", approval],
+];
+
+function minCohort({ plan, policy: { secagg } }: PolicyQuestion): Finding {
+  return {
+    asked: `sums of ${plan.minCohort} sites or more`,
+    allows: `at least ${secagg.minCohort}`,
+    objection:
+      plan.minCohort >= secagg.minCohort
+        ? undefined
+        : `the run adds up as few as ${plan.minCohort} sites, the policy asks for at least ${secagg.minCohort}`,
+  };
+}
+
+function maxColluders({ plan, policy: { secagg } }: PolicyQuestion): Finding {
+  return {
+    asked: `withstands ${plan.colluders} colluding sites`,
+    allows: `at least ${secagg.maxColluders}`,
+    objection:
+      plan.colluders >= secagg.maxColluders
+        ? undefined
+        : `the run withstands ${plan.colluders} colluding sites, the policy asks for at least ${secagg.maxColluders}`,
+  };
+}
+
+function architectures({ config, policy: { jobs } }: PolicyQuestion): Finding {
+  if (trainsModel(config.method)) return oneOf(config.model.architecture, jobs.architectures);
+  return { asked: "no model", allows: list(jobs.architectures), objection: undefined };
+}
+
+function minLocalSamples({ facts: { localSamples }, policy: { jobs } }: PolicyQuestion): Finding {
+  const allows = `at least ${jobs.minLocalSamples}`;
+  if (localSamples === undefined) {
+    return { asked: "this site's images", allows, objection: "the images are not counted yet", open: true };
+  }
+  return {
+    asked: `this site's ${localSamples} images`,
+    allows,
+    objection:
+      localSamples >= jobs.minLocalSamples
+        ? undefined
+        : `this site has ${localSamples} images, the policy asks for at least ${jobs.minLocalSamples}`,
+  };
+}
+
+function lanes({ plan, policy: { egress } }: PolicyQuestion): Finding {
+  const asked = [...new Set(plan.lanes.map(lanePermission))];
+  const forbidden = asked.filter((lane) => !egress.lanes.some((allowed) => allowed === lane));
+  return {
+    asked: list(asked),
+    allows: list(egress.lanes),
+    objection: forbidden.length === 0 ? undefined : `the run asks for ${list(forbidden)} besides the parameters`,
+  };
+}
+
+function statistics({ config, policy: { egress } }: PolicyQuestion): Finding {
+  const asks = !trainsModel(config.method);
+  return {
+    asked: asks ? "statistics of images" : "no statistics of images",
+    allows: egress.statistics,
+    objection: asks && egress.statistics !== "allow" ? "the run asks for statistics of this site's images" : undefined,
+  };
+}
+
+function approval({ facts, policy: { jobs } }: PolicyQuestion): Finding {
+  const finding = { asked: `a person's word: ${facts.approval ?? "none yet"}`, allows: jobs.approval };
+  if (jobs.approval === "automatic") return { ...finding, asked: "–", objection: undefined };
+  switch (facts.approval) {
+    case "granted":
+      return { ...finding, objection: undefined };
+    case "denied":
+      return { ...finding, objection: "a person of this site denied the run" };
+    default: {
+      const objection = "a person of this site must grant the run: see 'consilium-agent approvals list'";
+      return { ...finding, objection, open: facts.approval === undefined };
+    }
+  }
+}
+
+/** Every clause that a policy can say no with, in the order in which they are asked. */
+export const policyClauses: readonly string[] = clauses.map(([name]) => name);
+
+/** What every clause says, in the order of `policyClauses`. */
+export function judgePolicy(question: PolicyQuestion): ClauseVerdict[] {
+  return clauses.map(([clause, find]) => {
+    const { asked, allows, objection, open = false } = find(question);
+    if (objection === undefined) return { clause, asked, allows, verdict: "allowed" };
+    return { clause, asked, allows, verdict: open ? "open" : "refused", reason: objection };
+  });
+}
+
+/** Whether the site's policy lets a plan run; of the clauses that do not allow it, the first is named. */
+export function checkPolicy(question: PolicyQuestion): PolicyVerdict {
+  const first = judgePolicy(question).find(({ verdict }) => verdict !== "allowed");
+  if (first === undefined) return { allowed: true };
+  const { clause, reason = "" } = first;
+  return { allowed: false, clause, reason };
+}
