@@ -51,7 +51,10 @@ const commands = createProgram(surroundings().around).commands.map((command) => 
 
 describe("consilium-agent", () => {
   it("has these commands", () =>
-    expect(commands).toEqual(["join", "run", "status", "check-data", "curate", "export", "engine", "audit", "egress"]));
+    expect(commands).toEqual([
+      ...["join", "run", "status", "check-data", "curate", "export", "engine"],
+      ...["audit", "egress", "policy"],
+    ]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
     const { run, written } = surroundings();

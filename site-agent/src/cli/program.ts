@@ -9,6 +9,7 @@ import { addEgress } from "./egress-command.js";
 import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
 import { addJoin } from "./join-command.js";
+import { addPolicy } from "./policy-command.js";
 import { addRun } from "./run-command.js";
 import { addStatus } from "./status-command.js";
 import { example, type Surroundings } from "./surroundings.js";
@@ -35,14 +36,19 @@ export function createProgram(surroundings: Surroundings): Command {
     "consilium-agent run",
   );
   program.addHelpText("after", `\n${exitCodeHelp}`);
-  for (const add of [addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine, addAudit, addEgress])
-    add(program, surroundings);
+  for (const add of commandsInOrder) add(program, surroundings);
   return program;
 }
 
+const commandsInOrder = [
+  ...[addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
+  ...[addAudit, addEgress, addPolicy],
+];
+
 const exitCodeHelp = `Exit codes:
   0 done, 1 internal error, 2 wrong usage or configuration, 3 certificate or invitation refused, 4 not found,
-  5 coordinator unreachable or agent not running, 6 images or device cannot be used, 130 interrupted`;
+  5 coordinator unreachable or agent not running, 6 images or device cannot be used or
+  policy refuses, 130 interrupted`;
 
 /** Parses and runs; every outcome is an exit code, every error is said on standard error. */
 export async function runCommandLine(parameters: readonly string[], surroundings: Surroundings): Promise<number> {

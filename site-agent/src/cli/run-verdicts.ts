@@ -1,0 +1,77 @@
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
+import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
+import { lanesFor } from "@consilium/shared/secagg/lanes.js";
+import { tableLines } from "@consilium/shared/terminal/table.js";
+import { dataSettings, policyPath, type SiteConfig } from "../config.js";
+import { countImages } from "../data/count-images.js";
+import { loadEnrolment } from "../enrolment.js";
+import type { SiteHome } from "../home.js";
+import { loadPolicy } from "../policy.js";
+import { type ClauseVerdict, judgePolicy, type PlanFacts } from "../policy-check.js";
+import { joinedConfig } from "./site-config.js";
+
+export interface RunVerdicts {
+  /** Of every clause, in the order in which the agent asks them. */
+  readonly clauses: readonly ClauseVerdict[];
+  /** No clause refuses. */
+  readonly allowed: boolean;
+  /** Why the site's images could not be counted, where that is so. */
+  readonly uncounted?: string;
+}
+
+/**
+ * What the policy of a home says of the plans that a coordinator makes of a run's configuration.
+ * @throws ConsiliumError "config-missing" where no site has joined, "config-invalid" naming every bad line.
+ */
+export async function verdictsOn(
+  config: RunConfig,
+  { home, approval }: { home: SiteHome; approval: PlanFacts["approval"] },
+): Promise<RunVerdicts> {
+  const siteConfig = joinedConfig(home);
+  const { federation } = loadEnrolment(home);
+  const policy = loadPolicy(policyPath(home, siteConfig));
+  const { localSamples, uncounted } = await counted(home, siteConfig);
+  const clauses = judgePolicy({
+    plan: {
+      federation,
+      minCohort: config.cohort.minSites,
+      colluders: config.cohort.colluders,
+      lanes: lanesFor(config),
+    },
+    config,
+    policy,
+    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval },
+  });
+  const allowed = !clauses.some(({ verdict }) => verdict === "refused");
+  return { clauses, allowed, ...(uncounted === undefined ? {} : { uncounted }) };
+}
+
+/** An archive that does not answer now leaves the clause about images open; it says nothing about the run. */
+async function counted(home: SiteHome, config: SiteConfig): Promise<{ localSamples?: number; uncounted?: string }> {
+  try {
+    return { localSamples: await countImages(dataSettings(home, config)) };
+  } catch (thrown) {
+    if (!(thrown instanceof ConsiliumError)) throw thrown;
+    return { uncounted: thrown.message };
+  }
+}
+
+const verdictText = { allowed: "allowed", refused: "refused", open: "decided when the round begins" } as const;
+
+export function verdictTable(clauses: readonly ClauseVerdict[]): string[] {
+  const columns = ["clause", "the run asks", "the policy allows", "verdict"].map((title) => ({ title, maxWidth: 60 }));
+  return tableLines(
+    columns,
+    clauses.map(({ clause, asked, allows, verdict }) => [clause, asked, allows, verdictText[verdict]]),
+  );
+}
+
+/** "refused by jobs.maxRounds and jobs.methods", or what is still to be decided. */
+export function overallVerdict({ clauses, allowed }: RunVerdicts): string {
+  const named = (wanted: ClauseVerdict["verdict"]) =>
+    clauses.filter(({ verdict }) => verdict === wanted).map(({ clause }) => clause);
+  if (!allowed) return `refused by ${named("refused").join(", ")}`;
+  const open = named("open");
+  return open.length === 0 ? "allowed" : `allowed, unless ${open.join(", ")} says no when the round begins`;
+}
