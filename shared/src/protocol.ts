@@ -35,6 +35,14 @@ export interface RoundPlan {
   readonly firstStep: number;
   readonly trainingWindowMs: number;
   readonly stageWindowMs: number;
+  /** What the coordinator saw of the sites' audit logs. */
+  readonly auditWitnesses?: readonly AuditWitness[];
+}
+
+/** The newest checkpoint of its audit log that a site reported; `head` is the hash of that entry, 32 bytes. */
+export interface AuditWitness {
+  readonly siteId: string;
+  readonly head: Uint8Array;
 }
 
 /** A plan with the exact bytes that were signed and that the masks are bound to. */

@@ -4,10 +4,13 @@ import { describeCertificate } from "@consilium/shared/identity/certificate-chec
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
+import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { AuditEvent } from "./audit/audit-entry.js";
 import type { AuditTrail } from "./audit/audit-log.js";
 import { type EgressKind, EgressRecord } from "./audit/egress-record.js";
+import { readSignedHead } from "./audit/signed-head.js";
 import { openSiteLog } from "./audit/site-log.js";
+import { Witness } from "./audit/witness.js";
 import { policyPath, type SiteConfig } from "./config.js";
 import { everySoOften } from "./every-so-often.js";
 import type { SiteHome } from "./home.js";
@@ -30,6 +33,12 @@ export interface AgentAudit {
   readonly trail: AuditTrail;
   readonly egress: EgressRecord;
   readonly loadPolicy: () => Policy;
+  /** Hash of the newest checkpoint, for the coordinator to witness. */
+  readonly head: () => Uint8Array | undefined;
+  /** What the coordinator signed that it saw of this log. */
+  witnessed(key: RoundKey, head: Uint8Array): void;
+  /** Signs now, so that the next report carries all that was written. */
+  sign(): void;
   /** Writes down what has happened already, so that not writing it stops nothing. */
   note(event: AuditEvent): void;
   /** The agent stopped. */
@@ -49,9 +58,12 @@ export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
   const { home, config, identity, clock, logger, onLeft } = options;
   const log = openSiteLog({ home, settings: config.audit, identity, clock, role: "agent" });
   const policy = new PolicyWatch(policyPath(home, config), log);
+  const witness = new Witness(home.audit, log);
   const egress = new EgressRecord({ trail: log, logger, onLeft });
   try {
     recordStart(log, options, policy.digest);
+    // So that the first report has something for the coordinator to witness.
+    log.checkpoint();
   } catch (thrown) {
     log.close();
     throw thrown;
@@ -69,6 +81,16 @@ export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
   ];
   return {
     ...{ trail: log, egress, loadPolicy: () => policy.load() },
+    head() {
+      const signed = readSignedHead(home.audit, identity.publicKey);
+      return signed === undefined ? undefined : new Uint8Array(Buffer.from(signed.head, "hex"));
+    },
+    witnessed(key, head) {
+      attempt(() => {
+        if (!witness.compare(key, head)) logger.error("audit-log-differs", { remedy: "consilium-agent audit verify" });
+      });
+    },
+    sign: () => attempt(() => log.checkpoint()),
     note: (event) => attempt(() => log.record(event)),
     close() {
       for (const cancel of cancels) cancel();

@@ -118,7 +118,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const client = clientOf(channel, setup, { metrics, audit, logger, agentVersion });
   const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
-  const observer = observerOf(metrics, board);
+  const observer = observerOf({ metrics, board, audit, siteId: enrolment.siteId });
   const participant = participantOf(setup, { options, audit, client, trainer, patience, reporter, observer });
 
   const stopping = new AbortController();
@@ -224,16 +224,29 @@ function clientOf(
       },
     },
     egress: audit.egress,
+    auditHead: audit.head,
     logger,
   });
 }
 
+interface ObserverParts {
+  readonly metrics: AgentMetrics;
+  readonly board: StatusBoard;
+  readonly audit: AgentAudit;
+  readonly siteId: string;
+}
+
 /** Everyone who wants to know what happens in rounds. */
-function observerOf(metrics: AgentMetrics, board: StatusBoard): RoundObserver {
+function observerOf({ metrics, board, audit, siteId }: ObserverParts): RoundObserver {
   return {
     state(state) {
       metrics.state(state);
       board.state(state);
+      if (state.kind === "done") audit.sign();
+    },
+    planned({ key, auditWitnesses = [] }) {
+      const own = auditWitnesses.find((witness) => witness.siteId === siteId);
+      if (own !== undefined) audit.witnessed(key, own.head);
     },
     progress(progress) {
       metrics.progress(progress);

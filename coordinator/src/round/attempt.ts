@@ -1,6 +1,6 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { planSignatureLabel, type RoundKey } from "@consilium/shared/protocol.js";
+import { type AuditWitness, planSignatureLabel, type RoundKey } from "@consilium/shared/protocol.js";
 import type { AttemptRow } from "../store/run-store.js";
 import { buildPlan } from "./plan.js";
 import type { MessageCodec, SignedPlan } from "./ports.js";
@@ -45,6 +45,7 @@ export interface PlanSource {
   readonly layout: ParameterLayout;
   readonly codec: MessageCodec;
   readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly auditWitnesses: readonly AuditWitness[];
 }
 
 /** The plan's bytes are made once and stored: masks are bound to them, so a restart must repeat them exactly. */

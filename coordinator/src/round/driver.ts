@@ -337,7 +337,8 @@ export class RunDriver {
     const state = beginSelecting(begun, this.config, times);
     const parentDigest = store.findRun(this.run.runId)!.checkpointDigest;
     const parent = { digest: parentDigest, bytes: checkpoints.requireSize(parentDigest) };
-    const plan = signPlan({ ...this.#options, config: this.config, layout: this.#layout }, key, parent);
+    const source = { config: this.config, layout: this.#layout, auditWitnesses: registry.auditWitnesses() };
+    const plan = signPlan({ ...this.#options, ...source }, key, parent);
     failpoint("plan/before-persist");
     store.addAttempt(attemptRow(state, plan, parentDigest));
     failpoint("plan/after-persist");

@@ -2,7 +2,7 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
+import type { AuditWitness, RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
 import { lanesFor } from "@consilium/shared/secagg/lanes.js";
 import { tensorClips } from "./clips.js";
 
@@ -12,10 +12,12 @@ export interface PlanFacts {
   readonly config: RunConfig;
   readonly layout: ParameterLayout;
   readonly checkpoint: { readonly digest: Uint8Array; readonly bytes: number };
+  /** Asks nothing of anyone: each site finds its own and compares. */
+  readonly auditWitnesses: readonly AuditWitness[];
 }
 
 /** What an attempt asks of its cohort; a function of the run and the round, never of who takes part. Rounds count from 1. */
-export function buildPlan({ federation, key, config, layout, checkpoint }: PlanFacts): RoundPlan {
+export function buildPlan({ federation, key, config, layout, checkpoint, auditWitnesses }: PlanFacts): RoundPlan {
   const firstStep = (key.round - 1) * config.training.stepsPerRound;
   return {
     federation,
@@ -35,5 +37,6 @@ export function buildPlan({ federation, key, config, layout, checkpoint }: PlanF
     firstStep,
     trainingWindowMs: Math.round(config.deadlines.trainingSeconds * 1000),
     stageWindowMs: Math.round(config.deadlines.stageSeconds * 1000),
+    auditWitnesses,
   };
 }

@@ -14,6 +14,7 @@ export const codec: MessageCodec = {
       ...bytesOfPlan(plan),
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
+      auditWitnesses: (plan.auditWitnesses ?? []).map(({ siteId, head }) => ({ siteId, head: Buffer.from(head) })),
     }).finish(),
   decodePlan: (body) => {
     const plan = RoundPlan.decode(body);

@@ -47,6 +47,7 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
     ),
     report: wrapUnary<SiteReport, ReportAck>((report, context) => {
       const siteId = requireOwnSite(context, report.siteId);
+      if (report.auditHead !== undefined) options.registry.witness(siteId, report.auditHead);
       const event = reportEvent(siteId, report);
       if (event !== undefined) options.submissions.report(requireKey(report.key), event);
       return {};

@@ -1,5 +1,6 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { AuditWitness } from "@consilium/shared/protocol.js";
 import type { SiteRow, SiteStore } from "../store/site-store.js";
 
 export interface RegistryListener {
@@ -24,6 +25,8 @@ interface Attached {
 
 /** Last-seen times are written at most this often, so that heartbeats do not cost a disk flush each. */
 const seenWriteIntervalMs = 60_000;
+
+const auditHeadBytes = 32;
 
 /** Which sites belong to the federation, and which of them are there. */
 export class SiteRegistry {
@@ -72,6 +75,20 @@ export class SiteRegistry {
 
   lastSeenMs(siteId: string): number | undefined {
     return this.#attached.get(siteId)?.lastSeenMs;
+  }
+
+  /** Keeps what a site says of its audit log; durable on return, and written only when it is new. */
+  witness(siteId: string, head: Uint8Array): void {
+    const known = this.#store.findSite(siteId)?.auditHead;
+    if (head.length !== auditHeadBytes || (known && Buffer.compare(known, head) === 0)) return;
+    this.#store.keepAuditHead(siteId, head);
+  }
+
+  /** What the attached sites said last, sorted by site. */
+  auditWitnesses(): AuditWitness[] {
+    return this.#store.listSites().flatMap(({ siteId, auditHead }) => {
+      return auditHead === null || !this.isAttached(siteId) ? [] : [{ siteId, head: auditHead }];
+    });
   }
 
   /** One stream per site: a newer one replaces the older, which may be half dead. */

@@ -91,6 +91,10 @@ export const migrations: readonly string[] = [
     fields_json TEXT NOT NULL
   ) STRICT;
   `,
+  // Hash of the newest checkpoint of its audit log that a site reported.
+  `
+  ALTER TABLE sites ADD COLUMN audit_head BLOB;
+  `,
 ];
 
 /**

@@ -8,6 +8,8 @@ export interface SiteRow {
   readonly revokedAtMs: number | null;
   readonly lastSeenMs: number;
   readonly agentVersion: string;
+  /** Hash of the newest checkpoint of its audit log that the site reported, 32 bytes. */
+  readonly auditHead: Uint8Array | null;
 }
 
 export interface InvitationRow {
@@ -46,6 +48,7 @@ export interface SiteStore {
   enrol(enrolment: Enrolment): void;
   revokeSite(siteId: string, nowMs: number): void;
   seen(siteId: string, change: { nowMs: number; agentVersion: string }): void;
+  keepAuditHead(siteId: string, head: Uint8Array): void;
   addInvitation(row: InvitationRow): void;
   /** Open and consumed invitations for a site, newest first. */
   listInvitations(siteId: string): InvitationRow[];

@@ -3,7 +3,7 @@ import type { StoreDatabase } from "./database.js";
 import type { CertificateRow, Enrolment, InvitationRow, SiteRow, SiteStore } from "./site-store.js";
 
 const siteColumns = `site_id AS siteId, identity_key AS identityKey, enrolled_at_ms AS enrolledAtMs,
-  revoked_at_ms AS revokedAtMs, last_seen_ms AS lastSeenMs, agent_version AS agentVersion`;
+  revoked_at_ms AS revokedAtMs, last_seen_ms AS lastSeenMs, agent_version AS agentVersion, audit_head AS auditHead`;
 const invitationColumns = `token_hash AS tokenHash, site_id AS siteId, created_at_ms AS createdAtMs,
   expires_at_ms AS expiresAtMs, consumed_at_ms AS consumedAtMs, request_digest AS requestDigest,
   certificate_pem AS certificatePem`;
@@ -20,6 +20,7 @@ export function createSiteStore(database: StoreDatabase): SiteStore {
       sql.withdrawInvitations.run(siteId);
     }),
     seen: (siteId, { nowMs, agentVersion }) => void sql.seen.run(nowMs, agentVersion, siteId),
+    keepAuditHead: (siteId, head) => void sql.keepAuditHead.run(head, siteId),
     addInvitation: (row) => void sql.addInvitation.run(row),
     listInvitations: (siteId) => sql.listInvitations.all(siteId),
     listInvitedSites: (nowMs) => sql.listInvitedSites.all(nowMs),
@@ -43,6 +44,7 @@ function prepareStatements(database: StoreDatabase) {
     seen: database.prepare<[number, string, string]>(
       "UPDATE sites SET last_seen_ms = ?, agent_version = ? WHERE site_id = ?",
     ),
+    keepAuditHead: database.prepare<[Uint8Array, string]>("UPDATE sites SET audit_head = ? WHERE site_id = ?"),
     addInvitation: database.prepare<[InvitationRow]>(
       `INSERT INTO invitations (token_hash, site_id, created_at_ms, expires_at_ms, consumed_at_ms, request_digest,
          certificate_pem)

@@ -149,8 +149,7 @@ export class ChainCheck {
         this.recovered++;
         return true;
       case "log.witnessed":
-        if (entry.outcome === "success") this.witnessed++;
-        return true;
+        return this.#witnessAgrees(entry, place);
       case "log.shortened":
         return this.#fault(
           "truncated",
@@ -164,6 +163,15 @@ export class ChainCheck {
       default:
         return true;
     }
+  }
+
+  #witnessAgrees(entry: Extract<AuditEntry, { action: "log.witnessed" }>, place: Place): boolean {
+    if (entry.outcome !== "success") {
+      const { head } = entry.object;
+      return this.#fault("truncated", place, `the coordinator saw entry ${head.slice(0, 12)}…, which is not here`);
+    }
+    this.witnessed++;
+    return true;
   }
 
   #signatureHolds(entry: Extract<AuditEntry, { action: "log.checkpoint" }>, place: Place): boolean {

@@ -1,6 +1,6 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
-import { type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
 import type { AuditEvent } from "../audit/audit-entry.js";
 import { planDigest, roundOf } from "../audit/round-object.js";
 import { type Hours, withinHours } from "../hours.js";
@@ -15,6 +15,8 @@ import { isNews, transition } from "./transition.js";
 
 /** Told what happens, for metrics, the status file and the terminal. */
 export interface RoundObserver {
+  /** A plan came whose signature holds; what the site thinks of it comes after. */
+  planned?(plan: RoundPlan): void;
   state(state: ParticipantState): void;
   progress(progress: TrainProgress): void;
   trained(trained: TrainedRound): void;
@@ -106,6 +108,7 @@ export class Participant {
     const { key } = directive.received.plan;
     if (!isNews(this.#state, key)) return;
     if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
+    this.#options.observer.planned?.(directive.received.plan);
     const event = this.#planReceived(directive.received) ?? (await this.#judge(directive.received));
     if (event.kind === "plan-accepted") this.#note({ action: "plan.accepted", object: roundOf(key) }, key);
     this.#refused = event.kind === "plan-refused" ? directive.received : undefined;
@@ -210,10 +213,10 @@ export class Participant {
 
   #tellChange(before: ParticipantState, state: ParticipantState, event: ParticipantEvent): void {
     const { observer, logger } = this.#options;
-    observer.state(state);
-    if (state.kind === "refused") observer.refused(state.clause);
     const entry = entryOf(state);
     if (entry !== undefined && state.kind !== "idle") this.#note(entry, state.key);
+    observer.state(state);
+    if (state.kind === "refused") observer.refused(state.clause);
     if (state.kind === "idle" || state.kind === before.kind) return;
     const fields = { state: state.kind, round: roundKeyText(state.key) };
     if (state.kind === "failed") logger.error("round-failed", { ...fields, ...failureFields(state.code, event) });

@@ -42,6 +42,7 @@ function signedPlan(by: IdentityKey): SignedPlan {
       layoutDigest: toBuffer(plan.layoutDigest),
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
+      auditWitnesses: [],
     }).finish(),
   );
   return { body, signature: Buffer.from(by.sign(Buffer.concat([Buffer.from(planSignatureLabel), body]))) };

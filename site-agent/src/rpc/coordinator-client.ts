@@ -45,6 +45,8 @@ export interface CoordinatorClientOptions {
   /** Raw Ed25519 key, pinned when the site joined: the only one whose plans are followed. */
   readonly planPublicKey: Uint8Array;
   readonly traffic: Traffic;
+  /** Hash of the newest checkpoint of the site's audit log, once there is one. */
+  readonly auditHead?: () => Uint8Array | undefined;
   readonly logger: Logger;
 }
 
@@ -136,7 +138,7 @@ async function sendReport(options: CoordinatorClientOptions, report: SiteReport,
   const { federation, siteId } = options;
   const limits = { timeoutMs: reportTimeoutMs, signal };
   try {
-    await callUnary(federation.report.bind(federation), reportMessage(siteId, report), limits);
+    await callUnary(federation.report.bind(federation), reportMessage(siteId, report, options.auditHead?.()), limits);
   } catch (thrown) {
     throw brokenAsUnreachable(thrown);
   }

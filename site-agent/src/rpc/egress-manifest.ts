@@ -75,6 +75,7 @@ const report = z.strictObject({
   code: z.string().refine((code) => code === "" || isErrorCode(code)),
   clause: z.string().refine((clause) => clauses.has(clause)),
   stepsDone: count,
+  auditHead: digest.optional(),
 });
 
 const checkpointRequest = z.strictObject({ key, digest, offset: count });

@@ -28,9 +28,15 @@ const phases: Readonly<Record<Phase, SitePhase>> = {
   failed: SitePhase.FAILED,
 };
 
-export function reportMessage(siteId: string, report: SiteReport): SiteReportMessage {
+/** @param auditHead hash of the newest checkpoint of the site's audit log, for the coordinator to witness */
+export function reportMessage(
+  siteId: string,
+  report: SiteReport,
+  auditHead: Uint8Array | undefined,
+): SiteReportMessage {
   const { key, phase, code, clause, stepsDone } = report;
-  return { key: { ...key }, siteId, phase: phases[phase], code, clause, stepsDone };
+  const witnessed = auditHead === undefined ? {} : { auditHead: toBuffer(auditHead) };
+  return { key: { ...key }, siteId, phase: phases[phase], code, clause, stepsDone, ...witnessed };
 }
 
 export function stageMessage(siteId: string, key: RoundKey, message: StageMessage): SiteMessage {
