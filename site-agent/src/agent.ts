@@ -10,6 +10,7 @@ import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
 import { lockHome } from "./agent-lock.js";
+import { ApprovalStore } from "./approvals/approval-store.js";
 import { stayAttached } from "./attachment.js";
 import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
 import { countImages } from "./data/count-images.js";
@@ -289,7 +290,7 @@ interface Parts {
 function participantOf(setup: Setup, parts: Parts): Participant {
   const { options, audit, client, trainer, patience, reporter, observer } = parts;
   const { home, config, enrolment, identity } = setup;
-  const { entropy = systemEntropy, logger } = options;
+  const { entropy = systemEntropy, clock = systemClock, logger } = options;
   const data = dataSettings(home, config);
   const { siteId, federation } = enrolment;
   return new Participant({
@@ -311,6 +312,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
     },
     federation,
     loadPolicy: audit.loadPolicy,
+    approvals: new ApprovalStore(home.approvals, clock),
     hours: scheduleHours(config),
     countSamples: () => countImages(data),
     reporter,

@@ -30,6 +30,8 @@ export interface SiteHome {
   readonly nameKey: string;
   /** The audit log, a row of files that only grows; see docs/site.md. */
   readonly audit: string;
+  /** Runs that asked to begin, and what people of this site decided. */
+  readonly approvals: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -54,6 +56,7 @@ export function siteHome(root: string): SiteHome {
     nameKey: join(root, "state", "name-key"),
     dataIndex: join(root, "cache", "data-index.sqlite"),
     audit: join(root, "audit"),
+    approvals: join(root, "approvals"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };

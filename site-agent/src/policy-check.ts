@@ -68,6 +68,9 @@ const oneOf = (asked: string, allowed: readonly string[]): Finding => ({
 
 const list = (names: readonly string[]): string => (names.length === 0 ? "nothing" : names.join(", "));
 
+/** The clause that a person's word satisfies. */
+export const approvalClause = "jobs.approval";
+
 const clauses: readonly Clause[] = [
   ["federation", ({ plan, policy }) => oneOf(plan.federation, [policy.federation])],
   ["secagg.minCohort", minCohort],
@@ -89,7 +92,7 @@ const clauses: readonly Clause[] = [
   ["egress.lanes", lanes],
   ["egress.statistics", statistics],
   // The last one: nobody is asked about a run that the policy refuses anyway.
-  ["jobs.approval", approval],
+  [approvalClause, approval],
 ];
 
 function minCohort({ plan, policy: { secagg } }: PolicyQuestion): Finding {

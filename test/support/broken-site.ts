@@ -7,6 +7,7 @@ import { systemEntropy } from "@consilium/shared/entropy.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
+import { ApprovalStore } from "@consilium/site-agent/approvals/approval-store.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { Policy } from "@consilium/site-agent/policy.js";
 import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
@@ -75,6 +76,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
     },
     federation: "demo",
     loadPolicy: () => policy,
+    approvals: new ApprovalStore(join(directory, "approvals"), systemClock),
     hours: "always",
     countSamples: async () => 10,
     reporter: new Reporter({ coordinator: site.client, patience, logger: silentLogger }),

@@ -1,9 +1,11 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { examplePlan, examplePolicy, received } from "../test-plans.js";
+import type { Policy } from "../policy.js";
+import { exampleConfig, examplePlan, examplePolicy, received } from "../test-plans.js";
 import { testSite } from "./test-federation.js";
 
 let directory: string;
@@ -13,6 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const key = (round: number, attempt: number) => ({ key: { runId: "run-1", round, attempt } });
+const manual: Policy = { ...examplePolicy, jobs: { ...examplePolicy.jobs, approval: "manual" } };
 const unreachable = () => new ConsiliumError("unreachable", "no answer");
 
 describe("a participant", () => {
@@ -187,6 +190,42 @@ describe("a participant's own no", () => {
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
     await Promise.all([site.participant.reconsider(), accepted]);
     expect((await site.rest()).kind).toBe("done");
+  });
+
+  it("waits for a person's word about exactly the configuration that was signed", async () => {
+    const site = testSite(directory);
+    site.policy = manual;
+    expect(await site.plan(key(0, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
+    expect(await site.participant.reconsider()).toBe(false);
+    const { runConfigJson } = examplePlan();
+    expect(site.approvals.list()).toMatchObject([{ runId: "run-1", runConfigJson, decision: "waiting" }]);
+    site.approvals.decide(site.approvals.find("run-1"), "granted");
+    expect(await site.participant.reconsider()).toBe(true);
+    expect((await site.plan(key(0, 1))).kind).toBe("done");
+    expect((await site.plan(key(1, 0))).kind).toBe("done");
+
+    const changed = canonicalJson({ ...exampleConfig, seed: 99 });
+    expect(await site.plan({ ...key(2, 0), runConfigJson: changed })).toMatchObject({ clause: "jobs.approval" });
+    expect(site.approvals.list()).toHaveLength(2);
+    expect((await site.plan(key(2, 1))).kind).toBe("done");
+  });
+
+  it("is told to stop by a denial of what was granted", async () => {
+    const site = testSite(directory);
+    site.policy = manual;
+    await site.plan(key(0, 0));
+    site.approvals.decide(site.approvals.find("run-1"), "granted");
+    expect((await site.plan(key(0, 1))).kind).toBe("done");
+    site.approvals.decide(site.approvals.find("run-1"), "denied");
+    expect(await site.plan(key(1, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
+    expect(site.trainer.jobs).toHaveLength(1);
+  });
+
+  it("asks nobody about a run that another clause refuses", async () => {
+    const site = testSite(directory);
+    site.policy = { ...manual, jobs: { ...manual.jobs, maxRounds: 9 } };
+    expect(await site.plan()).toMatchObject({ clause: "jobs.maxRounds" });
+    expect(site.approvals.list()).toEqual([]);
   });
 
   it("holds outside the hours of the site", async () => {

@@ -1,11 +1,12 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
+import type { ApprovalStore } from "../approvals/approval-store.js";
 import type { AuditEvent } from "../audit/audit-entry.js";
 import { planDigest, roundOf } from "../audit/round-object.js";
 import { type Hours, withinHours } from "../hours.js";
 import type { Policy } from "../policy.js";
-import { checkPolicy } from "../policy-check.js";
+import { approvalClause, checkPolicy } from "../policy-check.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
@@ -31,6 +32,8 @@ export interface ParticipantOptions {
   readonly federation: string;
   /** Read anew for each plan, so that an edited policy counts at once. Throws when there is no valid policy. */
   readonly loadPolicy: () => Policy;
+  /** Read anew for each plan too: a person's word counts at once. */
+  readonly approvals: Pick<ApprovalStore, "decisionOn" | "ask">;
   readonly hours: Hours;
   /** Images that training would draw from. */
   readonly countSamples: () => Promise<number>;
@@ -150,15 +153,26 @@ export class Participant {
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const checked = checkPlan(plan);
       const localSamples = await this.#options.countSamples();
-      const facts = { parameters: checked.layout.dimension, localSamples, approval: undefined };
+      const approval = this.#options.approvals.decisionOn(subjectOf(plan));
+      const facts = { parameters: checked.layout.dimension, localSamples, approval };
       const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
-      if (!verdict.allowed) return this.#refusal(key, verdict.clause, verdict.reason);
+      if (!verdict.allowed) {
+        if (verdict.clause === approvalClause) this.#ask(plan);
+        return this.#refusal(key, verdict.clause, verdict.reason);
+      }
       return this.#accept(received, checked, { policy, localSamples });
     } catch (thrown) {
       const error = asConsiliumError(thrown);
       logger.warn("plan-declined", { round: roundKeyText(key), code: error.code, reason: error.message });
       return { kind: "plan-invalid", key, error };
     }
+  }
+
+  /** @throws ConsiliumError "storage": a question that nobody can see must not look like one that waits. */
+  #ask(plan: RoundPlan): void {
+    const { approvals, logger } = this.#options;
+    const id = approvals.ask(subjectOf(plan));
+    if (id === undefined) logger.warn("approval-not-asked", { runId: plan.key.runId, reason: "too many runs wait" });
   }
 
   #policy(): Policy | undefined {
@@ -298,6 +312,8 @@ function failureFields(code: string, event: ParticipantEvent) {
 function leavingFields(event: ParticipantEvent) {
   return event.kind === "outcome" && "reason" in event.outcome ? { reason: event.outcome.reason } : {};
 }
+
+const subjectOf = ({ key: { runId }, runConfigJson }: RoundPlan) => ({ runId, runConfigJson });
 
 function foreignPlan(named: string, own: string): ConsiliumError {
   return new ConsiliumError("plan-invalid", `the plan is for federation ${named}, this site belongs to ${own}`);

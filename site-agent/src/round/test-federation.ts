@@ -6,6 +6,7 @@ import { AbortedError, type ConsiliumError } from "@consilium/shared/errors.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import type { KeyAdvert, RoundPlan } from "@consilium/shared/protocol.js";
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { ApprovalStore } from "../approvals/approval-store.js";
 import { RecordedTrail } from "../audit/test-log.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
 import type { Hours } from "../hours.js";
@@ -142,6 +143,7 @@ export interface TestSite {
   readonly states: string[];
   readonly unreachable: ConsiliumError[];
   readonly audit: RecordedTrail;
+  readonly approvals: ApprovalStore;
   policy: Policy | Error;
   /** Hands a plan over and waits until the participant rests. */
   plan(changes?: Partial<RoundPlan>): Promise<ParticipantState>;
@@ -157,6 +159,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
   const states: string[] = [];
   const unreachable: ConsiliumError[] = [];
   const audit = new RecordedTrail();
+  const approvals = new ApprovalStore(join(directory, "approvals"), clock);
   const participant = new Participant({
     attempt: {
       siteId: "site-a",
@@ -183,6 +186,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
       if (site.policy instanceof Error) throw site.policy;
       return site.policy;
     },
+    approvals,
     hours: options.hours ?? "always",
     countSamples: async () => options.samples ?? 100,
     reporter: { tell: (report) => void coordinator.report(report) },
@@ -196,7 +200,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
     logger: silentLogger,
   });
   const site: TestSite = {
-    ...{ coordinator, trainer, participant, clock, states, unreachable, audit },
+    ...{ coordinator, trainer, participant, clock, states, unreachable, audit, approvals },
     policy: examplePolicy,
     async plan(changes = {}) {
       await participant.receive({ kind: "plan", received: received(examplePlan(changes)) });
