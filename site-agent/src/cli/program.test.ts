@@ -53,7 +53,7 @@ describe("consilium-agent", () => {
   it("has these commands", () =>
     expect(commands).toEqual([
       ...["join", "run", "status", "check-data", "curate", "export", "engine"],
-      ...["audit", "egress", "policy"],
+      ...["audit", "egress", "policy", "approvals"],
     ]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
@@ -125,7 +125,7 @@ describe("consilium-agent", () => {
     expect(written.stdout).toContain("run run-1, round 3: training 2 of 5 steps");
     written.stdout = "";
     expect(await run("status", "--home", home, "--json")).toBe(0);
-    expect(JSON.parse(written.stdout)).toEqual({ running: true, ...status });
+    expect(JSON.parse(written.stdout)).toEqual({ running: true, ...status, waitingApprovals: [] });
     unlock();
   });
 

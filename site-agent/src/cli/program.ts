@@ -1,6 +1,7 @@
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/terminal/output.js";
 import { Command } from "commander";
+import { addApprovals } from "./approvals-command.js";
 import { addAudit } from "./audit-command.js";
 import { addCheckData } from "./check-data-command.js";
 import { CommandFailed } from "./command-failed.js";
@@ -42,7 +43,7 @@ export function createProgram(surroundings: Surroundings): Command {
 
 const commandsInOrder = [
   ...[addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
-  ...[addAudit, addEgress, addPolicy],
+  ...[addAudit, addEgress, addPolicy, addApprovals],
 ];
 
 const exitCodeHelp = `Exit codes:

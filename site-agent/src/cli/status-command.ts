@@ -3,7 +3,10 @@ import { formatAgo, formatInstant, formatLoss } from "@consilium/shared/terminal
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
 import { lockHolder } from "../agent-lock.js";
+import { type Approval, approvalId } from "../approvals/approval.js";
+import { ApprovalStore } from "../approvals/approval-store.js";
 import { type AgentStatus, readStatus } from "../status-file.js";
+import { waitingText } from "./approvals-view.js";
 import { workText } from "./run-view.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
@@ -17,19 +20,40 @@ export function addStatus(program: Command, surroundings: Surroundings): void {
       const status = readStatus(home.statusJson);
       const running = lockHolder(home.lock) === status.pid;
       const output = outputOf(command, surroundings);
-      output.result({ running, ...status }, () => statusLines(status, running, surroundings.clock.now()));
+      const waiting = waitingApprovals(new ApprovalStore(home.approvals, surroundings.clock));
+      const document = { running, ...status, waitingApprovals: waiting?.map(approvalId) };
+      const nowMs = surroundings.clock.now();
+      output.result(document, () => statusLines(status, { running, waiting, nowMs }));
       if (!running) throw notRunning(home.root);
     });
   example(command, "consilium-agent status", "consilium-agent status --json");
 }
 
-function statusLines(status: AgentStatus, running: boolean, nowMs: number): string[] {
+/** Anyone on the machine may read the status, but only the agent's user what runs ask for. */
+function waitingApprovals(store: ApprovalStore): Approval[] | undefined {
+  try {
+    return store.waiting();
+  } catch {
+    return undefined;
+  }
+}
+
+interface Circumstances {
+  readonly running: boolean;
+  /** Undefined where this user may not see them. */
+  readonly waiting: readonly Approval[] | undefined;
+  readonly nowMs: number;
+}
+
+function statusLines(status: AgentStatus, { running, waiting, nowMs }: Circumstances): string[] {
+  const approvals = waitingText(waiting ?? []);
   const connection = status.connected ? "connected" : (status.unreachable ?? "not connected");
   return fieldLines([
     ["site", `${status.siteId} of ${status.federation}`],
     ["agent", running ? `running since ${formatInstant(status.startedAtMs)} (process ${status.pid})` : "not running"],
     ["coordinator", `${status.coordinator}: ${running ? connection : "–"}`],
     ["work", workText(status)],
+    ...(approvals === undefined ? [] : [["to be approved", approvals] as const]),
     ["engine", engineText(status)],
     ["rounds done", `${status.roundsDone} since it was started`],
     ["loss", formatLoss(status.loss)],
