@@ -3,7 +3,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commands, mustRun, runCommand, until } from "../../deploy/demo/processes.js";
-import { SmallFederation, tinyRun } from "../support/small-federation.js";
+import { type ShownRun, SmallFederation, tinyRun } from "../support/small-federation.js";
 
 const promtool = spawnSync("promtool", ["--version"]).status === 0;
 
@@ -27,6 +27,26 @@ describe("what a federation refuses, and what it shows", () => {
     expect(run.summary.roundsDone).toBe(0);
     await federation.consilium("run", "stop", runId);
   }, 120_000);
+
+  it("waits for a site whose policy wants a person's word, and has it once the run is granted", async () => {
+    const home = federation.agentHome("north");
+    const path = join(home, "policy.yaml");
+    const text = readFileSync(path, "utf8");
+    const policy = JSON.parse(text) as { jobs: object };
+    writeFileSync(path, JSON.stringify({ ...policy, jobs: { ...policy.jobs, approval: "manual" } }));
+    const runId = await federation.launch({ name: "asked", rounds: 1, cohort: { minSites: 3 } });
+    const north = ({ current }: ShownRun) => current?.sites.find(({ siteId }) => siteId === "north");
+    const waiting = await federation.runUntil(runId, "refused", (run) => north(run)?.phase === "refused");
+    expect(north(waiting)!.reason).toBe("jobs.approval");
+    const listed = JSON.parse(await mustRun(commands.agent, ["approvals", "list", "--home", home, "--json"])) as {
+      approvals: { id: string; runId: string; decision: string }[];
+    };
+    expect(listed.approvals).toMatchObject([{ runId, decision: "waiting" }]);
+    await mustRun(commands.agent, ["approvals", "grant", listed.approvals[0]!.id, "--home", home]);
+    const run = await federation.finished(runId);
+    expect(run.history[0]!.cohort).toContain("north");
+    writeFileSync(path, text);
+  }, 180_000);
 
   it("names the line of an unknown key in a run file and exits with 2", async () => {
     const path = join(federation.directory, "typo.yaml");
