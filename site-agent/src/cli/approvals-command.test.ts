@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
@@ -122,5 +122,8 @@ describe("approvals", () => {
     });
     await approvals("grant", "run-1");
     expect((await run("status")).stdout).not.toContain("to be approved");
+    rmSync(home.approvals, { recursive: true });
+    writeFileSync(home.approvals, "a folder that this user cannot read");
+    expect((await run("status")).stdout).toContain("site-a of demo");
   });
 });
