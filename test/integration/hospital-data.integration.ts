@@ -19,7 +19,7 @@ const missing = [
 ];
 
 describe.skipIf(missing.length > 0)(
-  `pretraining from hospital data${missing.map((what) => ` [needs ${what}]`)}`,
+  `pretraining from hospital data${missing.map((what) => ` [needs ${what}]`).join("")}`,
   () => {
     let archive: TestOrthanc;
     let federation: SmallFederation;

@@ -20,14 +20,14 @@ if (file !== undefined) {
     session.request = (headers, ...rest) => {
       appendFileSync(file, `${JSON.stringify(headers)}\n`);
       const stream = request(headers, ...rest);
-      const { write, end } = stream;
+      const [write, end] = [stream.write.bind(stream), stream.end.bind(stream)];
       stream.write = (chunk, encoding, ...more) => {
         record(chunk, typeof encoding === "string" ? encoding : undefined);
-        return write.call(stream, chunk, encoding, ...more);
+        return write(chunk, encoding, ...more);
       };
       stream.end = (chunk, encoding, ...more) => {
         record(chunk, typeof encoding === "string" ? encoding : undefined);
-        return end.call(stream, chunk, encoding, ...more);
+        return end(chunk, encoding, ...more);
       };
       return stream;
     };

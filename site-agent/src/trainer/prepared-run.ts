@@ -163,7 +163,7 @@ interface ListingOptions {
   readonly source: ImageSource;
   readonly index: ItemIndex;
   readonly concurrency: number;
-  now(): number;
+  readonly now: () => number;
 }
 
 /** Listings that take longer than this are repeated so rarely that they take this share of the time at most. */

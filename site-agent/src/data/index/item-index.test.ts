@@ -119,8 +119,8 @@ describe("ItemIndex", () => {
     await scanned(index, { a: { stamp: "1" } });
     await expect(scanned(index, {})).rejects.toMatchObject({ code: "not-enough-data" });
     const failing = {
-      // biome-ignore lint/correctness/useYield: it fails before it has anything
       async *files(): AsyncGenerator<SourceFile> {
+        yield { id: "a", stamp: "1" };
         throw new Error("unmounted");
       },
       items: async () => [],
