@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 
@@ -10,6 +10,8 @@ export default defineConfig({
   },
   test: {
     include: ["{shared,coordinator,site-agent}/src/**/*.test.ts", "test/**/*.test.ts"],
+    // Thousands of damaged files, whole federations for one property: `npm run test:integration`.
+    exclude: [...configDefaults.exclude, "**/*.slow.test.ts"],
     testTimeout: 30_000,
     pool: "forks",
   },
