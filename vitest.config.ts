@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { configDefaults, defineConfig } from "vitest/config";
 
@@ -14,5 +15,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, "**/*.slow.test.ts"],
     testTimeout: 30_000,
     pool: "forks",
+    // Federations wait more than they compute: two at once also on two cores.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });

@@ -33,6 +33,7 @@ function open(
   return dicomwebSource({
     settings: dataSettingsSchema.parse({
       source: "dicomweb",
+      nameKey: "0".repeat(64),
       path: join(folder, "cache"),
       dicomweb: { url: archive.url, modality: "CR", timeoutSeconds: 0.3, ...over },
       ...settings,

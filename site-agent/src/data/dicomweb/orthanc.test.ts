@@ -45,6 +45,7 @@ describe.skipIf(!isReady)(`dicomwebSource with Orthanc${skipMessage}`, () => {
   function open(over: Record<string, unknown> = {}, cache = "cache"): ImageSource {
     const settings = dataSettingsSchema.parse({
       source: "dicomweb",
+      nameKey: "0".repeat(64),
       path: join(folder, cache),
       dicomweb: {
         url: orthanc.url,
