@@ -7,9 +7,8 @@ import { findFiles } from "./find-images.js";
 import type { RgbImage } from "./image.js";
 import { ItemIndex, indexPurpose } from "./index/item-index.js";
 import { scan } from "./index/scan.js";
-import { mapLimited } from "./limiter.js";
 import { openSource } from "./open-source.js";
-import { type ImageSource, UnreadableImage } from "./source.js";
+import { type ImageSource, type SourceItem, UnreadableImage } from "./source.js";
 
 export interface CheckOptions {
   readonly settings: DataSettings;
@@ -58,26 +57,25 @@ interface Checking {
 async function readAll({ source, index, options }: Checking): Promise<void> {
   const { settings, signal, onProgress } = options;
   const unchecked = index.unchecked();
+  let next = 0;
   let done = 0;
-  index.begin();
-  await mapLimited(Array.from({ length: settings.concurrency }), settings.concurrency, async (_, lane) => {
-    for (let at = lane; at < unchecked.length; at += settings.concurrency) {
+  const lane = async (): Promise<void> => {
+    for (let at = next++; at < unchecked.length; at = next++) {
       if (signal?.aborted) throw new AbortedError();
-      const item = unchecked.at(at);
-      try {
-        index.notePixels(item.id, pixelFacts(await source.read(item)));
-      } catch (thrown) {
-        if (!(thrown instanceof UnreadableImage)) throw thrown;
-        index.noteUnreadable(item.id, thrown.reason);
-      }
+      await readOne(unchecked.at(at), { source, index });
       onProgress?.("reading", ++done, unchecked.length);
-      if (done % 500 === 0) {
-        index.commit();
-        index.begin();
-      }
     }
-  });
-  index.commit();
+  };
+  await Promise.all(Array.from({ length: settings.concurrency }, lane));
+}
+
+async function readOne(item: SourceItem, { source, index }: Pick<Checking, "source" | "index">): Promise<void> {
+  try {
+    index.notePixels(item.id, pixelFacts(await source.read(item)));
+  } catch (thrown) {
+    if (!(thrown instanceof UnreadableImage)) throw thrown;
+    index.noteUnreadable(item.id, thrown.reason);
+  }
 }
 
 function pixelFacts(image: RgbImage) {

@@ -79,6 +79,35 @@ describe("ItemIndex", () => {
     second.close();
   });
 
+  it("forgets what is gone also in a later scan of the same index, and opens nothing twice", async () => {
+    const index = new ItemIndex(":memory:", "a");
+    await scanned(index, { a: { stamp: "1" }, b: { stamp: "1" } });
+    const later = await scanned(index, { a: { stamp: "1" } });
+    expect([later.opened, later.stale, idsOf(index)]).toEqual([0, ["b"], ["a#0"]]);
+  });
+
+  it("keeps what two processes list at once", async () => {
+    const path = join(folder, "index.sqlite");
+    const content = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`${at}`, { stamp: "1" }]));
+    const [one, other] = [new ItemIndex(path, "a"), new ItemIndex(path, "a")];
+    const slow = {
+      ...sourceOf(content).source,
+      async *files() {
+        for (const id of Object.keys(content)) {
+          await new Promise((resume) => setTimeout(resume, 10));
+          yield { id, stamp: "1" };
+        }
+      },
+    };
+    const ended = scan({ source: slow, index: one, concurrency: 1 });
+    await new Promise((resume) => setTimeout(resume, 150));
+    await scan({ source: slow, index: other, concurrency: 1 });
+    expect((await ended).files).toBe(30);
+    expect([idsOf(one).length, idsOf(other).length]).toEqual([30, 30]);
+    one.close();
+    other.close();
+  });
+
   it("opens a file again when its row of the labels changes", async () => {
     const index = new ItemIndex(":memory:", "a");
     await scanned(index, { a: { stamp: "1", row: { label: "nv" } } });

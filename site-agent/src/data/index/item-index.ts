@@ -25,11 +25,13 @@ export function indexPurpose(settings: DataSettings): string {
 
 /**
  * What a source holds, kept in a file, so that a million images need no memory and only files that changed are opened
- * again. It names files and never leaves the site.
+ * again. It names files and never leaves the site. Every change is a transaction of its own, none outlasts a call: the agent,
+ * its trainer and commands may use one index at once.
  */
 export class ItemIndex {
   readonly #database: IndexDatabase;
-  readonly #scan: number;
+  readonly #statements = new Map<string, ReturnType<IndexDatabase["prepare"]>>();
+  #scan = 0;
 
   /** @param path a file, or ":memory:" */
   constructor(path: string, purpose: string) {
@@ -43,20 +45,15 @@ export class ItemIndex {
       closeSync(openSync(path, "a", 0o600));
     }
     this.#database = openIndexDatabase(path, purpose, remove);
-    this.#scan = this.#database.prepare("UPDATE meta SET scan = scan + 1 RETURNING scan").pluck().get() as number;
   }
 
   get database(): IndexDatabase {
     return this.#database;
   }
 
-  /** Groups what is recorded until `commit`, which makes it durable. */
-  begin(): void {
-    if (!this.#database.inTransaction) this.#database.exec("BEGIN IMMEDIATE");
-  }
-
-  commit(): void {
-    if (this.#database.inTransaction) this.#database.exec("COMMIT");
+  /** Begins a listing: files that are not seen from here on are gone. Others may be listing into the same index. */
+  startScan(): void {
+    this.#scan = this.#database.prepare("UPDATE meta SET scan = scan + 1 RETURNING scan").pluck().get() as number;
   }
 
   /**
@@ -71,19 +68,24 @@ export class ItemIndex {
   }
 
   record(file: SourceFile, items: readonly FoundItem[]): void {
-    const row = this.#putFile.pluck().get({ ...fileRow(file, this.#scan), reason: null });
-    this.#dropItems.run(row);
-    for (const item of items) this.#putItem.run({ ...itemRow(item), file: row });
+    this.#put(file, null, items);
   }
 
   refuse(file: SourceFile, reason: UnreadableReason): void {
-    const row = this.#putFile.pluck().get({ ...fileRow(file, this.#scan), reason });
-    this.#dropItems.run(row);
+    this.#put(file, reason, []);
   }
 
-  /** Forgets files that were not seen since the scan began. @returns their ids */
+  #put(file: SourceFile, reason: UnreadableReason | null, items: readonly FoundItem[]): void {
+    this.#database.transaction(() => {
+      const row = this.#putFile.pluck().get({ ...fileRow(file, this.#scan), reason });
+      this.#dropItems.run(row);
+      for (const item of items) this.#putItem.run({ ...itemRow(item), file: row });
+    })();
+  }
+
+  /** Forgets files that nobody has seen since the scan began. @returns their ids */
   forgetUnseen(): string[] {
-    return this.#database.prepare("DELETE FROM files WHERE seen <> ? RETURNING id").pluck().all(this.#scan) as string[];
+    return this.#database.prepare("DELETE FROM files WHERE seen < ? RETURNING id").pluck().all(this.#scan) as string[];
   }
 
   notePixels(id: string, { digest, hash }: PixelFacts): void {
@@ -123,7 +125,6 @@ export class ItemIndex {
   }
 
   close(): void {
-    this.commit();
     this.#database.close();
   }
 
@@ -143,13 +144,13 @@ export class ItemIndex {
   }
 
   get #see() {
-    return this.#prepared("UPDATE files SET seen = @scan WHERE id = @id RETURNING version, reason");
+    return this.#prepared("UPDATE files SET seen = max(seen, @scan) WHERE id = @id RETURNING version, reason");
   }
 
   get #putFile() {
     return this.#prepared(
       `INSERT INTO files (id, version, stamp, reason, seen) VALUES (@id, @version, @stamp, @reason, @seen)
-       ON CONFLICT (id) DO UPDATE SET version = @version, stamp = @stamp, reason = @reason, seen = @seen RETURNING file`,
+       ON CONFLICT (id) DO UPDATE SET version = @version, stamp = @stamp, reason = @reason, seen = max(seen, @seen) RETURNING file`,
     );
   }
 
@@ -163,8 +164,6 @@ export class ItemIndex {
        VALUES (@file, @id, @stamp, @group, @label, @split, @attributes, @format, @width, @height, @modality, @syntax)`,
     );
   }
-
-  readonly #statements = new Map<string, ReturnType<IndexDatabase["prepare"]>>();
 
   #prepared(sql: string) {
     const known = this.#statements.get(sql) ?? this.#database.prepare(sql);

@@ -20,20 +20,16 @@ export interface Scanned {
   readonly stale: readonly string[];
 }
 
-/** After so many files, or so long, what was found is made durable: an interrupted scan goes on there. */
-const commitEvery = 500;
-const commitEveryMs = 1000;
-
 /**
- * Brings an index up to date with its source: opens only what is new or changed.
+ * Brings an index up to date with its source: opens only what is new or changed. An interrupted scan goes on where it was.
  * @throws ConsiliumError "input-unreadable" when the place cannot be read, in which case nothing is forgotten; AbortedError
  */
 export async function scan({ source, index, concurrency, signal, onProgress }: ScanOptions): Promise<Scanned> {
   const stale: string[] = [];
   const underWay = new Set<Promise<void>>();
-  let [files, opened, committedAt] = [0, 0, performance.now()];
+  let [files, opened] = [0, 0];
   let failure: unknown;
-  index.begin();
+  index.startScan();
   try {
     for await (const file of source.files(signal)) {
       if (signal?.aborted) throw new AbortedError();
@@ -52,11 +48,6 @@ export async function scan({ source, index, concurrency, signal, onProgress }: S
       }
       files++;
       onProgress?.(files);
-      if (files % commitEvery === 0 || performance.now() - committedAt > commitEveryMs) {
-        index.commit();
-        index.begin();
-        committedAt = performance.now();
-      }
     }
     await Promise.all(underWay);
     if (failure !== undefined) throw failure;
@@ -65,7 +56,6 @@ export async function scan({ source, index, concurrency, signal, onProgress }: S
     return { files, opened, stale };
   } finally {
     await Promise.allSettled(underWay);
-    index.commit();
   }
 }
 
