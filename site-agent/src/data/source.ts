@@ -60,15 +60,18 @@ export interface ImageSource {
   close(): Promise<void>;
 }
 
-/** Parts of a file, such as slices and tiles, have ids of their own: the file's, a number sign, and the part. */
+/** No path below a folder holds two slashes in a row, whatever its names are. */
+const beforePart = "//";
+
+/** Parts of a file, such as slices and tiles, have ids of their own: the file's, two slashes, and the part. */
 export function partId(fileId: string, part: string): string {
-  return `${fileId}#${part}`;
+  return `${fileId}${beforePart}${part}`;
 }
 
 /** @returns the part of an id that `partId` made; undefined for a whole file */
 export function splitPartId(id: string): { readonly fileId: string; readonly part: string | undefined } {
-  const at = id.lastIndexOf("#");
-  return at < 0 ? { fileId: id, part: undefined } : { fileId: id.slice(0, at), part: id.slice(at + 1) };
+  const at = id.lastIndexOf(beforePart);
+  return at < 0 ? { fileId: id, part: undefined } : { fileId: id.slice(0, at), part: id.slice(at + beforePart.length) };
 }
 
 /** Readable, and left out on purpose; they are no failures. */

@@ -15,7 +15,7 @@ function imageOf(seed: number, side = 64): RgbImage {
 }
 
 const item = (id: string, stamp = "1"): SourceItem => ({ id, stamp });
-const key = (index: number): string => tileKey(item(`a#${index}`), "k");
+const key = (index: number): string => tileKey(item(`a//${index}`), "k");
 const open = (limitBytes = 10_000_000): TileCache => new TileCache({ directory: join(folder(), "cache"), limitBytes });
 
 async function entries(): Promise<string[]> {

@@ -107,7 +107,7 @@ const cellsOf = async (path: string, cells = 4) => {
 describe("the images' cells", () => {
   const items = [
     { id: 'a, "b".jpg', cell: 1, distance: 0.5, copy: false },
-    { id: "s.svs#1,2", cell: 3, distance: 1.25, copy: true },
+    { id: "s.svs//1,2", cell: 3, distance: 1.25, copy: true },
   ];
 
   it("come back as they were written", async () => {
@@ -133,11 +133,11 @@ describe("an order by curation settings", () => {
     ...(group === undefined ? {} : { group }),
   });
   const items = itemListOf([
-    item("a.svs#0", "x", "p1"),
-    item("a.svs#1", "x", "p1"),
-    item("b.svs#0", "y", "p2"),
-    item("c.svs#0", "y"),
-    item("d.svs#0", "y"),
+    item("a.svs//0", "x", "p1"),
+    item("a.svs//1", "x", "p1"),
+    item("b.svs//0", "y", "p2"),
+    item("c.svs//0", "y"),
+    item("d.svs//0", "y"),
   ]);
   const settings = (over: object) => curationSettings.parse({ clusters: join(folder, "clusters.yaml"), ...over });
 
@@ -146,10 +146,10 @@ describe("an order by curation settings", () => {
     await writeFile(paths.yaml, edited);
     await writeFile(paths.centroids, cellModelText(model));
     const cells = [
-      { id: "a.svs#0", cell: 1, distance: 0, copy: false },
-      { id: "a.svs#1", cell: 3, distance: 0, copy: false },
-      { id: "b.svs#0", cell: 2, distance: 0, copy: true },
-      { id: "c.svs#0", cell: 0, distance: 0, copy: false },
+      { id: "a.svs//0", cell: 1, distance: 0, copy: false },
+      { id: "a.svs//1", cell: 3, distance: 0, copy: false },
+      { id: "b.svs//0", cell: 2, distance: 0, copy: true },
+      { id: "c.svs//0", cell: 0, distance: 0, copy: false },
     ];
     await writeFile(paths.items, [...itemCellLines(model.digest, cells)].join(""));
   });

@@ -135,12 +135,21 @@ describe("dicomSource", () => {
     expect(new Set((await source.read(item!)).data)).toEqual(new Set([0, 255]));
   });
 
+  it("takes names with any sign in them", async () => {
+    for (const name of ["scan #1.dcm", "#.dcm", "a#f0.dcm"]) {
+      await put(folder, name, grey());
+      const source = open();
+      const [item] = await itemsOf(source, name);
+      expect((await source.read(item!)).height).toBe(64);
+    }
+  });
+
   it("gives every frame as an image", async () => {
     const frames = Uint8Array.from([...new Array<number>(16).fill(1), ...new Array<number>(16).fill(2)]);
     await put(folder, "m.dcm", dicomBytes(imageElements(4, 4, frames, { "00280008": ["IS", "2"] })));
     const source = open({ dicom: { window: [0, 2] } });
     const items = await itemsOf(source, "m.dcm");
-    expect(items.map(({ id }) => id)).toEqual(["m.dcm#f0", "m.dcm#f1"]);
+    expect(items.map(({ id }) => id)).toEqual(["m.dcm//f0", "m.dcm//f1"]);
     const shades = await Promise.all(items.map(async (item) => (await source.read(item)).data[0]));
     expect(shades).toEqual([128, 255]);
   });

@@ -65,17 +65,17 @@ describe("ItemIndex", () => {
     const first = new ItemIndex(path, "a");
     const before = await scanned(first, { b: { stamp: "1", parts: 2 }, a: { stamp: "1" }, c: { stamp: "1" } });
     expect([before.files, before.opened, before.stale]).toEqual([3, 3, []]);
-    expect(idsOf(first)).toEqual(["a#0", "b#0", "b#1", "c#0"]);
-    expect(first.list().at(1)).toEqual({ id: "b#0", stamp: "1", group: "b", attributes: { scanner: "x" } });
+    expect(idsOf(first)).toEqual(["a//0", "b//0", "b//1", "c//0"]);
+    expect(first.list().at(1)).toEqual({ id: "b//0", stamp: "1", group: "b", attributes: { scanner: "x" } });
     first.close();
 
     const second = new ItemIndex(path, "a");
     const after = await scanned(second, { b: { stamp: "2", parts: 1 }, a: { stamp: "1" }, d: { stamp: "1" } });
     expect(after.openedIds.sort()).toEqual(["b", "d"]);
     expect([...after.stale].sort()).toEqual(["b", "c"]);
-    expect(idsOf(second)).toEqual(["a#0", "b#0", "d#0"]);
-    expect(second.list().stampOf("b#0")).toBe("2");
-    expect(second.list().stampOf("b#1")).toBeUndefined();
+    expect(idsOf(second)).toEqual(["a//0", "b//0", "d//0"]);
+    expect(second.list().stampOf("b//0")).toBe("2");
+    expect(second.list().stampOf("b//1")).toBeUndefined();
     second.close();
   });
 
@@ -83,7 +83,7 @@ describe("ItemIndex", () => {
     const index = new ItemIndex(":memory:", "a");
     await scanned(index, { a: { stamp: "1" }, b: { stamp: "1" } });
     const later = await scanned(index, { a: { stamp: "1" } });
-    expect([later.opened, later.stale, idsOf(index)]).toEqual([0, ["b"], ["a#0"]]);
+    expect([later.opened, later.stale, idsOf(index)]).toEqual([0, ["b"], ["a//0"]]);
   });
 
   it("keeps what two processes list at once", async () => {
@@ -128,16 +128,16 @@ describe("ItemIndex", () => {
     expect(index.leftOut()).toEqual({ damaged: 1, missing: 1, "no-pixels": 1 });
     const { openedIds } = await scanned(index, { ...content, c: { stamp: "1" } });
     expect(openedIds).toEqual(["c"]);
-    expect(idsOf(index)).toEqual(["a#0", "c#0"]);
+    expect(idsOf(index)).toEqual(["a//0", "c//0"]);
   });
 
   it("leaves out an image whose pixels could not be read, until its file changes", async () => {
     const index = new ItemIndex(":memory:", "a");
     await scanned(index, { a: { stamp: "1", parts: 3 } });
     expect(index.unchecked().length).toBe(3);
-    index.noteUnreadable("a#1", "truncated");
-    index.notePixels("a#0", { digest: new Uint8Array(32), hash: new Uint8Array(16) });
-    expect([idsOf(index), index.unchecked().length]).toEqual([["a#0", "a#2"], 1]);
+    index.noteUnreadable("a//1", "truncated");
+    index.notePixels("a//0", { digest: new Uint8Array(32), hash: new Uint8Array(16) });
+    expect([idsOf(index), index.unchecked().length]).toEqual([["a//0", "a//2"], 1]);
     expect(index.list().unreadable).toEqual({ truncated: 1 });
     await scanned(index, { a: { stamp: "2", parts: 3 } });
     expect([idsOf(index).length, index.unchecked().length]).toEqual([3, 3]);
@@ -155,7 +155,7 @@ describe("ItemIndex", () => {
       items: async () => [],
     };
     await expect(scan({ source: failing, index, concurrency: 1 })).rejects.toThrow("unmounted");
-    expect(idsOf(index)).toEqual(["a#0"]);
+    expect(idsOf(index)).toEqual(["a//0"]);
   });
 
   it("goes on after an interruption where it stopped", async () => {

@@ -53,7 +53,7 @@ describe("volumeSource", () => {
   it("finds the slices with enough foreground, every so many, with one group", async () => {
     await putBall("a.nii.gz");
     const items = await foundIn(open({ volume: { minForeground: 0.3 } }));
-    const indices = items.map(({ id }) => Number(/^a\.nii\.gz#axial:(\d+)$/.exec(id)![1]));
+    const indices = items.map(({ id }) => Number(/^a\.nii\.gz\/\/axial:(\d+)$/.exec(id)![1]));
     expect(indices[0]).toBeGreaterThan(4);
     expect(indices.at(-1)).toBeLessThan(36);
     expect(indices).toEqual(indices.map((_, index) => indices[0]! + index));
@@ -71,7 +71,7 @@ describe("volumeSource", () => {
     for (const [plane, [width, height]] of Object.entries(sides)) {
       const source = open({ volume: { plane } });
       const item = (await listItems(source))[3]!;
-      expect(item.id).toContain(`#${plane}:`);
+      expect(item.id).toContain(`//${plane}:`);
       const image = await source.read(item);
       expect(image).toMatchObject({ width, height, spacing: { x: 2, y: 2 } });
       expect(image.data.length).toBe(width * height * 3);
@@ -94,7 +94,7 @@ describe("volumeSource", () => {
     await putBall("b.nii");
     await put(folder(), "labels.csv", "file,group,label,split\nb.nii,p7,tumour,train\n");
     const items = await foundIn(open({ where: { split: "train" } }));
-    expect(new Set(items.map(({ id }) => id.split("#")[0]))).toEqual(new Set(["b.nii"]));
+    expect(new Set(items.map(({ id }) => id.split("//")[0]))).toEqual(new Set(["b.nii"]));
     expect(items[0]).toMatchObject({ group: "p7", label: "tumour", split: "train" });
   });
 
@@ -140,12 +140,12 @@ describe("volumeSource", () => {
     await putBall("a.nii");
     const source = open();
     for (const id of [
-      "a.nii#axial:40",
-      "a.nii#coronal:1",
+      "a.nii//axial:40",
+      "a.nii//coronal:1",
       "a.nii",
-      "a.nii#axial:x",
-      "a.nii#0123abcd:axial:1",
-      "b.nii#axial:1",
+      "a.nii//axial:x",
+      "a.nii//0123abcd:axial:1",
+      "b.nii//axial:1",
     ]) {
       await expect(source.read({ id, stamp: "1" })).rejects.toMatchObject({ reason: "missing" });
     }
