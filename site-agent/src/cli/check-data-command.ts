@@ -9,7 +9,7 @@ import { dataSettings, folderSettings } from "../config.js";
 import type { CheckOptions } from "../data/check-data.js";
 import type { DataReport } from "../data/data-report.js";
 import type { DataSettings } from "../data/data-settings.js";
-import { nameHash } from "../data/dicom/keyed-hash.js";
+import { nameHash } from "../data/name-hash.js";
 import { writeFileWhole } from "../home.js";
 import { CommandFailed } from "./command-failed.js";
 import { reportFields, sumOf } from "./report-fields.js";

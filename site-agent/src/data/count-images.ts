@@ -1,5 +1,5 @@
+import { chooseFiles } from "./chosen-files.js";
 import type { DataSettings } from "./data-settings.js";
-import { chooseFiles } from "./folder-source.js";
 import { ItemIndex, indexPurpose } from "./index/item-index.js";
 import { scan } from "./index/scan.js";
 import { openSource } from "./open-source.js";

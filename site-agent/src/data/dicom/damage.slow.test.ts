@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nameHash } from "../name-hash.js";
 import { UnreadableImage } from "../source.js";
 import { encode } from "./codecs/test-encoders.js";
 import { openDicomFile } from "./dicom-file.js";
-import { nameHash } from "./keyed-hash.js";
 import { renderFrame } from "./render.js";
 import { bits, colours, deflated, dicomBytes, fragments, imageElements, implicit } from "./test-dicom.js";
 

@@ -1,4 +1,5 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
+import type { NameHash } from "../name-hash.js";
 import { UnreadableImage } from "../source.js";
 import { type ByteSource, fileBytes } from "./byte-source.js";
 import { decodeFrame } from "./decode-frame.js";
@@ -7,7 +8,6 @@ import { FrameLocator } from "./frame-locator.js";
 import type { Geometry } from "./geometry.js";
 import { rescaled } from "./grey.js";
 import { type DicomHeader, type ImageHeader, readHeader } from "./header.js";
-import type { NameHash } from "./keyed-hash.js";
 import { type OpenedBytes, openBytes, readLayout } from "./layout.js";
 import { checkNativeLength } from "./native.js";
 import { DicomProblem, readable } from "./problem.js";

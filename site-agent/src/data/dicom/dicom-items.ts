@@ -1,5 +1,5 @@
+import { rowFacts } from "../chosen-files.js";
 import type { DataSettings } from "../data-settings.js";
-import { rowFacts } from "../folder-source.js";
 import { type FoundItem, partId, type SourceFile, UnreadableImage } from "../source.js";
 import type { DicomHeader, ImageHeader } from "./header.js";
 

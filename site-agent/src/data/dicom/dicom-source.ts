@@ -1,12 +1,11 @@
 import { basename, extname, join } from "node:path";
-import { AbortedError } from "@consilium/shared/errors.js";
+import { chosenFiles } from "../chosen-files.js";
 import type { DataSettings } from "../data-settings.js";
 import type { FoundFile } from "../find-images.js";
-import { chooseFiles, stampOf } from "../folder-source.js";
+import { type NameHash, nameHash } from "../name-hash.js";
 import { type ImageSource, splitPartId } from "../source.js";
 import { type DicomFile, openDicomFile } from "./dicom-file.js";
 import { frameOf, itemsOf } from "./dicom-items.js";
-import { type NameHash, nameHash } from "./keyed-hash.js";
 import { ParsedHeaders } from "./parsed-headers.js";
 import { renderFrame } from "./render.js";
 
@@ -35,12 +34,7 @@ export function dicomSource({ settings, nameKey, workingSize }: DicomSourceOptio
   const reader = new DicomReader(settings, nameHash(nameKey));
   const pathOf = (id: string): string => join(settings.path, id);
   return {
-    async *files(signal) {
-      for (const { id, row } of await chooseFiles(settings, hasDicomName)) {
-        if (signal?.aborted) throw new AbortedError();
-        yield { id, stamp: await stampOf(pathOf(id)), ...(row === undefined ? {} : { row }) };
-      }
-    },
+    files: (signal) => chosenFiles(settings, { isWanted: hasDicomName, signal }),
     items: (file) => reader.use(pathOf(file.id), file, async ({ header }) => itemsOf(header, file, settings)),
     async read({ id, stamp }) {
       const { fileId, part } = splitPartId(id);

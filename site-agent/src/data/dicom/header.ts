@@ -1,7 +1,7 @@
+import type { NameHash } from "../name-hash.js";
 import type { Attributes } from "./attributes.js";
 import type { Encoding } from "./encoding.js";
 import { type FrameFacts, readFrameFacts } from "./frame-facts.js";
-import type { NameHash } from "./keyed-hash.js";
 import type { Layout } from "./layout.js";
 import { type Palette, readPalette } from "./palette.js";
 import type { PixelLocation } from "./pixel-location.js";

@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { nameHash } from "../name-hash.js";
 import { type DicomFile, openDicomFile } from "./dicom-file.js";
-import { nameHash } from "./keyed-hash.js";
 import { renderFrame } from "./render.js";
 import type { Frame } from "./samples.js";
 

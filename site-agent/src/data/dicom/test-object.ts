@@ -1,10 +1,10 @@
+import { nameHash } from "../name-hash.js";
 import { memoryBytes } from "./byte-source.js";
 import { toRgb } from "./colour.js";
 import { decodeFrame } from "./decode-frame.js";
 import { parse } from "./dicom-file.js";
 import { type GreyOptions, toGrey } from "./grey.js";
 import type { DicomHeader } from "./header.js";
-import { nameHash } from "./keyed-hash.js";
 import { openBytes } from "./layout.js";
 import { dicomBytes, type TestElements, type TestForm } from "./test-dicom.js";
 

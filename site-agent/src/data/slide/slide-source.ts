@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import { AbortedError } from "@consilium/shared/errors.js";
+import { chosenFiles, rowFacts } from "../chosen-files.js";
 import type { DataSettings } from "../data-settings.js";
-import { chooseFiles, rowFacts, stampOf } from "../folder-source.js";
 import type { RgbImage } from "../image.js";
 import {
   type FoundItem,
@@ -39,12 +38,7 @@ export function slideSource({
   const options = { library, maxPixels: settings.maxPixels, allowBurnedIn: settings.dicom.allowBurnedIn };
   const pool = new SlidePool((id) => openSlide({ id, path: join(settings.path, id) }, options));
   return {
-    async *files(signal) {
-      for (const { id, row } of await chooseFiles(settings, (file) => hasSlideName(file.id))) {
-        if (signal?.aborted) throw new AbortedError();
-        yield { id, stamp: await stampOf(join(settings.path, id)), ...(row === undefined ? {} : { row }) };
-      }
-    },
+    files: (signal) => chosenFiles(settings, { isWanted: (file) => hasSlideName(file.id), signal }),
     items: (file) => pool.use(file, (slide) => tilesOf(slide, file, settings)),
     async read({ id, stamp }) {
       const { fileId, part } = splitPartId(id);

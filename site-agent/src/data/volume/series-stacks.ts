@@ -5,8 +5,8 @@ import { openDicomFile } from "../dicom/dicom-file.js";
 import { factsOf } from "../dicom/frame-facts.js";
 import type { Geometry } from "../dicom/geometry.js";
 import type { DicomHeader, ImageHeader } from "../dicom/header.js";
-import type { NameHash } from "../dicom/keyed-hash.js";
 import type { Voi } from "../dicom/voi.js";
+import type { NameHash } from "../name-hash.js";
 import { UnreadableImage } from "../source.js";
 import { VolumeFault } from "./volume-fault.js";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { dataSettingsSchema } from "../data-settings.js";
-import { nameHash } from "../dicom/keyed-hash.js";
 import { listItems } from "../list-items.js";
+import { nameHash } from "../name-hash.js";
 import type { FoundItem, ImageSource, SourceFile } from "../source.js";
 import { temporaryFolder } from "../test-folders.js";
 import { put } from "../test-images.js";
@@ -173,7 +173,7 @@ describe("volumeSource of series", () => {
     await putSeries();
     await putSeries(() => ({ series: "9.8", patient: "other", modality: "MR" }), "more/mr");
     const items = await foundIn(open());
-    const names = items.map(({ id }) => /^(ct|more\/mr)#([0-9a-f]{16}):axial:(\d)$/.exec(id)!.slice(1));
+    const names = items.map(({ id }) => /^(ct|more\/mr)\/\/([0-9a-f]{16}):axial:(\d)$/.exec(id)!.slice(1));
     expect(new Set(names.map(([place]) => place))).toEqual(new Set(["ct", "more/mr"]));
     expect(new Set(items.map(({ group }) => group))).toEqual(new Set([hash("patient"), hash("other")]));
     expect(items[0]).toMatchObject({

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { AbortedError } from "@consilium/shared/errors.js";
+import { chooseFiles, stampOf } from "../chosen-files.js";
 import type { DataSettings } from "../data-settings.js";
 import { hasDicomName } from "../dicom/dicom-source.js";
-import { chooseFiles, stampOf } from "../folder-source.js";
 import type { SourceFile } from "../source.js";
 import { hasVolumeName } from "./read-volume.js";
 
@@ -28,12 +28,7 @@ export async function* volumeFiles(settings: DataSettings, signal?: AbortSignal)
 }
 
 function isWanted(id: string): boolean {
-  return hasVolumeName(id) || isDicomFile(id);
-}
-
-/** The directory of a medium is DICOM as well, but lists images rather than holds them (PS3.10 8.6). */
-function isDicomFile(id: string): boolean {
-  return hasDicomName({ id }) && basename(id).toUpperCase() !== "DICOMDIR";
+  return hasVolumeName(id) || hasDicomName({ id });
 }
 
 async function stampOfPlace(root: string, id: string): Promise<string> {
@@ -60,7 +55,7 @@ export async function dicomFiles(root: string, id: string): Promise<readonly str
   if (found?.isDirectory() !== true) return [id];
   const entries = await readdir(path, { withFileTypes: true });
   return entries
-    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith(".") && isDicomFile(entry.name))
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith(".") && hasDicomName({ id: entry.name }))
     .map(({ name }) => (id === here ? name : `${id}/${name}`))
     .sort();
 }

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import { rowFacts } from "../chosen-files.js";
 import type { DataSettings } from "../data-settings.js";
-import { type NameHash, nameHash } from "../dicom/keyed-hash.js";
-import { rowFacts } from "../folder-source.js";
 import type { RgbImage } from "../image.js";
+import { type NameHash, nameHash } from "../name-hash.js";
 import {
   type FoundItem,
   type ImageSource,
