@@ -13,7 +13,7 @@ import { lockHome } from "./agent-lock.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
 import { stayAttached } from "./attachment.js";
 import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
-import { countImages } from "./data/count-images.js";
+import { ImageCounter } from "./data/image-counter.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
 import { everySoOften } from "./every-so-often.js";
 import { type SiteHome, siteHome } from "./home.js";
@@ -293,6 +293,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
   const { entropy = systemEntropy, clock = systemClock, logger } = options;
   const data = dataSettings(home, config);
   const { siteId, federation } = enrolment;
+  const images = new ImageCounter({ settings: data, now: () => performance.now() });
   return new Participant({
     attempt: {
       siteId,
@@ -314,7 +315,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
     loadPolicy: audit.loadPolicy,
     approvals: new ApprovalStore(home.approvals, clock),
     hours: scheduleHours(config),
-    countSamples: () => countImages(data),
+    countSamples: () => images.count(),
     reporter,
     observer,
     logger,

@@ -5,10 +5,10 @@ import type { DataSettings } from "../data/data-settings.js";
 import type { ItemOrder } from "../data/epoch-order.js";
 import { ItemIndex, indexPurpose } from "../data/index/item-index.js";
 import type { ItemList } from "../data/index/item-list.js";
+import { ListingPace } from "../data/index/listing-pace.js";
 import { scan } from "../data/index/scan.js";
 import { openSource } from "../data/open-source.js";
 import { Quarantine } from "../data/quarantine.js";
-import type { ImageSource } from "../data/source.js";
 import type { ViewMaker } from "../data/view-maker.js";
 import type { OpenedEngine } from "../engine/devices/device.js";
 import type { OpenRequest } from "../engine/devices/device-drivers.js";
@@ -63,16 +63,19 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
   const { config, data: settings } = job;
   const source = openSource({ settings, imageSize: config.model.imageSize });
   const index = new ItemIndex(settings.indexPath ?? ":memory:", indexPurpose(settings));
-  const listing = new Listing({ source, index, concurrency: settings.concurrency, now: () => parts.now() });
-  try {
-    // Before the step is compiled, which takes seconds: a wrong path shows at once.
-    await listing.look();
-  } catch (thrown) {
+  const pace = new ListingPace(() => parts.now());
+  /** @returns ids of files whose images have changed or are gone */
+  const look = async (): Promise<readonly string[]> => {
+    if (!pace.isDue) return [];
+    return (await pace.pace(() => scan({ source, index, concurrency: settings.concurrency }))).stale;
+  };
+  // A wrong path shows at once, not after the seconds that compiling takes.
+  const compiled = look().then(() => compileStep(job, parts));
+  const { step, shape, calls, partImages } = await compiled.catch(async (thrown: unknown) => {
     index.close();
     await source.close();
     throw thrown;
-  }
-  const { step, shape, calls, partImages } = await compileStep(job, parts);
+  });
   const maker = parts.openViewMaker({ config, settings });
   const quarantine = new Quarantine(settings.maxUnreadableShare);
   return {
@@ -84,7 +87,7 @@ export async function prepareRun(job: CheckedJob, parts: TrainerParts): Promise<
     maker,
     quarantine,
     async list() {
-      maker.forget(await listing.look());
+      maker.forget(await look());
       const items = index.list();
       quarantine.begin(items);
       return items;
@@ -157,35 +160,4 @@ function stepDescription(config: RunConfig, { options, count }: { options: Train
   const { layout, microBatches, lossScaling } = options;
   const chosen = { count, microBatches: microBatches ?? 1, lossScaling: lossScaling ?? false };
   return canonicalJson({ step, chosen, layout: Buffer.from(layout.digest).toString("hex") });
-}
-
-interface ListingOptions {
-  readonly source: ImageSource;
-  readonly index: ItemIndex;
-  readonly concurrency: number;
-  readonly now: () => number;
-}
-
-/** Listings that take longer than this are repeated so rarely that they take this share of the time at most. */
-const quickListingMs = 1000;
-const listingShare = 0.02;
-
-class Listing {
-  readonly #options: ListingOptions;
-  #notBefore = Number.NEGATIVE_INFINITY;
-
-  constructor(options: ListingOptions) {
-    this.#options = options;
-  }
-
-  /** Brings the index up to date when it is time. @returns ids of files whose images have changed or are gone */
-  async look(): Promise<readonly string[]> {
-    const { now } = this.#options;
-    const beganAt = now();
-    if (beganAt < this.#notBefore) return [];
-    const { stale } = await scan(this.#options);
-    const tookMs = now() - beganAt;
-    this.#notBefore = tookMs > quickListingMs ? now() + tookMs / listingShare : beganAt;
-    return stale;
-  }
 }
