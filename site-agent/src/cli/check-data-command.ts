@@ -10,8 +10,8 @@ import type { CheckOptions } from "../data/check-data.js";
 import type { DataReport } from "../data/data-report.js";
 import type { DataSettings } from "../data/data-settings.js";
 import { nameHash } from "../data/name-hash.js";
-import { writeFileWhole } from "../home.js";
 import { CommandFailed } from "./command-failed.js";
+import { pageFile } from "./page-file.js";
 import { reportFields, sumOf } from "./report-fields.js";
 import { ReportPage } from "./report-page.js";
 import { joinedConfig } from "./site-config.js";
@@ -38,6 +38,7 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
         options.data === undefined ? dataSettings(home, joinedConfig(home)) : folderSettings(options.data);
       const output = outputOf(command, surroundings);
       const page = options.html === undefined ? undefined : new ReportPage();
+      const file = options.html === undefined ? undefined : pageFile(options.html);
       const report = await checked(() =>
         surroundings.checkData({
           settings,
@@ -47,7 +48,7 @@ export function addCheckData(program: Command, surroundings: Surroundings): void
           ...(page === undefined ? {} : { onSample: (id, image) => page.addSample(id, image) }),
         }),
       );
-      if (page !== undefined && options.html !== undefined) writeFileWhole(options.html, page.render(report), 0o600);
+      if (page !== undefined) file?.write(page.render(report));
       const problem = problemOf(report, settings);
       const exported = options.names === true ? report : withoutNames(report, settings.nameKey);
       output.result({ usable: problem === undefined, ...exported }, () => reportLines(report));

@@ -10,19 +10,18 @@ import { groupProfiles } from "../data/curation/group-profiles.js";
 import { readItemCells } from "../data/curation/item-cells.js";
 import { withListedImages } from "../data/curation/listed-images.js";
 import { reviewSheet } from "../data/curation/review-sheet.js";
-import { writeFileWhole } from "../home.js";
 import {
   type FileOptions,
   fileHelp,
   forceHelp,
   listing,
-  privateMode,
   requireAbsent,
   siteOf,
   writeClusters,
   writtenLines,
 } from "./curate-site.js";
 import { shareLines } from "./curate-view.js";
+import { pageFile } from "./page-file.js";
 import { example, homeHelp, outputOf, type Surroundings } from "./surroundings.js";
 
 /** Clusters of a site's images, and how often each is drawn for training. */
@@ -96,6 +95,7 @@ function addReview(curate: Command, surroundings: Surroundings): void {
     .action(async (options: FileOptions & { html: string; examples: number }) => {
       const site = siteOf(options, surroundings);
       const { paths, progress } = site;
+      const page = pageFile(options.html);
       const model = readCellModel(paths.centroids);
       const clusters = readClusters(paths.yaml, model);
       const cellCount = model.centroids.length;
@@ -107,7 +107,7 @@ function addReview(curate: Command, surroundings: Surroundings): void {
           onProgress: progress.reading,
         });
       });
-      writeFileWhole(options.html, await reviewSheet({ model, clusters, examples }), privateMode);
+      page.write(await reviewSheet({ model, clusters, examples }));
       outputOf(command, surroundings).result({ html: options.html, cells: cellCount }, () => [
         `${cellCount} cells on ${options.html}`,
         `put the text that the page makes into ${paths.yaml}`,

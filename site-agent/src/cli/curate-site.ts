@@ -21,7 +21,7 @@ export const fileHelp = "clusters file (default: data.curation.clusters of site.
 export const forceHelp = "replace a clusters file, with the names that experts have given";
 
 /** Only this account may read what names files or shows patches. */
-export const privateMode = 0o600;
+const privateMode = 0o600;
 
 export interface FileOptions {
   readonly home?: string;

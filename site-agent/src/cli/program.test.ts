@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
@@ -143,6 +143,23 @@ describe("consilium-agent", () => {
       checkData: () => Promise.reject(new ConsiliumError("not-enough-data", "image folder x: holds no image")),
     });
     expect(await none.run("check-data", "--data", "x")).toBe(6);
+  });
+
+  it("refuses a page that cannot be written before it reads an image", async () => {
+    let asked = 0;
+    const checkData = async () => {
+      asked++;
+      return report;
+    };
+    const { home, run, written } = surroundings({ checkData });
+    for (const page of [join(home, "none", "page.html"), home]) {
+      expect(await run("check-data", "--home", home, "--html", page)).not.toBe(0);
+      expect(written.stderr).toContain(`${page}: the page cannot be written`);
+    }
+    expect(asked).toBe(0);
+    const page = join(home, "page.html");
+    expect(await run("check-data", "--home", home, "--html", page)).toBe(0);
+    expect(statSync(page).mode & 0o777).toBe(0o600);
   });
 
   it("exports an encoder", async () => {
