@@ -19,20 +19,15 @@ export interface ItemOrder {
   slot(place: number): Slot;
 }
 
-/** Each epoch is a permutation of all items that depends only on (seed, site, epoch). Epochs follow each other without a gap. */
-export class EpochOrder implements ItemOrder {
-  readonly mayRepeat = false;
-  readonly epochLength: number;
-  readonly #seed: number;
-  readonly #siteId: string;
-  /** A batch reaches over at most a few epochs when there are fewer items than a batch needs. */
+/** Epochs that follow each other without a gap. What each holds is drawn by itself when it is reached, and again when asked. */
+export abstract class DrawnEpochs implements ItemOrder {
+  abstract readonly mayRepeat: boolean;
+  abstract readonly epochLength: number;
+  /** A batch reaches over two epochs, and more only where it is longer than one. */
   readonly #recent = new Map<number, Int32Array>();
 
-  constructor(options: { seed: number; siteId: string; items: number }) {
-    this.#seed = options.seed;
-    this.#siteId = options.siteId;
-    this.epochLength = options.items;
-  }
+  /** @returns indices of items, `epochLength` of them, the same for the same epoch */
+  protected abstract draw(epoch: number): Int32Array;
 
   slot(place: number): Slot {
     const epoch = Math.floor(place / this.epochLength);
@@ -43,9 +38,28 @@ export class EpochOrder implements ItemOrder {
   #epoch(epoch: number): Int32Array {
     const known = this.#recent.get(epoch);
     if (known !== undefined) return known;
-    const order = permutation(this.epochLength, randomFor("order", this.#seed, this.#siteId, epoch));
-    this.#recent.set(epoch, order);
+    const items = this.draw(epoch);
+    this.#recent.set(epoch, items);
     for (const old of this.#recent.keys()) if (this.#recent.size > 2) this.#recent.delete(old);
-    return order;
+    return items;
+  }
+}
+
+/** Each epoch is a permutation of all items that depends only on (seed, site, epoch). */
+export class EpochOrder extends DrawnEpochs {
+  readonly mayRepeat = false;
+  readonly epochLength: number;
+  readonly #seed: number;
+  readonly #siteId: string;
+
+  constructor(options: { seed: number; siteId: string; items: number }) {
+    super();
+    this.#seed = options.seed;
+    this.#siteId = options.siteId;
+    this.epochLength = options.items;
+  }
+
+  protected draw(epoch: number): Int32Array {
+    return permutation(this.epochLength, randomFor("order", this.#seed, this.#siteId, epoch));
   }
 }

@@ -1,5 +1,5 @@
 import { permutation, randomFor } from "@consilium/shared/random.js";
-import type { ItemOrder, Slot } from "../epoch-order.js";
+import { DrawnEpochs } from "../epoch-order.js";
 import { drawCapped, PatientItems } from "./patient-cap.js";
 import { type ItemKeys, type SamplingRule, SamplingTable } from "./sampling-table.js";
 
@@ -16,17 +16,16 @@ export interface CuratedOrderOptions extends SamplingRule {
  * An epoch is as many draws as there are items to draw from, or as many as the cap of a patient allows; what it holds
  * depends on (seed, site, epoch) and the items only. An item may come several times in an epoch, and in some not at all.
  */
-export class CuratedOrder implements ItemOrder {
+export class CuratedOrder extends DrawnEpochs {
   readonly mayRepeat = true;
   readonly epochLength: number;
   readonly #options: CuratedOrderOptions;
   readonly #table: SamplingTable;
   readonly #patients: PatientItems | undefined;
-  /** A batch reaches over two epochs, unless it is longer than one. */
-  readonly #recent = new Map<number, Int32Array>();
 
   /** @throws ConsiliumError "not-enough-data" when no item may be drawn */
   constructor(options: CuratedOrderOptions) {
+    super();
     this.#options = options;
     this.#table = new SamplingTable(options.keys, options);
     const { members } = this.#table;
@@ -36,22 +35,7 @@ export class CuratedOrder implements ItemOrder {
     this.epochLength = this.#patients === undefined ? members.length : Math.min(members.length, allowed);
   }
 
-  slot(place: number): Slot {
-    const epoch = Math.floor(place / this.epochLength);
-    const position = place % this.epochLength;
-    return { epoch, position, index: this.#epoch(epoch)[position]! };
-  }
-
-  #epoch(epoch: number): Int32Array {
-    const known = this.#recent.get(epoch);
-    if (known !== undefined) return known;
-    const items = this.#drawEpoch(epoch);
-    this.#recent.set(epoch, items);
-    for (const old of this.#recent.keys()) if (this.#recent.size > 2) this.#recent.delete(old);
-    return items;
-  }
-
-  #drawEpoch(epoch: number): Int32Array {
+  protected draw(epoch: number): Int32Array {
     const { seed, siteId, maxPerPatient: cap } = this.#options;
     const random = randomFor("curated order", seed, siteId, epoch);
     const length = this.epochLength;
