@@ -7,8 +7,8 @@ import { type EncodeWords, MaskedUpload } from "@consilium/shared/secagg/masked-
 import { secretBytes } from "@consilium/shared/secagg/protocol.js";
 import { type ClippedTensor, clippedTensors, encodeDelta } from "@consilium/shared/secagg/quantize.js";
 import type { Contribution } from "../update/delta.js";
+import { type Advertisers, advertOf } from "./advertisers.js";
 import type { PlanFacts } from "./plan-facts.js";
-import { advertOf, type Roster } from "./roster.js";
 import type { AttemptSecrets } from "./site-keys.js";
 
 /**
@@ -35,15 +35,15 @@ function requireContribution(contribution: Contribution, facts: PlanFacts): Clip
 interface EncodingInput {
   readonly facts: PlanFacts;
   readonly tensors: readonly ClippedTensor[];
-  readonly roster: Roster;
+  readonly advertisers: Advertisers;
   readonly contribution: Contribution;
   readonly roundingKey: Uint8Array;
 }
 
 /** Parameters first, then lanes; the clipped lane counts what the parameters before it met, so words go in order. */
-function encoderFor({ facts, tensors, roster, contribution, roundingKey }: EncodingInput): EncodeWords {
+function encoderFor({ facts, tensors, advertisers, contribution, roundingKey }: EncodingInput): EncodeWords {
   const { dimension, lanes, weightCap } = facts;
-  const { ringBound } = roster;
+  const { ringBound } = advertisers;
   const weight = Math.min(contribution.sampleCount, weightCap);
   const encoding = { tensors, weightShare: weight / weightCap, ringBound, roundingKey };
   const [laneRandom = new Int32Array(0)] = keystreamChunks(roundingKey, dimension, lanes.length);
@@ -65,22 +65,28 @@ function encoderFor({ facts, tensors, roster, contribution, roundingKey }: Encod
  * @throws ConsiliumError "update-invalid" for a contribution that does not fit the plan
  */
 export function maskContribution(
-  site: { siteId: string; secrets: AttemptSecrets; facts: PlanFacts; roster: Roster; sharers: readonly string[] },
+  site: {
+    siteId: string;
+    secrets: AttemptSecrets;
+    facts: PlanFacts;
+    advertisers: Advertisers;
+    sharers: readonly string[];
+  },
   contribution: Contribution,
   entropy: Entropy,
 ): MaskedUpload {
-  const { siteId, secrets, facts, roster, sharers } = site;
+  const { siteId, secrets, facts, advertisers, sharers } = site;
   const tensors = requireContribution(contribution, facts);
   const mine = { siteId, maskSecret: secrets.maskSecret };
   const roundingKey = entropy.bytes(secretBytes);
   return MaskedUpload.mask({
     words: facts.dimension + facts.lanes.length,
-    encoder: () => encoderFor({ facts, tensors, roster, contribution, roundingKey }),
-    selfKey: selfMaskKey(roster.binding, siteId, secrets.selfSecret),
+    encoder: () => encoderFor({ facts, tensors, advertisers, contribution, roundingKey }),
+    selfKey: selfMaskKey(advertisers.binding, siteId, secrets.selfSecret),
     pairwise: sharers
       .filter((other) => other !== siteId)
       .map((other) => ({
-        key: pairMaskKey(roster.binding, mine, advertOf(roster, other)),
+        key: pairMaskKey(advertisers.binding, mine, advertOf(advertisers, other)),
         sign: pairSign(siteId, other),
       })),
   });

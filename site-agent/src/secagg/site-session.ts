@@ -8,8 +8,8 @@ import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { compareSiteIds, sameBytes } from "@consilium/shared/secagg/protocol.js";
 import type { SharePair } from "@consilium/shared/secagg/seal.js";
 import type { Contribution } from "../update/delta.js";
+import { type Advertisers, verifyAdvertisers, verifySubset } from "./advertisers.js";
 import { type PlanFacts, planFacts, type SiteFloors } from "./plan-facts.js";
-import { type Roster, verifyRoster, verifySubset } from "./roster.js";
 import { type AttemptSecrets, advertFor, drawSecrets, eraseSecrets } from "./site-keys.js";
 import { maskContribution } from "./site-masking.js";
 import { dealShares, eraseSharePair, openDelivered, revealsFor } from "./site-shares.js";
@@ -28,7 +28,7 @@ interface Advertised {
 }
 
 interface Shared extends Advertised {
-  readonly roster: Roster;
+  readonly advertisers: Advertisers;
   readonly sealed: readonly SealedShare[];
   readonly own: SharePair;
 }
@@ -100,19 +100,19 @@ export class SiteSession {
 
   /**
    * One sealed share for every other advertiser.
-   * @throws ConsiliumError "policy-refused", "share-invalid" or "message-conflict", see `verifyRoster`
+   * @throws ConsiliumError "policy-refused", "share-invalid" or "message-conflict", see `verifyAdvertisers`
    */
   share(adverts: readonly KeyAdvert[]): SealedShare[] {
     const state = this.#state;
     if (state.stage === "fresh" || state.stage === "erased") throw outOfOrder("share", state.stage);
     if (state.stage !== "advertised") {
-      const repeated = sameBytes(advertsDigest(sortAdverts(adverts)), state.roster.binding.advertsDigest);
+      const repeated = sameBytes(advertsDigest(sortAdverts(adverts)), state.advertisers.binding.advertsDigest);
       if (!repeated) throw contradiction("list of adverts");
       return [...state.sealed];
     }
-    const roster = verifyRoster(this.#facts, state.advert, adverts);
-    const dealt = dealShares(roster, this.#siteId, { secrets: state.secrets, entropy: this.#entropy });
-    this.#state = { ...state, stage: "shared", roster, sealed: dealt.sealed, own: dealt.own };
+    const advertisers = verifyAdvertisers(this.#facts, state.advert, adverts);
+    const dealt = dealShares(advertisers, this.#siteId, { secrets: state.secrets, entropy: this.#entropy });
+    this.#state = { ...state, stage: "shared", advertisers, sealed: dealt.sealed, own: dealt.own };
     return [...dealt.sealed];
   }
 
@@ -128,13 +128,13 @@ export class SiteSession {
       return state.upload;
     }
     if (state.stage !== "shared") throw outOfOrder("mask", state.stage);
-    const { roster, secrets } = state;
-    const earlier = roster.adverts.map((advert) => advert.siteId);
-    const within = { earlier, self: this.#siteId, floors: roster.floors };
+    const { advertisers, secrets } = state;
+    const earlier = advertisers.adverts.map((advert) => advert.siteId);
+    const within = { earlier, self: this.#siteId, floors: advertisers.floors };
     const sharers = verifySubset("share", delivered.sharers, within);
-    const held = openDelivered(roster, this.#siteId, { delivered, sealSecret: secrets.sealSecret });
+    const held = openDelivered(advertisers, this.#siteId, { delivered, sealSecret: secrets.sealSecret });
     held.set(this.#siteId, state.own);
-    const site = { siteId: this.#siteId, secrets, facts: this.#facts, roster, sharers };
+    const site = { siteId: this.#siteId, secrets, facts: this.#facts, advertisers, sharers };
     const upload = maskContribution(site, contribution, this.#entropy);
     // The upload holds the mask keys; the secrets behind them are done.
     eraseSecrets(secrets);
@@ -155,7 +155,7 @@ export class SiteSession {
       return [...state.reveals];
     }
     if (state.stage !== "masked") throw outOfOrder("reveal", state.stage);
-    const within = { earlier: state.sharers, self: this.#siteId, floors: state.roster.floors };
+    const within = { earlier: state.sharers, self: this.#siteId, floors: state.advertisers.floors };
     const sorted = verifySubset("unmask", survivors, within);
     const reveals = revealsFor(state.sharers, new Set(sorted), state.held);
     this.#state = { ...state, stage: "revealed", survivors: sorted, reveals };

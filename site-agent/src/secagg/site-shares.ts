@@ -3,7 +3,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { Delivered, Reveal, SealedShare } from "@consilium/shared/protocol.js";
 import { openShares, type SharePair, sealShares } from "@consilium/shared/secagg/seal.js";
 import { splitSecret } from "@consilium/shared/secagg/shamir.js";
-import { advertOf, positionOf, type Roster } from "./roster.js";
+import { type Advertisers, advertOf, positionOf } from "./advertisers.js";
 import type { AttemptSecrets } from "./site-keys.js";
 
 export interface DealtShares {
@@ -20,21 +20,21 @@ export function eraseSharePair({ maskShare, selfShare }: SharePair): void {
 
 /** Splits s_u and b_u among all advertisers. */
 export function dealShares(
-  roster: Roster,
+  advertisers: Advertisers,
   siteId: string,
   from: { secrets: AttemptSecrets; entropy: Entropy },
 ): DealtShares {
   const { secrets, entropy } = from;
-  const options = { count: roster.adverts.length, threshold: roster.threshold, entropy };
+  const options = { count: advertisers.adverts.length, threshold: advertisers.threshold, entropy };
   const maskShares = splitSecret(secrets.maskSecret, options);
   const selfShares = splitSecret(secrets.selfSecret, options);
   const pairs = maskShares.map(({ x, value }, i) => ({ x, maskShare: value, selfShare: selfShares[i]!.value }));
-  const own = pairs[positionOf(roster, siteId) - 1]!;
-  const sealed = roster.adverts.flatMap((advert, i) => {
+  const own = pairs[positionOf(advertisers, siteId) - 1]!;
+  const sealed = advertisers.adverts.flatMap((advert, i) => {
     if (advert.siteId === siteId) return [];
     const route = { fromSite: siteId, toSite: advert.siteId };
     const keys = { sealSecret: secrets.sealSecret, theirSealPublicKey: advert.sealPublicKey };
-    const share = sealShares(roster.binding, { route, keys, shares: pairs[i]! });
+    const share = sealShares(advertisers.binding, { route, keys, shares: pairs[i]! });
     eraseSharePair(pairs[i]!);
     return [share];
   });
@@ -46,12 +46,12 @@ export function dealShares(
  * @throws ConsiliumError "share-invalid" naming the author of a missing or bad share
  */
 export function openDelivered(
-  roster: Roster,
+  advertisers: Advertisers,
   siteId: string,
   from: { delivered: Delivered; sealSecret: Uint8Array },
 ): Map<string, SharePair> {
   const { delivered, sealSecret } = from;
-  const x = positionOf(roster, siteId);
+  const x = positionOf(advertisers, siteId);
   const held = new Map<string, SharePair>();
   for (const author of delivered.sharers) {
     if (author === siteId) continue;
@@ -60,8 +60,8 @@ export function openDelivered(
     if (share === undefined || addressed.length > 1) {
       throw new ConsiliumError("share-invalid", `${addressed.length} shares by site ${author} came instead of one`);
     }
-    const keys = { sealSecret, theirSealPublicKey: advertOf(roster, author).sealPublicKey };
-    held.set(author, openShares(roster.binding, { share, keys, x }));
+    const keys = { sealSecret, theirSealPublicKey: advertOf(advertisers, author).sealPublicKey };
+    held.set(author, openShares(advertisers.binding, { share, keys, x }));
   }
   return held;
 }

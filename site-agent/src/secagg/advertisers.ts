@@ -12,7 +12,7 @@ import {
 import type { PlanFacts } from "./plan-facts.js";
 
 /** The attempt's advertisers U1 as this site verified them. */
-export interface Roster {
+export interface Advertisers {
   /** Sorted by site id; a site's position here, from 1, is its x in secret sharing. */
   readonly adverts: readonly KeyAdvert[];
   readonly binding: AttemptBinding;
@@ -26,7 +26,7 @@ export interface Roster {
  * @throws ConsiliumError "policy-refused" for a cohort below the floors or above the plan's size, "share-invalid" for a
  * bad advert, "message-conflict" when the site's own advert is missing or was changed
  */
-export function verifyRoster(facts: PlanFacts, ownAdvert: KeyAdvert, adverts: readonly KeyAdvert[]): Roster {
+export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, adverts: readonly KeyAdvert[]): Advertisers {
   const count = adverts.length;
   const floors: Floors = { advertisers: count, colluders: facts.colluders, minCohort: facts.minCohort };
   requireFloor("advertise", count, floors);
@@ -49,13 +49,13 @@ export function verifyRoster(facts: PlanFacts, ownAdvert: KeyAdvert, adverts: re
   };
 }
 
-export function positionOf(roster: Roster, siteId: string): number {
-  return roster.adverts.findIndex((advert) => advert.siteId === siteId) + 1;
+export function positionOf(advertisers: Advertisers, siteId: string): number {
+  return advertisers.adverts.findIndex((advert) => advert.siteId === siteId) + 1;
 }
 
-export function advertOf(roster: Roster, siteId: string): KeyAdvert {
-  const advert = roster.adverts[positionOf(roster, siteId) - 1];
-  if (advert === undefined) throw new ConsiliumError("internal", `site ${siteId} is not in the roster`);
+export function advertOf(advertisers: Advertisers, siteId: string): KeyAdvert {
+  const advert = advertisers.adverts[positionOf(advertisers, siteId) - 1];
+  if (advert === undefined) throw new ConsiliumError("internal", `site ${siteId} is not among the advertisers`);
   return advert;
 }
 
