@@ -56,7 +56,7 @@ function xoshiro128(a: number, b: number, c: number, d: number): Random {
 }
 
 /** Fisher and Yates: a permutation of 0 … length-1. */
-export function permutation(length: number, random: Random): Int32Array {
+export function permutation(length: number, random: Pick<Random, "integer">): Int32Array {
   const order = Int32Array.from({ length }, (_, index) => index);
   for (let i = length - 1; i > 0; i--) {
     const j = random.integer(i + 1);

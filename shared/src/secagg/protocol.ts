@@ -12,6 +12,7 @@ export const Label = {
   sealKey: "fsa1/enc",
   pairMask: "fsa1/pair",
   selfMask: "fsa1/self",
+  graph: "fsa1/graph",
 } as const;
 
 /** Length of keys, secrets, shares, nonces and digests. */
