@@ -107,7 +107,7 @@ export function graphSeed(h1: Uint8Array): Uint8Array {
 /** Integers below a limit from the keystream under the seed; words that would favour small integers are thrown away. */
 function integersFrom(seed: Uint8Array): (below: number) => number {
   const block = 1024;
-  let words = new Int32Array(0);
+  let words: Int32Array = new Int32Array(0);
   let taken = 0;
   let start = 0;
   const next = () => {
