@@ -50,7 +50,7 @@ function train({ options, path }: Experiment, config: RunConfig) {
   return pretrain({
     config,
     data: { path, where: { split: "train" } },
-    threads: options.threads,
+    ...{ threads: options.threads, device: options.device },
     onStep(step, steps, loss) {
       if (performance.now() - toldAt < tellEveryMs) return;
       toldAt = performance.now();
@@ -73,7 +73,17 @@ async function runMethod(experiment: Experiment, method: MethodName, seed: numbe
   console.log(scoresRow(`  after ${steps} steps`, after));
   console.log(gainRow("  gain", before, after));
   const minutes = { training: trainingMs / 60_000, evaluation: (performance.now() - startedAt) / 60_000 };
-  keep(options, { method, seed, steps, minutes, stepsPerSecond: 1000 / stepMs, meanLoss, before, after });
+  keep(options, {
+    method,
+    seed,
+    steps,
+    device: options.device,
+    minutes,
+    stepsPerSecond: 1000 / stepMs,
+    meanLoss,
+    before,
+    after,
+  });
 }
 
 /** Schedules need the number of steps before the first one: it is what fits into the minutes at the speed of a trial. */

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type MethodName, methodNames } from "@consilium/shared/config/method-config.js";
+import { type DeviceChoice, deviceChoices } from "@consilium/site-agent/engine/devices/device.js";
 import { type DatasetName, datasetNames } from "./datasets.js";
 
 /** What `npm run experiment -- methods …` takes. */
@@ -14,6 +15,7 @@ export interface ExperimentOptions {
   readonly steps: number | undefined;
   readonly seeds: readonly number[];
   readonly threads: number;
+  readonly device: DeviceChoice;
   readonly floors: boolean;
   readonly json: boolean;
   readonly out: string | undefined;
@@ -31,6 +33,7 @@ and after: kNN, linear probe and fine-tuning, balanced accuracy on the test spli
   --steps N          exactly so many steps instead, to repeat a run
   --seeds 1,2        one run for each                                  (1)
   --threads N        processor threads of a training step              (2)
+  --device NAME      what steps run on: cpu, webgpu, ... as trainer.device of a site (cpu)
   --no-floors        leave out raw pixels and colour histogram
   --json             a line of JSON for each floor and run
   --out FILE         append these lines to a file`;
@@ -43,6 +46,7 @@ const flags = {
   steps: { type: "string" },
   seeds: { type: "string", default: "1" },
   threads: { type: "string", default: "2" },
+  device: { type: "string", default: "cpu" },
   "no-floors": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   out: { type: "string" },
@@ -69,6 +73,7 @@ export function parseOptions(args: readonly string[]): ExperimentOptions | undef
     steps: values.steps === undefined ? undefined : wholeNumber("steps", values.steps, 1),
     seeds: values.seeds.split(",").map((seed) => wholeNumber("seeds", seed, 0)),
     threads: wholeNumber("threads", values.threads, 1),
+    device: oneOf("device", values.device, deviceChoices),
     floors: !values["no-floors"],
     json: values.json,
     out: values.out,

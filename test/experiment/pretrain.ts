@@ -6,6 +6,7 @@ import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js"
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import type { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
+import type { DeviceChoice } from "@consilium/site-agent/engine/devices/device.js";
 import { TrainerProcess } from "@consilium/site-agent/trainer/trainer-process.js";
 import type { z } from "zod";
 
@@ -14,6 +15,7 @@ export interface PretrainJob {
   /** Settings of the images, as a site has them. */
   readonly data: z.input<typeof dataSettingsSchema>;
   readonly threads: number;
+  readonly device: DeviceChoice;
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
 
@@ -29,7 +31,7 @@ export interface Pretrained {
 }
 
 /** All steps of a run at one site, in a trainer process as an agent starts it. */
-export async function pretrain({ config, data, threads, onStep }: PretrainJob): Promise<Pretrained> {
+export async function pretrain({ config, data, threads, device, onStep }: PretrainJob): Promise<Pretrained> {
   const directory = mkdtempSync(join(tmpdir(), "experiment-"));
   const trainer = new TrainerProcess();
   try {
@@ -43,7 +45,7 @@ export async function pretrain({ config, data, threads, onStep }: PretrainJob): 
     await writeSafetensors(checkpointPath, tensors, {});
     const job = {
       ...{ runId: "experiment", round: 0, config, checkpointPath, firstStep: 0, stateDirectory: directory },
-      ...{ data, threads, siteId: "experiment" },
+      ...{ data, threads, engine: { device }, siteId: "experiment" },
     };
     const stepEnds: number[] = [];
     const { deltaPath, meanLoss } = await trainer.trainRound(job, {
