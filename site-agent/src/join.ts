@@ -133,10 +133,17 @@ function checkReply({ certificatePem, federation, planPublicKey }: Enrolled, inv
     identity.role === "site" &&
     identity.id === invitation.siteId &&
     planPublicKey.length === 32;
-  if (fits) return facts;
-  throw new ConsiliumError("certificate-refused", "the coordinator's answer is not about the site of the invitation", {
-    remedy: "ask the coordinator's operator for a new invitation",
-  });
+  // site-check: enrolment-reply
+  if (!fits) {
+    throw new ConsiliumError(
+      "certificate-refused",
+      "the coordinator's answer is not about the site of the invitation",
+      {
+        remedy: "ask the coordinator's operator for a new invitation",
+      },
+    );
+  }
+  return facts;
 }
 
 /** The record of the enrolment goes last: with it, everything else is there. */

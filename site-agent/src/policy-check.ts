@@ -72,26 +72,40 @@ const list = (names: readonly string[]): string => (names.length === 0 ? "nothin
 export const approvalClause = "jobs.approval";
 
 const clauses: readonly Clause[] = [
+  // site-check: policy-federation
   ["federation", ({ plan, policy }) => oneOf(plan.federation, [policy.federation])],
+  // site-check: policy-secagg-min-cohort
   ["secagg.minCohort", minCohort],
+  // site-check: policy-secagg-max-colluders
   ["secagg.maxColluders", maxColluders],
+  // site-check: policy-jobs-methods
   ["jobs.methods", ({ config, policy }) => oneOf(config.method.name, policy.jobs.methods)],
+  // site-check: policy-jobs-architectures
   ["jobs.architectures", architectures],
+  // site-check: policy-jobs-modalities
   ["jobs.modalities", ({ config, policy }) => oneOf(config.modality, policy.jobs.modalities)],
+  // site-check: policy-jobs-max-rounds
   ["jobs.maxRounds", ({ config, policy }) => atMost(config.rounds, policy.jobs.maxRounds, "rounds")],
+  // site-check: policy-jobs-max-steps-per-round
   [
     "jobs.maxStepsPerRound",
     ({ config, policy }) => atMost(config.training.stepsPerRound, policy.jobs.maxStepsPerRound, "steps per round"),
   ],
+  // site-check: policy-jobs-max-batch-size
   [
     "jobs.maxBatchSize",
     ({ config, policy }) => atMost(config.training.batchSize, policy.jobs.maxBatchSize, "images per batch"),
   ],
+  // site-check: policy-jobs-max-parameters
   ["jobs.maxParameters", ({ facts, policy }) => atMost(facts.parameters, policy.jobs.maxParameters, "parameters")],
+  // site-check: policy-jobs-min-local-samples
   ["jobs.minLocalSamples", minLocalSamples],
+  // site-check: policy-egress-lanes
   ["egress.lanes", lanes],
+  // site-check: policy-egress-statistics
   ["egress.statistics", statistics],
   // The last one: nobody is asked about a run that the policy refuses anyway.
+  // site-check: policy-jobs-approval
   [approvalClause, approval],
 ];
 

@@ -30,10 +30,13 @@ export function fingerprintOf(certificate: X509Certificate): string {
 export function readLeaf(certificate: X509Certificate): CertificateFacts {
   const identity = parsePeerIdentity(certificate);
   const wanted = identity.role === "coordinator" ? serverAuth : clientAuth;
+  // site-check: leaf-not-authority
   if (certificate.ca) throw refused("it is a certificate authority, not a leaf");
+  // site-check: leaf-key
   assertTlsKey(certificate.publicKey);
   // Node names the extended key usage `keyUsage`.
   const usage: readonly string[] | undefined = certificate.keyUsage;
+  // site-check: leaf-usage
   if (usage?.length !== 1 || usage[0] !== wanted)
     throw refused(`its extended key usage does not fit a ${identity.role}`);
   return {
@@ -85,6 +88,7 @@ export function checkBundle(bundle: TlsBundle, expected: { identity: PeerIdentit
 
 /** Throws certificate-refused. */
 export function assertIssuedBy(certificate: X509Certificate, ca: X509Certificate): void {
+  // site-check: certificate-issuer
   if (!ca.ca || !certificate.checkIssued(ca) || !certificate.verify(ca.publicKey)) {
     throw refused("it was not issued by this federation's certificate authority");
   }

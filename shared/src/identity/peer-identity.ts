@@ -50,6 +50,7 @@ export function parsePeerIdentity(certificate: X509Certificate): PeerIdentity {
     else if (tag === derTag.dnsName || tag === derTag.ipAddress) others += 1;
     else throw refused("its subject alternative name has a kind that is not expected here");
   }
+  // site-check: one-identity-uri
   if (uris.length !== 1) throw refused(`it has ${uris.length} URIs as subject alternative name and must have one`);
   const identity = parseIdentityUri(uris[0]!);
   if (others > 0 && identity.role !== "coordinator")
@@ -80,6 +81,7 @@ function subjectAltNames(der: Uint8Array): Uint8Array {
     const value = extension.expect(derTag.octetString).content;
     if (id === subjectAltName) found.push(value);
   }
+  // site-check: one-alternative-name
   if (found.length !== 1) throw refused(`it has ${found.length} subject alternative names and must have one`);
   return found[0]!;
 }

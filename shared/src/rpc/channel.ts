@@ -54,12 +54,15 @@ export function coordinatorFault(
 ): ConsiliumError | undefined {
   try {
     const { identity } = readLeaf(parseCertificate(raw));
-    if (identity.role === "coordinator" && identity.federation === federation) return undefined;
-    return new ConsiliumError(
-      "certificate-refused",
-      `The server is ${identity.role} ${identity.id} of ${identity.federation}, not the coordinator of ${federation}.`,
-      { remedy: "Check the coordinator's host and port." },
-    );
+    // site-check: coordinator-certificate
+    if (identity.role !== "coordinator" || identity.federation !== federation) {
+      return new ConsiliumError(
+        "certificate-refused",
+        `The server is ${identity.role} ${identity.id} of ${identity.federation}, not the coordinator of ${federation}.`,
+        { remedy: "Check the coordinator's host and port." },
+      );
+    }
+    return undefined;
   } catch (thrown) {
     if (thrown instanceof ConsiliumError) return thrown;
     throw thrown;

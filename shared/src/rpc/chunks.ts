@@ -79,6 +79,7 @@ export async function saveChunks({ path, totalBytes, digest, fetch }: SaveOption
       }
     }
     assertComplete(position, totalBytes);
+    // site-check: checkpoint-digest
     assertDigest(hash, digest);
     await file.sync();
   } catch (thrown) {
@@ -93,7 +94,9 @@ export async function saveChunks({ path, totalBytes, digest, fetch }: SaveOption
 
 /** Bytes of `chunk` from `position` on: a sender may repeat what was received, but not skip. */
 function unseenPart({ offset, data }: Chunk, position: number, totalBytes: number): Buffer {
+  // site-check: chunk-gap
   if (offset > position) throw mismatch(`bytes ${position} to ${offset} are missing`);
+  // site-check: chunk-surplus
   if (offset + data.length > totalBytes) throw mismatch(`more than the announced ${totalBytes} bytes arrived`);
   return data.subarray(Math.min(data.length, position - offset));
 }

@@ -24,6 +24,7 @@ export async function openPinnedChannel(options: PinnedChannelOptions): Promise<
   const { host, port, federation, pin } = options;
   const { leaf, issuer } = await fetchChain(options);
   const fault = pinFault(leaf, pin) ?? coordinatorFault(leaf, federation);
+  // site-check: pinned-coordinator
   if (fault !== undefined) throw fault;
   assertIssuedBy(leaf, issuer);
   return openTrusting(host, port, { caPem: issuer.toString(), verify: ({ raw }) => pinFault({ raw }, pin) });

@@ -72,6 +72,7 @@ function badAdvert(siteId: string, reason: string): ConsiliumError {
  * @throws ConsiliumError "share-invalid" naming the site
  */
 export function verifyAdvert(context: Uint8Array, advert: KeyAdvert): void {
+  // site-check: advert-site-id
   if (!isSiteId(advert.siteId)) throw badAdvert(advert.siteId, "has an invalid site id");
   const keys = [
     advert.maskPublicKey,
@@ -80,9 +81,11 @@ export function verifyAdvert(context: Uint8Array, advert: KeyAdvert): void {
     advert.nonce,
     advert.identityPublicKey,
   ];
+  // site-check: advert-lengths
   if (keys.some((key) => key.length !== secretBytes) || advert.signature.length !== signatureBytes) {
     throw badAdvert(advert.siteId, "has a field of the wrong length");
   }
+  // site-check: advert-signature
   if (!signatureHolds(context, advert)) throw badAdvert(advert.siteId, "is not signed by its identity key");
 }
 
@@ -109,6 +112,7 @@ function requireDistinct(adverts: readonly KeyAdvert[]): void {
  */
 export function verifyAdverts(context: Uint8Array, adverts: readonly KeyAdvert[]): KeyAdvert[] {
   const sorted = sortAdverts(adverts);
+  // site-check: adverts-distinct
   requireDistinct(sorted);
   for (const advert of sorted) verifyAdvert(context, advert);
   return sorted;

@@ -37,6 +37,7 @@ export class MaskedUpload {
 
   /** Takes over the keys in `input`; `erase` overwrites them. */
   static mask(input: MaskingInput): MaskedUpload {
+    // site-check: pairwise-mask
     if (input.pairwise.length === 0) {
       throw new ConsiliumError("internal", "without a pairwise mask the sum would be the site's own update");
     }
@@ -66,6 +67,7 @@ export class MaskedUpload {
   }
 
   #fill(words: Uint32Array, firstWord: number, encode: EncodeWords): void {
+    // site-check: masks-not-erased
     if (this.#erased) throw new ConsiliumError("stale", "the attempt is over; its masks were erased");
     encode(words, firstWord);
     addMask(words, { key: this.#input.selfKey, firstWord });

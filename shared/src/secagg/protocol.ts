@@ -48,10 +48,12 @@ export interface Floors {
 export function requireFloor(stage: "advertise" | "share" | "unmask", size: number, floors: Floors): void {
   const threshold = thresholdOf(floors.advertisers, floors.colluders);
   const least = Math.max(threshold, floors.minCohort, stage === "advertise" ? fewestSites : 0);
-  if (size >= least) return;
-  throw new ConsiliumError("policy-refused", `stage ${stage} has ${size} sites; at least ${least} are needed`, {
-    remedy: "wait until more sites take part; a smaller sum would show too much of each site",
-  });
+  // site-check: stage-floor
+  if (size < least) {
+    throw new ConsiliumError("policy-refused", `stage ${stage} has ${size} sites; at least ${least} are needed`, {
+      remedy: "wait until more sites take part; a smaller sum would show too much of each site",
+    });
+  }
 }
 
 const siteIdPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -93,6 +93,7 @@ export function openShares(
     const plaintext = decrypt(binding, share, keys);
     const prefix = plaintextPrefix(share, x);
     const sharesAt = prefix.length;
+    // site-check: sealed-place
     if (plaintext.length !== sharesAt + 2 * secretBytes || !sameBytes(plaintext.subarray(0, sharesAt), prefix)) {
       throw new ConsiliumError("share-invalid", "it was sealed for another place");
     }

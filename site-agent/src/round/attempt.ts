@@ -163,6 +163,7 @@ export class Attempt {
       },
       persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
     });
+    // site-check: model-audited
     if (isNew) this.#recordModel();
     this.#earlierCheckpointPath = await this.#around.checkpoints.earlierThan(this.#checkpointPath);
     return { kind: "fetched", key: plan.key };
@@ -185,9 +186,11 @@ export class Attempt {
   async #train(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { updates, onTrained } = this.#around;
+    // site-check: data-audited
     this.#recordData();
     const trained = await this.#trainWithLives();
     onTrained(trained);
+    // site-check: samples-after-training
     if (trained.sampleCount < this.#policy.jobs.minLocalSamples) {
       return { kind: "refused", key: plan.key, clause: "jobs.minLocalSamples" };
     }

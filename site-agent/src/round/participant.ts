@@ -109,6 +109,7 @@ export class Participant {
       return this.#dispatch({ kind: "withdrawn", key: directive.key });
     }
     const { key } = directive.received.plan;
+    // site-check: plan-news
     if (!isNews(this.#state, key)) return;
     if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
     this.#options.observer.planned?.(directive.received.plan);
@@ -123,6 +124,7 @@ export class Participant {
     try {
       const object = { ...roundOf(key), plan: planDigest(body) };
       const by = { actor: "coordinator", role: "coordinator" } as const;
+      // site-check: plan-audited
       this.#options.attempt.audit.record({ action: "plan.received", object, corrId: roundKeyText(key), ...by });
       return undefined;
     } catch (thrown) {
@@ -145,17 +147,21 @@ export class Participant {
     const { key } = plan;
     const { logger, hours, attempt, federation } = this.#options;
     try {
+      // site-check: plan-federation
       if (plan.federation !== federation) throw foreignPlan(plan.federation, federation);
+      // site-check: site-hours
       if (!withinHours(hours, new Date(attempt.patience.clock.now()))) {
         return this.#refusal(key, "schedule.hours", "outside the hours of site.yaml");
       }
       const policy = this.#policy();
+      // site-check: policy-present
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const checked = checkPlan(plan);
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
       const facts = { parameters: checked.layout.dimension, localSamples, approval };
       const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
+      // site-check: policy-verdict
       if (!verdict.allowed) {
         if (verdict.clause === approvalClause) this.#ask(plan);
         return this.#refusal(key, verdict.clause, verdict.reason);

@@ -18,12 +18,16 @@ const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** @throws ConsiliumError "plan-invalid" when the plan is malformed or is not about the model that this site would train. */
 export function checkPlan(plan: RoundPlan): CheckedPlan {
+  // site-check: run-id-form
   if (!runIdPattern.test(plan.key.runId)) throw invalid("the run's id is not one");
   const config = parseRunConfig(plan.runConfigJson);
   const layout = checkpointLayout(config);
   checkLayout(plan, layout);
+  // site-check: plan-clips
   checkClips(plan, layout);
+  // site-check: plan-numbers
   checkNumbers(plan, config);
+  // site-check: plan-lanes
   parseLanes(plan.lanes);
   return { config, layout };
 }
@@ -42,11 +46,15 @@ function parseRunConfig(text: string): RunConfig {
 }
 
 function checkLayout(plan: RoundPlan, layout: ParameterLayout): void {
+  // site-check: plan-dimension
   if (plan.dimension !== layout.dimension) {
     throw invalid(`it speaks of ${plan.dimension} parameters, its model has ${layout.dimension}`);
   }
+  // site-check: layout-digest
   if (Buffer.compare(plan.layoutDigest, layout.digest) !== 0) throw invalid("its parameter layout is another one");
+  // site-check: checkpoint-digest-form
   if (plan.checkpointDigest.length !== 32) throw invalid("its checkpoint digest is not 32 bytes");
+  // site-check: checkpoint-size
   if (!(plan.checkpointBytes > 0 && plan.checkpointBytes <= plan.dimension * 4 + headerAllowanceBytes)) {
     throw invalid(`a checkpoint of ${plan.checkpointBytes} bytes does not hold ${plan.dimension} parameters`);
   }

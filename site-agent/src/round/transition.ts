@@ -56,6 +56,7 @@ function onPlanAccepted(state: ParticipantState, event: Extract<ParticipantEvent
   const { key, updateReady, advertised } = event;
   if (!isNews(state, key)) return unchanged(state);
   // New keys under an attempt that other sites already hold our old keys for would look like an attack.
+  // site-check: no-second-keys
   if (advertised) {
     const report = reportOf(key, "failed", { code: "attempt-aborted" });
     return { state: { kind: "left", key, cause: "restarted" }, effects: [abandon, report] };

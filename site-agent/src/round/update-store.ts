@@ -55,7 +55,9 @@ export class UpdateStore {
   /** The update of this round, if it was trained from this checkpoint and its file is there. */
   find({ runId, round }: RoundKey, checkpointDigest: string): StoredUpdate | undefined {
     const record = this.#record(runId);
+    // site-check: update-of-round
     if (record?.round !== round || record.update === undefined) return undefined;
+    // site-check: update-of-checkpoint
     if (record.update.checkpointDigest !== checkpointDigest || !existsSync(record.update.deltaPath)) return undefined;
     return record.update;
   }
@@ -120,6 +122,7 @@ export async function loadDelta(update: StoredUpdate, dimension: number): Promis
   } finally {
     await file.close();
   }
+  // site-check: update-digest
   if (hash.digest("hex") !== update.deltaDigest) throw damaged(update);
   return delta;
 }

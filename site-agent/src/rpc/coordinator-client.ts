@@ -109,14 +109,17 @@ function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptio
 /** @throws ConsiliumError "certificate-refused" for a plan that the pinned key did not sign. */
 export function verifiedPlan(signed: SignedPlan, planPublicKey: Uint8Array): ReceivedPlan {
   const message = Buffer.concat([Buffer.from(planSignatureLabel), signed.body]);
-  if (verifyIdentity(planPublicKey, message, signed.signature)) return readPlan(signed);
-  throw new ConsiliumError(
-    "certificate-refused",
-    "a plan is not signed by the key that was pinned when the site joined",
-    {
-      remedy: "ask the coordinator's operator whether the plan key was changed; if not, someone forges plans",
-    },
-  );
+  // site-check: plan-signature
+  if (!verifyIdentity(planPublicKey, message, signed.signature)) {
+    throw new ConsiliumError(
+      "certificate-refused",
+      "a plan is not signed by the key that was pinned when the site joined",
+      {
+        remedy: "ask the coordinator's operator whether the plan key was changed; if not, someone forges plans",
+      },
+    );
+  }
+  return readPlan(signed);
 }
 
 async function* fetchCheckpoint(

@@ -43,6 +43,7 @@ class Passage {
   /** Headers could carry anything; ours carry nothing. */
   checkHeaders(metadata: Metadata): void {
     const [name] = Object.keys(metadata.getMap());
+    // site-check: egress-headers
     if (name !== undefined) this.#refusal = stopped(`the manifest does not allow its header "${name}"`);
   }
 
@@ -60,12 +61,14 @@ class Passage {
 
   #letOut(message: unknown, measure: () => number): void {
     const answer = askManifest(this.#path, message);
+    // site-check: egress-manifest
     if (!("leaving" in answer)) {
       const refusal = stopped(answer.objection);
       this.#egress.stopped(answer.kind);
       throw refusal;
     }
     const bytes = measure();
+    // site-check: egress-audited
     this.#writeDown(answer.leaving, bytes);
     this.#egress.left(answer.leaving.kind, bytes);
   }
@@ -85,6 +88,7 @@ class Passage {
         this.#partLeaves(leaving, bytes);
         return;
       default:
+        // site-check: egress-key
         if (key === undefined) throw stopped("it names no round");
         this.#egress.release({ kind, key, bytes });
     }
@@ -96,6 +100,7 @@ class Passage {
       this.#egress.release({ kind: "upload", key, bytes: 4 * words });
       this.#upload = { key, bytes: 0 };
     }
+    // site-check: egress-upload-header
     if (this.#upload === undefined) throw stopped("its upload has no header yet");
     this.#upload.bytes += bytes;
   }

@@ -29,12 +29,15 @@ export interface Advertisers {
 export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, adverts: readonly KeyAdvert[]): Advertisers {
   const count = adverts.length;
   const floors: Floors = { advertisers: count, colluders: facts.colluders, minCohort: facts.minCohort };
+  // site-check: advertisers-floor
   requireFloor("advertise", count, floors);
+  // site-check: cohort-size
   if (count > facts.cohortSize) {
     throw new ConsiliumError("policy-refused", `${count} sites advertised; the plan has ${facts.cohortSize}`);
   }
   const sorted = verifyAdverts(facts.context, adverts);
   const listed = sorted.find((advert) => advert.siteId === ownAdvert.siteId);
+  // site-check: own-advert
   if (listed === undefined || !sameAdvert(listed, ownAdvert)) {
     throw new ConsiliumError("message-conflict", "the list of adverts lacks this site's own, or changed it", {
       remedy: "the coordinator is faulty or hostile; tell its operator before taking part again",
@@ -71,10 +74,14 @@ export function verifySubset(
   const { earlier, self, floors } = within;
   const known = new Set(earlier);
   const stranger = sites.find((site) => !known.has(site));
+  // site-check: subset-of-earlier
   if (stranger !== undefined)
     throw conflict(stage, `names ${JSON.stringify(stranger)}, which was not in the one before`);
+  // site-check: subset-distinct
   if (new Set(sites).size !== sites.length) throw conflict(stage, "names a site twice");
+  // site-check: subset-self
   if (!sites.includes(self)) throw conflict(stage, "leaves this site out");
+  // site-check: subset-floor
   requireFloor(stage, sites.length, floors);
   return [...sites].sort(compareSiteIds);
 }

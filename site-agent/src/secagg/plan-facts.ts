@@ -26,14 +26,17 @@ export interface PlanFacts {
 
 function requireFloors(plan: RoundPlan, floors: SiteFloors): void {
   const remedy = "ask the researcher for a larger cohort, or change the site's policy file";
+  // site-check: floor-colluders
   if (plan.colluders < floors.maxColluders) {
     const message = `the plan withstands ${plan.colluders} colluding sites; this site asks for ${floors.maxColluders}`;
     throw new ConsiliumError("policy-refused", message, { remedy });
   }
+  // site-check: floor-cohort
   if (plan.minCohort < floors.minCohort) {
     const message = `the plan allows sums over ${plan.minCohort} sites; this site asks for ${floors.minCohort}`;
     throw new ConsiliumError("policy-refused", message, { remedy });
   }
+  // site-check: floor-two-honest
   if (plan.minCohort < plan.colluders + 2) {
     const message = `sums over ${plan.minCohort} sites with ${plan.colluders} colluders may show one honest site alone`;
     throw new ConsiliumError("policy-refused", message, { remedy });
@@ -43,6 +46,7 @@ function requireFloors(plan: RoundPlan, floors: SiteFloors): void {
 /** @throws ConsiliumError "policy-refused" below the site's floors, "plan-invalid" for a plan that cannot be masked */
 export function planFacts({ plan, body }: ReceivedPlan, floors: SiteFloors): PlanFacts {
   requireFloors(plan, floors);
+  // site-check: weight-cap
   if (!Number.isSafeInteger(plan.weightCap) || plan.weightCap < 1) {
     throw new ConsiliumError("plan-invalid", `the plan's weight cap ${plan.weightCap} is not a positive integer`);
   }

@@ -18,14 +18,17 @@ import type { AttemptSecrets } from "./site-keys.js";
 function requireContribution(contribution: Contribution, facts: PlanFacts): ClippedTensor[] {
   const { delta, tensorSizes, sampleCount, meanLoss, steps } = contribution;
   const placed = tensorSizes.reduce((sum, size) => sum + size, 0);
+  // site-check: contribution-dimension
   if (delta.length !== facts.dimension || placed !== facts.dimension) {
     throw new ConsiliumError("update-invalid", `the delta has ${delta.length} values; the plan has ${facts.dimension}`);
   }
+  // site-check: contribution-weight
   if (!Number.isSafeInteger(sampleCount) || sampleCount < 1) {
     throw new ConsiliumError("update-invalid", `${sampleCount} images give no weight`, {
       remedy: "take part only with at least one image",
     });
   }
+  // site-check: contribution-figures
   if (!Number.isFinite(meanLoss) || !Number.isSafeInteger(steps) || steps < 0) {
     throw new ConsiliumError("update-invalid", `mean loss ${meanLoss} over ${steps} steps cannot be summed`);
   }

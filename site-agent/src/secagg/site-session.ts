@@ -107,6 +107,7 @@ export class SiteSession {
     if (state.stage === "fresh" || state.stage === "erased") throw outOfOrder("share", state.stage);
     if (state.stage !== "advertised") {
       const repeated = sameBytes(advertsDigest(sortAdverts(adverts)), state.advertisers.binding.advertsDigest);
+      // site-check: adverts-once
       if (!repeated) throw contradiction("list of adverts");
       return [...state.sealed];
     }
@@ -123,7 +124,9 @@ export class SiteSession {
   mask(delivered: Delivered, contribution: Contribution): MaskedUpload {
     const state = this.#state;
     if (state.stage === "masked" || state.stage === "revealed") {
+      // site-check: delivery-once
       if (!sameBytes(digestOf(delivered), state.deliveredDigest)) throw contradiction("delivery of shares");
+      // site-check: contribution-once
       if (!sameContribution(contribution, state.contribution)) throw contradiction("contribution");
       return state.upload;
     }
@@ -151,6 +154,7 @@ export class SiteSession {
   reveal(survivors: readonly string[]): Reveal[] {
     const state = this.#state;
     if (state.stage === "revealed") {
+      // site-check: survivors-once
       if (!sameSites(survivors, state.survivors)) throw contradiction("list of survivors");
       return [...state.reveals];
     }

@@ -57,6 +57,7 @@ export function openDelivered(
     if (author === siteId) continue;
     const addressed = delivered.shares.filter((share) => share.fromSite === author && share.toSite === siteId);
     const [share] = addressed;
+    // site-check: one-share-each
     if (share === undefined || addressed.length > 1) {
       throw new ConsiliumError("share-invalid", `${addressed.length} shares by site ${author} came instead of one`);
     }

@@ -29,10 +29,13 @@ function normOf(vector: Float32Array): number {
 
 function finiteNormOf(delta: Float32Array): number {
   const norm = normOf(delta);
-  if (Number.isFinite(norm)) return norm;
-  throw new ConsiliumError("not-finite", "training left parameters that are not finite numbers", {
-    remedy: "lower the learning rate or look at the data; nothing of this round was sent",
-  });
+  // site-check: finite-update
+  if (!Number.isFinite(norm)) {
+    throw new ConsiliumError("not-finite", "training left parameters that are not finite numbers", {
+      remedy: "lower the learning rate or look at the data; nothing of this round was sent",
+    });
+  }
+  return norm;
 }
 
 /**
@@ -57,6 +60,7 @@ export function localDelta(trained: Float32Array, global: Float32Array): Float32
  */
 export function clipNorm(delta: Float32Array, l2Clip: number): number {
   const norm = finiteNormOf(delta);
+  // site-check: update-norm
   if (norm > l2Clip) {
     const factor = l2Clip / norm;
     for (let i = 0; i < delta.length; i++) delta[i] = delta[i]! * factor;

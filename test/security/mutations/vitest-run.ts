@@ -1,0 +1,20 @@
+import { brokenFiles, isFailed, vitestReport } from "../vitest-json.js";
+import { removedCheckVariable } from "./remove-check.js";
+import { repository } from "./site-checks.js";
+
+/** What tests said. */
+export interface TestsRun {
+  /** Full names of the tests that failed. */
+  readonly failed: readonly string[];
+  /** Test files that did not even begin. */
+  readonly broken: readonly string[];
+}
+
+/** Runs test files. @param without the check that is taken out meanwhile: then the first failure is enough */
+export async function runTests(files: readonly string[], without?: string): Promise<TestsRun> {
+  const removed =
+    without === undefined ? {} : { environment: { [removedCheckVariable]: without }, options: ["--bail", "1"] };
+  const report = await vitestReport({ repository, config: "vitest.mutations.config.ts", files, ...removed });
+  const failed = report.flatMap(({ assertionResults }) => assertionResults.filter(isFailed));
+  return { failed: failed.map(({ fullName }) => fullName), broken: brokenFiles(report) };
+}
