@@ -9,6 +9,7 @@ export type ErrorCode =
   // identity
   | "certificate-refused"
   | "token-refused"
+  | "roster-refused"
   | "not-authorised"
   | "not-found"
   | "already-exists"

@@ -22,6 +22,7 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   "not-enough-data": status.FAILED_PRECONDITION,
   "certificate-refused": status.UNAUTHENTICATED,
   "token-refused": status.UNAUTHENTICATED,
+  "roster-refused": status.FAILED_PRECONDITION,
   "not-authorised": status.PERMISSION_DENIED,
   "not-found": status.NOT_FOUND,
   "already-exists": status.ALREADY_EXISTS,

@@ -38,6 +38,7 @@ const exitCodeOf: Record<ErrorCode, number> = {
   overloaded: exitCodes.unreachable,
   deadline: exitCodes.unreachable,
   "policy-refused": exitCodes.refused,
+  "roster-refused": exitCodes.refused,
   "plan-invalid": exitCodes.refused,
   stale: exitCodes.refused,
   dropped: exitCodes.refused,

@@ -1,0 +1,81 @@
+import { ConsiliumError } from "../errors.js";
+import {
+  noPredecessor,
+  type Roster,
+  type RosterFloors,
+  type RosterSite,
+  rosterDigest,
+  rosterSchema,
+} from "./roster.js";
+import type { SignedRoster } from "./signed-roster.js";
+
+/** What the holders of governance keys do with a roster before they sign it. Times are milliseconds since the epoch. */
+
+export interface RosterTimes {
+  readonly nowMs: number;
+  readonly validUntilMs: number;
+}
+
+export function firstRoster(federation: string, floors: RosterFloors, { validUntilMs }: RosterTimes): SignedRoster {
+  const roster: Roster = {
+    ...{ format: "consilium-roster-1", federation, version: 1, previous: noPredecessor },
+    ...{ sites: [], floors, validUntil: instantOf(validUntilMs) },
+  };
+  return unsigned(roster);
+}
+
+/** A site as it is added, with its raw key as text. */
+export type NewSite = Pick<RosterSite, "siteId" | "organisation" | "identityKey">;
+
+/**
+ * With the site active; one that was removed comes back, and an active one gets a new key or name.
+ * @throws ConsiliumError "already-exists" when nothing would change, "config-invalid" for a key that another site has
+ */
+export function withSite(signed: SignedRoster, added: NewSite, times: RosterTimes): SignedRoster {
+  const { roster } = signed;
+  const before = roster.sites.find(({ siteId }) => siteId === added.siteId);
+  const isSame = before?.identityKey === added.identityKey && before.organisation === added.organisation;
+  if (isSame && before.status === "active") {
+    throw new ConsiliumError("already-exists", `${added.siteId} is in the roster with this key already`);
+  }
+  const site: RosterSite = { ...added, status: "active", since: instantOf(times.nowMs) };
+  return successor(signed, withEntry(roster.sites, site), times);
+}
+
+/** @throws ConsiliumError "not-found" when no such site is active */
+export function withoutSite(signed: SignedRoster, siteId: string, times: RosterTimes): SignedRoster {
+  const { sites } = signed.roster;
+  const before = sites.find((site) => site.siteId === siteId && site.status === "active");
+  if (before === undefined) {
+    throw new ConsiliumError("not-found", `${siteId} is not an active site of the roster`, {
+      remedy: "'consilium roster show FILE' lists its sites",
+    });
+  }
+  const removed: RosterSite = { ...before, status: "removed", since: instantOf(times.nowMs) };
+  return successor(signed, withEntry(sites, removed), times);
+}
+
+function withEntry(sites: readonly RosterSite[], site: RosterSite): RosterSite[] {
+  const others = sites.filter(({ siteId }) => siteId !== site.siteId);
+  return [...others, site].sort((a, b) => (a.siteId < b.siteId ? -1 : 1));
+}
+
+/** A roster that somebody has signed is finished: a change makes the next version. One that nobody has is still a draft. */
+function successor({ roster, signatures }: SignedRoster, sites: RosterSite[], times: RosterTimes): SignedRoster {
+  const changed = { ...roster, sites, validUntil: instantOf(times.validUntilMs) };
+  const next = { ...changed, version: roster.version + 1, previous: rosterDigest(roster) };
+  return unsigned(signatures.length === 0 ? changed : next);
+}
+
+/** @throws ConsiliumError "config-invalid" */
+function unsigned(roster: Roster): SignedRoster {
+  const parsed = rosterSchema.safeParse(roster);
+  if (parsed.success) return { roster: parsed.data, signatures: [] };
+  const [issue] = parsed.error.issues;
+  throw new ConsiliumError("config-invalid", `the roster's ${issue?.path.map(String).join(".")} ${issue?.message}`);
+}
+
+/** Whole seconds, UTC. */
+function instantOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
+}
