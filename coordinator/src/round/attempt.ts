@@ -17,6 +17,7 @@ export interface AttemptStart {
   readonly settleAtMs: number;
   readonly failures: number;
   readonly excluded: Readonly<Record<string, Exclusion>>;
+  readonly conduct: RoundState["conduct"];
   readonly watched: RoundState["watched"];
   readonly lost: Readonly<Record<string, Exclusion>>;
   readonly present: readonly string[];
@@ -71,11 +72,11 @@ export function attemptRow(state: RoundState, plan: SignedPlan, parentDigest: st
   };
 }
 
-/** What a state lacks that was stored before there was an alarm. */
-const beforeAlarms = { watched: [], alarm: null };
+/** What a state lacks that was stored by a version without an alarm, or without a count of faults. */
+const addedSince = { watched: [], alarm: null, conduct: {} };
 
 /** The store gives back what `attemptRow` and the driver wrote; nobody else writes there. */
 export function storedState(row: AttemptRow): RoundState {
-  const state: RoundState = { ...beforeAlarms, ...JSON.parse(row.stateJson) };
+  const state: RoundState = { ...addedSince, ...JSON.parse(row.stateJson) };
   return { ...state, rules: { ...state.rules, collapse: state.rules.collapse ?? null } };
 }

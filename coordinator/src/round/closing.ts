@@ -1,3 +1,4 @@
+import { withStalls } from "./conduct.js";
 import { abort } from "./ending.js";
 import { judgeStage, viewStage } from "./stage.js";
 import type { AbortReason, Effect, Member, Members, RunningState, StageState, Transition } from "./state.js";
@@ -33,7 +34,9 @@ function close(state: StageState, { late, reason, nowMs }: Closing): Transition 
   const { done } = viewStage(state);
   // In the last stage the late sites' vectors are in the sum, so they stay and get the result.
   const members = state.kind === "unmasking" ? state.members : dropLate(state.members, late, reason);
-  const next = open({ ...state, members }, done, nowMs);
+  const isStall = reason === "deadline" && state.kind !== "training";
+  const counted = isStall ? withStalls(state, { late, done }) : state;
+  const next = open({ ...counted, members }, done, nowMs);
   const dropped: Effect[] = late.map((siteId) => ({ kind: "site-dropped", siteId, reason }));
   const durationMs = nowMs - state.stageStartedAtMs;
   return {

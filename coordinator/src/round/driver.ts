@@ -117,7 +117,7 @@ export class RunDriver {
     } else {
       this.#clean(state.key);
       // A person resumed the run: earlier failures, refusals and figures no longer count.
-      this.#beginNext({ ...state, failures: 0, excluded: {}, watched: [] }, 0);
+      this.#beginNext({ ...state, failures: 0, excluded: {}, conduct: {}, watched: [] }, 0);
     }
   }
 
@@ -303,7 +303,7 @@ export class RunDriver {
     return state?.kind === "aggregating" && state.key.round === round && state.key.attempt === attempt;
   }
 
-  #afterCommit({ key, excluded, watched }: Pick<Committed, "key" | "excluded" | "watched">): void {
+  #afterCommit({ key, excluded, conduct, watched }: Pick<Committed, "key" | "excluded" | "conduct" | "watched">): void {
     this.#clean(key);
     this.#prune(key.round);
     if (key.round >= this.config.rounds) {
@@ -311,7 +311,7 @@ export class RunDriver {
       return;
     }
     const nowMs = this.#options.clock.now();
-    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, watched };
+    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, conduct, watched };
     this.#begin({ ...key, round: key.round + 1, attempt: 1 }, facts);
   }
 
@@ -319,12 +319,12 @@ export class RunDriver {
     const nowMs = this.#options.clock.now();
     const settleAtMs = nowMs + this.#options.times.settleMs;
     const key = { runId: this.run.runId, round: 1, attempt: 1 };
-    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, watched: [], settleAtMs });
+    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, conduct: {}, watched: [], settleAtMs });
   }
 
   #beginNext(ended: RoundState, notBeforeMs: number): void {
-    const { key, roundStartedAtMs, failures, excluded, watched } = ended;
-    const facts = { roundStartedAtMs, failures, excluded, watched, notBeforeMs, lost: lostIn(ended) };
+    const { key, roundStartedAtMs, failures, excluded, conduct, watched } = ended;
+    const facts = { roundStartedAtMs, failures, excluded, conduct, watched, notBeforeMs, lost: lostIn(ended) };
     this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
   }
 
@@ -378,7 +378,7 @@ export class RunDriver {
   }
 }
 
-type AttemptFacts = Pick<AttemptStart, "roundStartedAtMs" | "failures" | "excluded" | "watched"> &
+type AttemptFacts = Pick<AttemptStart, "roundStartedAtMs" | "failures" | "excluded" | "conduct" | "watched"> &
   Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;
 
 const messageOf = { training: "advertise", sharing: "share", uploading: "upload", unmasking: "unmask" } as const;

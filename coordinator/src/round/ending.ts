@@ -1,4 +1,5 @@
 import { collapseReason, watchAlso } from "./collapse.js";
+import { forgiveStalls } from "./conduct.js";
 import { retryDelayMs } from "./rules.js";
 import {
   type AbortReason,
@@ -42,8 +43,8 @@ export function stop(state: Exclude<RoundState, { kind: "committed" | "aborted" 
 
 function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {
   const members: Members = state.kind === "selecting" ? {} : state.members;
-  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, watched } = state;
-  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, watched };
+  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, conduct, watched } = state;
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, conduct, watched };
   return {
     state: { ...base, kind: "aborted", members, reason, next },
     effects: [{ kind: "answer-waiters" }, ...effectsOf(next, activeSites(members))],
@@ -80,7 +81,16 @@ export function commit(
   const watched = watchAlso(state.watched, { round: key.round, figures: aggregate.figures }, rules.collapse);
   const alarm = collapseReason(watched, rules.collapse) ?? null;
   return {
-    state: { ...base, kind: "committed", excluded, watched, aggregate, committedAtMs: nowMs, alarm },
+    state: {
+      ...base,
+      kind: "committed",
+      excluded,
+      conduct: forgiveStalls(state),
+      watched,
+      aggregate,
+      committedAtMs: nowMs,
+      alarm,
+    },
     effects: [
       { kind: "stage-closed", stage: "aggregating", durationMs: nowMs - stageStartedAtMs },
       ...blamedEffects(blamed),

@@ -48,12 +48,16 @@ export function onSelecting(state: Selecting, event: RoundEvent, nowMs: number):
   }
 }
 
-/** A site that refused may have another policy once it attaches anew; wrong shares are not forgiven so easily. */
+/**
+ * A site that refused may have another policy once it attaches anew, and one that stalled may have been repaired; what
+ * only a faulty or hostile site sends is not forgiven so easily.
+ */
 export function readmit(
   excluded: Readonly<Record<string, Exclusion>>,
   siteId: string,
 ): Readonly<Record<string, Exclusion>> {
-  if (excluded[siteId]?.reason !== "refused") return excluded;
+  const reason = excluded[siteId]?.reason;
+  if (reason !== "refused" && reason !== "deadline") return excluded;
   return Object.fromEntries(Object.entries(excluded).filter(([site]) => site !== siteId));
 }
 
@@ -74,10 +78,10 @@ export function eligibleIn(state: Selecting, present: readonly string[]): string
 }
 
 function begin(state: Selecting, cohort: readonly string[], nowMs: number): Transition {
-  const { key, rules, roundStartedAtMs, failures, excluded, watched } = state;
+  const { key, rules, roundStartedAtMs, failures, excluded, conduct, watched } = state;
   const training: Training = {
     kind: "training",
-    ...{ key, rules, roundStartedAtMs, failures, excluded, watched },
+    ...{ key, rules, roundStartedAtMs, failures, excluded, conduct, watched },
     stageStartedAtMs: nowMs,
     members: Object.fromEntries(cohort.map((site) => [site, newMember()])),
     deadlineMs: nowMs + rules.trainingWindowMs,

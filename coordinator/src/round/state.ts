@@ -1,6 +1,7 @@
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { CollapseThresholds, WatchedRound } from "./collapse.js";
+import type { Conduct } from "./conduct.js";
 
 /**
  * One attempt at a round. Plain data: it is stored as JSON after every change, and a restarted coordinator continues
@@ -75,6 +76,8 @@ interface AttemptBase {
   readonly failures: number;
   /** Sites that this run goes on without, until they attach anew or the run is resumed. */
   readonly excluded: Readonly<Record<string, Exclusion>>;
+  /** What sites have done wrong since the run was launched or resumed; those without an entry nothing. */
+  readonly conduct: Readonly<Record<string, Conduct>>;
   /** The newest rounds committed since the run was launched or resumed, oldest first: what the alarm looks back on. */
   readonly watched: readonly WatchedRound[];
 }

@@ -69,6 +69,7 @@ function begin({
     stageStartedAtMs: 0,
     failures,
     excluded: {},
+    conduct: {},
     watched: [],
     present: siteIds.slice(0, 4),
     awaited: siteIds.slice(4),

@@ -25,6 +25,7 @@ function selecting(change: Partial<Selecting> = {}): Selecting {
     stageStartedAtMs: 0,
     failures: 0,
     excluded: {},
+    conduct: {},
     watched: [],
     present: [],
     awaited: [],
@@ -316,5 +317,43 @@ describe("the end", () => {
     }
     const all: RoundEvent[] = [...events, tick, { kind: "recovered" }, { kind: "stopped", reason: "" }];
     for (const event of all) expect(transition(over, event, 99_999)).toEqual({ state: over, effects: [] });
+  });
+});
+
+describe("a site that costs attempts", () => {
+  const fault = (siteId: string): RoundEvent => ({ kind: "site-dropped", siteId, reason: "bad-message" });
+  const withConduct = (faults: number, stalls: number) => ({ conduct: { a: { faults, stalls } } });
+  const aggregated: RoundEvent = { kind: "aggregated", aggregate, blamed: [] };
+
+  it("is left out of the run after its third message that no honest site sends", () => {
+    const sites = ["a", "b", "c", "d"];
+    const first = feed(training(sites), [fault("a"), fault("a")]).state;
+    expect(first).toMatchObject({ conduct: { a: { faults: 1, stalls: 0 } }, excluded: {} });
+    expect(feed(training(sites, withConduct(1, 0)), [fault("a")]).state.excluded).toEqual({});
+    const third = feed(training(sites, withConduct(2, 0)), [fault("a")]).state;
+    expect(third).toMatchObject({ excluded: { a: { reason: "bad-message", detail: "3 times" } } });
+    const again = feed(third, [{ kind: "site-attached", siteId: "a" }]).state;
+    expect(again.excluded).toHaveProperty("a");
+  });
+
+  it("is not counted for leaving on its own", () => {
+    const left: RoundEvent = { kind: "site-failed", siteId: "a", reason: "not-finite", code: "not-finite" };
+    expect(feed(training(), [left]).state).toMatchObject({ conduct: {}, excluded: {} });
+  });
+
+  it("is left out after three stages in a row that waited for it, until it attaches anew", () => {
+    const stalls = (before: number) => {
+      const state = feed(training(undefined, withConduct(0, before)), each("adverted", "a", "b", "c", "d")).state;
+      return feed(feed(state, each("shared", "b", "c", "d")).state, [tick], 2_000).state;
+    };
+    expect(stalls(1)).toMatchObject({ kind: "uploading", conduct: { a: { faults: 0, stalls: 2 } }, excluded: {} });
+    expect(stalls(2)).toMatchObject({ kind: "uploading", excluded: { a: { reason: "deadline", detail: "3 times" } } });
+    expect(feed(stalls(2), [{ kind: "site-attached", siteId: "a" }]).state.excluded).toEqual({});
+  });
+
+  it("begins anew with its stalls, not with its faults, once it was there to the end of a round", () => {
+    const state = { ...aggregating(), conduct: { a: { faults: 2, stalls: 2 }, x: { faults: 0, stalls: 1 } } };
+    const { conduct } = feed(state, [aggregated]).state;
+    expect(conduct).toEqual({ a: { faults: 2, stalls: 0 }, x: { faults: 0, stalls: 1 } });
   });
 });

@@ -1,5 +1,6 @@
 import { unreachable } from "@consilium/shared/errors.js";
 import { tryClose } from "./closing.js";
+import { withFault } from "./conduct.js";
 import { commit, failAggregation, stop } from "./ending.js";
 import { acceptMessage, attach, detach, leave, recover, refuse, reportPhase } from "./running.js";
 import { onSelecting, trySelect } from "./selecting.js";
@@ -45,7 +46,10 @@ function onRunning(state: RunningState, event: Exclude<RoundEvent, { kind: "stop
     }
     case "site-dropped": {
       const { siteId, reason } = event;
-      return leave(state, siteId, { status: { kind: "dropped", reason }, reason });
+      return withFault(leave(state, siteId, { status: { kind: "dropped", reason }, reason }), state, {
+        siteId,
+        reason,
+      });
     }
     case "deadline-ticked":
       return { state, effects: [] };
