@@ -7,6 +7,7 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { spkiPin } from "@consilium/shared/identity/invitation.js";
 import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
+import type { ServerLimits } from "@consilium/shared/rpc/server.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import { createTelemetry, serveTelemetry } from "@consilium/shared/telemetry.js";
 import { finishInThread } from "./aggregate/finish-thread.js";
@@ -38,6 +39,8 @@ export interface StartOptions {
   readonly entropy?: Entropy;
   /** Waiting times that no configuration decides; tests shorten them. */
   readonly times?: Partial<RuleTimes>;
+  /** Of the main server, likewise. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 export interface Coordinator {
@@ -82,6 +85,7 @@ async function assemble(options: StartOptions, onStop: OnStop): Promise<Omit<Coo
     ...{ ...rounds, ...stores, config, credentials, clock, metrics },
     ...createSites({ ...surroundings, config, credentials, stores, registry, ports: () => servers.ports() }),
     log: logger,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   const metricsPort = await startMetrics({ config, telemetry, registry, onStop });
   // Before the first call is answered, so that no site meets a coordinator that has forgotten its round.
@@ -145,6 +149,8 @@ interface RoundParts extends Surroundings {
   readonly stores: Stores;
   readonly metrics: CoordinatorMetrics;
   readonly times?: Partial<RuleTimes>;
+  /** Of the main server, likewise. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 function createRounds({ config, credentials, stores, metrics, clock, entropy, logger, times }: RoundParts) {

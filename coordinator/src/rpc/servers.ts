@@ -4,7 +4,7 @@ import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
 import type { Caller } from "@consilium/shared/rpc/caller.js";
 import type { CallHooks } from "@consilium/shared/rpc/serve-call.js";
-import { createServer, type RpcServer } from "@consilium/shared/rpc/server.js";
+import { createServer, type RpcServer, type ServerLimits } from "@consilium/shared/rpc/server.js";
 import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { CoordinatorConfig } from "../config.js";
@@ -38,6 +38,8 @@ export interface ServersOptions {
   readonly metrics: CoordinatorMetrics;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Of the main server; tests shorten them. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 /** The two gRPC servers: enrolment stands alone, since its callers have no certificate. */
@@ -93,6 +95,7 @@ function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
     },
     hooks,
     drainMs,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   return server;
 }
