@@ -11,6 +11,7 @@ import type { ServerLimits } from "@consilium/shared/rpc/server.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import { createTelemetry, serveTelemetry } from "@consilium/shared/telemetry.js";
 import { finishInThread } from "./aggregate/finish-thread.js";
+import { AggregateStore } from "./checkpoint/aggregate-store.js";
 import { CheckpointStore } from "./checkpoint/store.js";
 import { type CoordinatorConfig, homePaths, loadCoordinatorConfig } from "./config.js";
 import { type CoordinatorMetrics, createMetrics } from "./metrics.js";
@@ -127,6 +128,7 @@ interface Stores {
   readonly siteStore: SiteStore;
   readonly spool: UploadSpool;
   readonly checkpoints: CheckpointStore;
+  readonly aggregates: AggregateStore;
 }
 
 function openStores(home: string, clock: Clock, onStop: OnStop): Stores {
@@ -140,6 +142,7 @@ function openStores(home: string, clock: Clock, onStop: OnStop): Stores {
     siteStore: createSiteStore(database),
     spool: new UploadSpool(paths.spool),
     checkpoints: new CheckpointStore(paths.checkpoints),
+    aggregates: new AggregateStore(paths.aggregates),
   };
 }
 
@@ -154,14 +157,14 @@ interface RoundParts extends Surroundings {
 }
 
 function createRounds({ config, credentials, stores, metrics, clock, entropy, logger, times }: RoundParts) {
-  const { store, siteStore, spool, checkpoints } = stores;
+  const { store, siteStore, spool, checkpoints, aggregates } = stores;
   const { observer } = metrics;
   const registry = new SiteRegistry(siteStore, clock);
   const streams = new SiteStreams();
   const countSites = () => metrics.attachedSites(registry.attachedSites().length);
   registry.listen({ siteAttached: countSites, siteDetached: countSites });
   const queue = new RunQueue({
-    ...{ store, spool, checkpoints, registry, codec, observer, clock, entropy },
+    ...{ store, spool, checkpoints, aggregates, registry, codec, observer, clock, entropy },
     federation: config.federation,
     transport: streams,
     sign: (message) => credentials.planKey.sign(message),
@@ -169,6 +172,7 @@ function createRounds({ config, credentials, stores, metrics, clock, entropy, lo
     log: logger,
     times: { ...defaultRuleTimes, ...times },
     keepCheckpoints: config.retention.checkpoints,
+    keepAggregates: config.retention.aggregates,
     halt: (thrown) => {
       logger.error("store-failed", { reason: asConsiliumError(thrown).message });
       // Thrown where nobody catches it: what runs now may catch it and go on as if nothing had happened.

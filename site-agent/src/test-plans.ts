@@ -41,6 +41,7 @@ export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
     firstStep: 0,
     trainingWindowMs: 60_000,
     stageWindowMs: 10_000,
+    previousResultDigest: new Uint8Array(0),
     ...changes,
   };
 }

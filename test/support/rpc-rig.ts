@@ -128,6 +128,8 @@ function silentFederation(hooks: CallHooks): FederationServiceServer {
   return {
     attach: wrapServerStream(async function* () {}, hooks),
     fetchCheckpoint: wrapServerStream(async function* () {}, hooks),
+    fetchResults: wrapServerStream(async function* () {}, hooks),
+    fetchAggregate: wrapServerStream(async function* () {}, hooks),
     report: wrapUnary(() => ({}), hooks),
   };
 }

@@ -43,7 +43,9 @@ export function lostIn(state: RoundState): Record<string, Exclusion> {
 export interface PlanSource {
   readonly federation: string;
   readonly config: RunConfig;
+  readonly configJson: string;
   readonly layout: ParameterLayout;
+  readonly previousResultDigest: Uint8Array;
   readonly codec: MessageCodec;
   readonly sign: (message: Uint8Array) => Uint8Array;
   readonly auditWitnesses: readonly AuditWitness[];

@@ -1,5 +1,6 @@
 import { sleep } from "@consilium/shared/abort.js";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
+import { runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
@@ -7,12 +8,13 @@ import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js"
 import { initialBlocks } from "@consilium/shared/params/initialize.js";
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { RunRow } from "../store/run-store.js";
-import { checkpointMetadata } from "./aggregation.js";
 import { storedState } from "./attempt.js";
 import { Changes } from "./changes.js";
 import { type DriverOptions, RunDriver } from "./driver.js";
 import type { SignedPlan } from "./ports.js";
 import { committedRounds, progressOf, type RunDetail, type RunSummary, summaryOf } from "./progress.js";
+import { sumsOf } from "./results.js";
+import { removeSums } from "./retention.js";
 import { rulesOf, selectionFloor } from "./rules.js";
 import { parseRunFile, parseStoredConfig } from "./run-file.js";
 
@@ -51,10 +53,12 @@ export class RunQueue {
 
   /** Goes on with the run that an earlier process was at, then with the queue. */
   async start(): Promise<void> {
-    const { store, spool } = this.#options;
+    const { store, spool, aggregates, codec } = this.#options;
     const running = store.listRuns().filter((run) => run.status === "running");
     const attempts = running.flatMap((run) => store.newestAttempt(run.runId) ?? []);
     spool.sweep(attempts.map((attempt) => attempt.key));
+    const unfinished = store.listRuns().filter((run) => run.status !== "completed");
+    aggregates.sweep(unfinished.flatMap(({ runId }) => sumsOf(store, codec, { runId })));
     for (const run of running) await this.#verifyCheckpoint(run);
     const first = store.listRuns().find((run) => run.status === "running");
     if (first !== undefined) this.#activate(first, { recovered: true });
@@ -178,14 +182,18 @@ export class RunQueue {
     }
     const layout = checkpointLayout(config);
     const first = given?.values(layout.dimension) ?? initialBlocks(layout, config.seed);
-    const metadata = { ...checkpointMetadata(config), ...(given === undefined ? {} : { warmStart: given.source }) };
+    const configJson = canonicalJson(config);
+    const metadata = {
+      ...runMetadata(config, configJson),
+      ...(given === undefined ? {} : { warmStart: given.source }),
+    };
     const initial = await this.#options.checkpoints.writeInitial(layout, first, metadata);
     const nowMs = this.#options.clock.now();
     return {
       runId: `${config.name.slice(0, 50)}-${Buffer.from(this.#entropy.bytes(4)).toString("hex")}`,
       requestId,
       name: config.name,
-      configJson: canonicalJson(config),
+      configJson,
       status: "queued",
       reason: "",
       checkpointDigest: initial.digest,
@@ -231,6 +239,7 @@ export class RunQueue {
     this.#active?.close();
     this.#active = undefined;
     this.#changes.notify(runId);
+    removeSums(this.#options, runId);
     this.#pump();
   }
 

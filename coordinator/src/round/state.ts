@@ -180,6 +180,10 @@ export type AfterAbort =
 export interface Aggregate {
   /** Hex digest of the new checkpoint. */
   readonly checkpointDigest: string;
+  /** Hex digest of the sum, which sites work the checkpoint out from. */
+  readonly sumDigest: string;
+  /** Sites that advertised keys. */
+  readonly advertisers: number;
   /** Mean over the cohort's images. */
   readonly loss: number;
   /** Sum of the sites' weights. */

@@ -7,6 +7,8 @@ import { SecAggServiceService } from "@consilium/shared/rpc/gen/secagg.js";
 export const accessTable: AccessTable = {
   [FederationServiceService.attach.path]: ["site"],
   [FederationServiceService.fetchCheckpoint.path]: ["site"],
+  [FederationServiceService.fetchResults.path]: ["site"],
+  [FederationServiceService.fetchAggregate.path]: ["site"],
   [FederationServiceService.report.path]: ["site"],
   [SecAggServiceService.exchange.path]: ["site"],
   [SecAggServiceService.upload.path]: ["site"],

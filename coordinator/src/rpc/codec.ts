@@ -1,6 +1,6 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
-import { RoundPlan, type RoundKey as WireKey } from "@consilium/shared/rpc/gen/federation.js";
+import { CommittedRound, RoundPlan, type RoundKey as WireKey } from "@consilium/shared/rpc/gen/federation.js";
 import { KeyAdvert, Reveals, SealedShares, type SiteMessage } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MessageCodec } from "../round/ports.js";
 import type { Submission } from "../round/submissions.js";
@@ -11,7 +11,7 @@ export const codec: MessageCodec = {
   encodePlan: (plan) =>
     RoundPlan.encode({
       ...plan,
-      ...bytesOfPlan(plan),
+      ...buffersOf(plan),
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
       auditWitnesses: (plan.auditWitnesses ?? []).map(({ siteId, head }) => ({ siteId, head: Buffer.from(head) })),
@@ -20,14 +20,28 @@ export const codec: MessageCodec = {
     const plan = RoundPlan.decode(body);
     return { ...plan, key: requireKey(plan.key) };
   },
+  encodeResult: (result) =>
+    CommittedRound.encode({
+      ...result,
+      ...buffersOf(result),
+      ...{ tensorClips: [...result.tensorClips], lanes: [...result.lanes], cohort: [...result.cohort] },
+    }).finish(),
+  decodeResult: (body) => {
+    const result = CommittedRound.decode(body);
+    return { ...result, key: requireKey(result.key) };
+  },
   decodeAdvert: (bytes) => KeyAdvert.decode(bytes),
   decodeShares: (bytes) => SealedShares.decode(bytes).shares,
   decodeReveals: (bytes) =>
     Reveals.decode(bytes).reveals.map(({ aboutSite, share }) => ({ aboutSite, share: requireShare(share) })),
 };
 
-function bytesOfPlan({ checkpointDigest, layoutDigest }: { checkpointDigest: Uint8Array; layoutDigest: Uint8Array }) {
-  return { checkpointDigest: Buffer.from(checkpointDigest), layoutDigest: Buffer.from(layoutDigest) };
+type Digests<Message> = { [Name in keyof Message as Message[Name] extends Uint8Array ? Name : never]: Buffer };
+
+/** The message's binary fields as the generated code wants them. */
+function buffersOf<Message extends object>(message: Message): Digests<Message> {
+  const binary = Object.entries(message).filter(([, value]) => value instanceof Uint8Array);
+  return Object.fromEntries(binary.map(([name, value]) => [name, Buffer.from(value)])) as Digests<Message>;
 }
 
 function requireShare<Share>(share: Share | undefined): Share {

@@ -6,6 +6,7 @@ import type { Caller } from "@consilium/shared/rpc/caller.js";
 import type { CallHooks } from "@consilium/shared/rpc/serve-call.js";
 import { createServer, type RpcServer, type ServerLimits } from "@consilium/shared/rpc/server.js";
 import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
+import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { CoordinatorConfig } from "../config.js";
 import type { CoordinatorMetrics } from "../metrics.js";
@@ -35,6 +36,7 @@ export interface ServersOptions {
   readonly store: RunStore;
   readonly siteStore: SiteStore;
   readonly checkpoints: CheckpointStore;
+  readonly aggregates: AggregateStore;
   readonly metrics: CoordinatorMetrics;
   readonly clock: Clock;
   readonly log: Logger;

@@ -95,6 +95,11 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE sites ADD COLUMN audit_head BLOB;
   `,
+  // What a committed round did to the model, as it was signed.
+  `
+  ALTER TABLE rounds ADD COLUMN result_body BLOB;
+  ALTER TABLE rounds ADD COLUMN result_signature BLOB;
+  `,
 ];
 
 /**

@@ -32,6 +32,7 @@ function received(facts: Partial<RoundPlan> = {}): ReceivedPlan {
     firstStep: 0,
     trainingWindowMs: 1,
     stageWindowMs: 1,
+    previousResultDigest: new Uint8Array(0),
     ...facts,
   };
   return { plan, body: Buffer.from(JSON.stringify(facts)), signature: new Uint8Array(64) };
