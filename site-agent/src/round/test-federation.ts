@@ -50,10 +50,6 @@ export class FakeCoordinator implements CoordinatorClient {
     yield { offset: half, data: Buffer.from(checkpointBytes.subarray(half)) };
   }
 
-  async *fetchAggregate() {}
-
-  async *fetchResults() {}
-
   async report(report: SiteReport) {
     this.reports.push(report);
   }
