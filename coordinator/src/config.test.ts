@@ -11,7 +11,7 @@ describe("coordinator.yaml", () => {
       publicHost: "fl.example.org",
       listen: { host: "0.0.0.0", port: 7700, enrolPort: 7701 },
       metrics: { host: "127.0.0.1", port: 7790 },
-      retention: { checkpoints: "all" },
+      retention: { checkpoints: "all", aggregates: "all" },
     });
   });
 

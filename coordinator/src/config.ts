@@ -24,6 +24,8 @@ export const coordinatorConfigSchema = z.strictObject({
     .strictObject({
       /** Rounds of a run whose checkpoints are kept, besides its first; "all" keeps every one. */
       checkpoints: z.union([z.literal("all"), z.number().int().min(1)]).default("all"),
+      /** Rounds of a run whose sums are kept until it is completed: a site that joins later works the model out from them. */
+      aggregates: z.union([z.literal("all"), z.number().int().min(1)]).default("all"),
     })
     .prefault({}),
 });
@@ -43,6 +45,7 @@ export function homePaths(home: string) {
     lock: join(home, "coordinator.lock"),
     spool: join(home, "spool"),
     checkpoints: join(home, "checkpoints"),
+    aggregates: join(home, "aggregates"),
   };
 }
 

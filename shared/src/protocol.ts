@@ -35,13 +35,10 @@ export interface RoundPlan {
   readonly firstStep: number;
   readonly trainingWindowMs: number;
   readonly stageWindowMs: number;
+  /** Of the `CommittedRound` that led to the checkpoint; empty in the first round. */
+  readonly previousResultDigest: Uint8Array;
   /** What the coordinator saw of the sites' audit logs. */
   readonly auditWitnesses?: readonly AuditWitness[];
-  /** The roster by which the cohort is chosen; version 0 and no digest: none. */
-  readonly rosterVersion: number;
-  readonly rosterDigest: Uint8Array;
-  /** Who launched the run, such as "fed://demo/researcher/r1"; the coordinator's word. */
-  readonly launchedBy: string;
 }
 
 /** The newest checkpoint of its audit log that a site reported; `head` is the hash of that entry, 32 bytes. */
@@ -55,6 +52,35 @@ export interface ReceivedPlan {
   readonly plan: RoundPlan;
   readonly body: Uint8Array;
   readonly signature: Uint8Array;
+}
+
+/** What a committed round did to the model: all that a site needs to work out the next checkpoint itself. */
+export interface CommittedRound {
+  readonly federation: string;
+  readonly key: RoundKey;
+  /** Of the round before; empty in the first. */
+  readonly previousResultDigest: Uint8Array;
+  readonly previousCheckpointDigest: Uint8Array;
+  readonly previousCheckpointBytes: number;
+  readonly checkpointDigest: Uint8Array;
+  /** Of the sum: parameters, then lanes. */
+  readonly aggregateDigest: Uint8Array;
+  /** Sites in the sum, sorted. */
+  readonly cohort: readonly string[];
+  /** Sites that advertised keys. */
+  readonly advertisers: number;
+  /** Of the plan that the cohort followed. */
+  readonly planDigest: Uint8Array;
+  readonly tensorClips: readonly number[];
+  readonly weightCap: number;
+  readonly lanes: readonly string[];
+  readonly serverOptimizer: string;
+}
+
+/** A committed round with the exact bytes that were signed. */
+export interface ReceivedResult {
+  readonly result: CommittedRound;
+  readonly body: Uint8Array;
 }
 
 export interface KeyAdvert {
@@ -107,3 +133,9 @@ export function planContext(body: Uint8Array): Uint8Array {
 }
 
 export const planSignatureLabel = "consilium/plan\0";
+export const resultSignatureLabel = "consilium/result\0";
+
+/** SHA-256 of what was signed: how plans and results name the one before them. */
+export function bodyDigest(body: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(body).digest());
+}

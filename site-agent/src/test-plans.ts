@@ -41,9 +41,7 @@ export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
     firstStep: 0,
     trainingWindowMs: 60_000,
     stageWindowMs: 10_000,
-    rosterVersion: 1,
-    rosterDigest: new Uint8Array(32).fill(9),
-    launchedBy: "fed://demo/researcher/r1",
+    previousResultDigest: new Uint8Array(0),
     ...changes,
   };
 }

@@ -52,9 +52,7 @@ export function planOf(layout: ParameterLayout, facts: Partial<RoundPlan> = {}):
     firstStep: 0,
     trainingWindowMs: 1000,
     stageWindowMs: 1000,
-    rosterVersion: 1,
-    rosterDigest: new Uint8Array(32).fill(9),
-    launchedBy: "fed://demo/researcher/r1",
+    previousResultDigest: new Uint8Array(0),
     ...facts,
   };
   const body = Buffer.from(JSON.stringify({ ...plan, layoutDigest: Buffer.from(layout.digest).toString("hex") }));
@@ -186,6 +184,7 @@ export async function runAttempt(options: AttemptOptions): Promise<FinishedAttem
     previousCheckpointPath: initial.path,
     previousDigest: initial.digest,
     outputDirectory: store.directory,
+    aggregateDirectory: store.directory,
     serverOptimizer: "fedavg",
     metadata: { method: "simclr" },
   };

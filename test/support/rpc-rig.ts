@@ -128,8 +128,9 @@ function silentFederation(hooks: CallHooks): FederationServiceServer {
   return {
     attach: wrapServerStream(async function* () {}, hooks),
     fetchCheckpoint: wrapServerStream(async function* () {}, hooks),
+    fetchResults: wrapServerStream(async function* () {}, hooks),
+    fetchAggregate: wrapServerStream(async function* () {}, hooks),
     report: wrapUnary(() => ({}), hooks),
-    fetchRosters: wrapServerStream(async function* () {}, hooks),
   };
 }
 

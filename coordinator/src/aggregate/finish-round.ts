@@ -1,15 +1,18 @@
+import { AggregateWriter } from "@consilium/shared/aggregate/aggregate-file.js";
+import { type AggregateTotals, writeNextCheckpoint } from "@consilium/shared/aggregate/next-checkpoint.js";
+import type { ServerOptimizerName } from "@consilium/shared/aggregate/server-optimizer.js";
+import type { StoredFile } from "@consilium/shared/checkpoint/digest-file.js";
+import { roundMetadata } from "@consilium/shared/checkpoint/metadata.js";
+import type { TensorPlaces } from "@consilium/shared/checkpoint/reader.js";
+import type { StoredCheckpoint } from "@consilium/shared/checkpoint/writer.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { KeyAdvert, RoundKey } from "@consilium/shared/protocol.js";
 import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
-import { type CohortLanes, decodeLanes, type LaneName, parseLanes } from "@consilium/shared/secagg/lanes.js";
-import { compareSiteIds, ringBoundOf, thresholdOf } from "@consilium/shared/secagg/protocol.js";
-import { clippedTensors, type DeltaDecoding, decodeMean } from "@consilium/shared/secagg/quantize.js";
-import { CheckpointReader, type TensorPlaces } from "../checkpoint/reader.js";
-import { CheckpointWriter, type StoredCheckpoint } from "../checkpoint/writer.js";
+import { parseLanes } from "@consilium/shared/secagg/lanes.js";
+import { compareSiteIds, thresholdOf } from "@consilium/shared/secagg/protocol.js";
 import type { SiteReveals } from "../secagg/collect-shares.js";
 import { remainingMasks } from "../secagg/reconstruct.js";
-import { type ServerOptimizerName, serverOptimizer } from "./server-optimizer.js";
-import { blockWords, type SpooledVector, UnmaskedSum } from "./sum.js";
+import { type SpooledVector, UnmaskedSum } from "./sum.js";
 
 /** Everything that turns an attempt's uploads into the next checkpoint. Plain data, so that a thread can do it. */
 export interface FinishJob {
@@ -32,15 +35,17 @@ export interface FinishJob {
   /** Hex; the file is checked against it while it is read. */
   readonly previousDigest: string;
   readonly outputDirectory: string;
+  /** Where the sum is kept, for sites to work the checkpoint out themselves. */
+  readonly aggregateDirectory: string;
   readonly serverOptimizer: ServerOptimizerName;
   /** Goes into the checkpoint beside parent, run, round, attempt, cohort, weight and aggregation. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface FinishedRound extends StoredCheckpoint {
-  readonly lanes: CohortLanes;
-  /** L2 norm of the mean delta. */
-  readonly deltaNorm: number;
+export interface FinishedRound extends StoredCheckpoint, AggregateTotals {
+  readonly aggregate: StoredFile;
+  /** How many sites advertised keys. */
+  readonly advertisers: number;
   /** Sites that revealed something false, though the sum could be unmasked without them. */
   readonly blamed: readonly string[];
 }
@@ -53,90 +58,32 @@ function survivingVectors({ uploads, survivors }: FinishJob): SpooledVector[] {
   });
 }
 
-function metadataOf(job: FinishJob, lanes: CohortLanes): Record<string, string> {
-  return {
-    ...job.metadata,
-    parent: job.previousDigest,
-    run: job.key.runId,
-    round: String(job.key.round),
-    attempt: String(job.key.attempt),
-    cohort: [...job.survivors].sort(compareSiteIds).join(","),
-    weight: String(lanes.weight),
-    aggregation: job.serverOptimizer,
-  };
-}
-
-interface Streams {
-  readonly sum: UnmaskedSum;
-  readonly previous: CheckpointReader;
-  readonly next: CheckpointWriter;
-}
-
-/** One pass over the vector. @returns L2 norm of the mean delta */
-async function writeBlocks(job: FinishJob, decoding: DeltaDecoding, { sum, previous, next }: Streams): Promise<number> {
-  const optimizer = serverOptimizer(job.serverOptimizer);
-  const { dimension } = job.layout;
-  const parameters = new Float32Array(blockWords);
-  const means = new Float32Array(blockWords);
-  let squares = 0;
-  for (let first = 0; first < dimension; first += blockWords) {
-    const count = Math.min(blockWords, dimension - first);
-    const block = parameters.subarray(0, count);
-    const mean = means.subarray(0, count);
-    squares += decodeMean(await sum.range(first, count), first, mean, decoding);
-    await previous.read(block);
-    optimizer.apply(block, mean, block);
-    await next.write(block);
-  }
-  if (previous.digest() !== job.previousDigest) {
-    throw new ConsiliumError("digest-mismatch", `the checkpoint ${job.previousCheckpointPath} was damaged on disk`, {
-      remedy: "restore the file from a backup, or resume the run from an earlier checkpoint",
-    });
-  }
-  return Math.sqrt(squares);
-}
-
-interface Decoded {
-  readonly names: readonly LaneName[];
-  readonly ringBound: number;
-}
-
-/** The lanes lie behind the parameters but come first: the weight is needed to decode the rest. */
-async function readLanes(job: FinishJob, sum: UnmaskedSum, { names, ringBound }: Decoded): Promise<CohortLanes> {
-  const { dimension } = job.layout;
-  const sums = await sum.range(dimension, names.length);
-  const survivors = job.survivors.length;
-  return decodeLanes(names, sums, { weightCap: job.weightCap, ringBound, survivors, dimension });
-}
-
-async function writeNext(job: FinishJob, sum: UnmaskedSum, decoded: Decoded): Promise<Omit<FinishedRound, "blamed">> {
-  const lanes = await readLanes(job, sum, decoded);
-  const decoding: DeltaDecoding = {
-    tensors: clippedTensors(
-      job.layout.parameters.map(({ size }) => size),
-      job.tensorClips,
-    ),
-    ringBound: decoded.ringBound,
-    weightShareSum: lanes.weight / job.weightCap,
-    survivors: job.survivors.length,
-  };
-  const previous = await CheckpointReader.open(job.previousCheckpointPath, job.layout);
+async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<FinishedRound, "blamed">> {
+  const { layout, tensorClips, weightCap, lanes, serverOptimizer, outputDirectory } = job;
+  const advertisers = job.adverts.length;
+  const cohort = [...job.survivors].sort(compareSiteIds);
+  const parent = job.previousDigest;
+  const kept = await AggregateWriter.begin(job.aggregateDirectory);
   try {
-    const header = { tensors: job.layout.parameters, metadata: metadataOf(job, lanes) };
-    const next = await CheckpointWriter.begin(job.outputDirectory, header);
-    try {
-      const deltaNorm = await writeBlocks(job, decoding, { sum, previous, next });
-      return { ...(await next.commit()), lanes, deltaNorm };
-    } finally {
-      await next.discard();
-    }
+    const next = await writeNextCheckpoint({
+      ...{ layout, sums, serverOptimizer, outputDirectory },
+      terms: { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length },
+      previous: { path: job.previousCheckpointPath, digest: parent },
+      metadataOf: ({ weight }) =>
+        roundMetadata(job.metadata, { key: job.key, parent, cohort, weight, serverOptimizer }),
+      watch: {
+        block: (block) => kept.write(block.sums),
+        finish: async () => kept.write(await sums.range(layout.dimension, lanes.length)),
+      },
+    });
+    return { ...next, aggregate: await kept.commit(), advertisers };
   } finally {
-    await previous.close();
+    await kept.discard();
   }
 }
 
 /**
- * Sums the survivors' vectors, takes off the masks that are left, and stores the checkpoint that follows. Reads and
+ * Sums the survivors' vectors, takes off the masks that are left, and stores the sum and the checkpoint that follows. Reads and
  * writes block by block; memory depends neither on the number of sites nor of parameters.
  * @throws UnmaskFailedError when the reveals do not open the sum
  * @throws ConsiliumError "aggregate-invalid" when the sum is not one of honest sites, "digest-mismatch" for a damaged
@@ -144,7 +91,6 @@ async function writeNext(job: FinishJob, sum: UnmaskedSum, decoded: Decoded): Pr
  */
 export async function finishRound(job: FinishJob): Promise<FinishedRound> {
   const context = Buffer.from(job.context, "hex");
-  const names = parseLanes(job.lanes);
   const adverts = sortAdverts(job.adverts);
   const { masks, blamed } = remainingMasks({
     adverts,
@@ -154,10 +100,10 @@ export async function finishRound(job: FinishJob): Promise<FinishedRound> {
     binding: { context, advertsDigest: advertsDigest(adverts) },
     threshold: thresholdOf(adverts.length, job.colluders),
   });
-  const words = job.layout.dimension + names.length;
+  const words = job.layout.dimension + parseLanes(job.lanes).length;
   const sum = await UnmaskedSum.open(survivingVectors(job), words, masks);
   try {
-    return { ...(await writeNext(job, sum, { names, ringBound: ringBoundOf(adverts.length) })), blamed };
+    return { ...(await writeNext(job, sum)), blamed };
   } finally {
     await sum.close();
   }

@@ -1,11 +1,9 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { blockWords, type SumSource } from "@consilium/shared/aggregate/next-checkpoint.js";
+import { readExactly } from "@consilium/shared/checkpoint/reader.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { addMask, addWords, subtractMask } from "@consilium/shared/secagg/mask.js";
 import type { PairwiseMask } from "@consilium/shared/secagg/masked-upload.js";
-import { readExactly } from "../checkpoint/reader.js";
-
-/** 4 MiB of each vector at a time, however many sites and parameters there are. */
-export const blockWords = 2 ** 20;
 
 export interface SpooledVector {
   readonly siteId: string;
@@ -23,7 +21,7 @@ async function openVector({ siteId, path }: SpooledVector, words: number): Promi
 }
 
 /** The sum of masked vectors modulo 2^32, less the masks that are left in it, read by ranges. */
-export class UnmaskedSum {
+export class UnmaskedSum implements SumSource {
   readonly #files: readonly FileHandle[];
   readonly #masks: readonly PairwiseMask[];
   readonly #incoming = new Int32Array(blockWords);

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CheckpointReader } from "@consilium/shared/checkpoint/reader.js";
+import { CheckpointWriter } from "@consilium/shared/checkpoint/writer.js";
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CheckpointReader } from "./reader.js";
 import { CheckpointStore } from "./store.js";
-import { CheckpointWriter } from "./writer.js";
 
 const layout = placeParameters([
   { name: "a", shape: [2, 2], initializer: { kind: "zeros" } },

@@ -3,9 +3,10 @@ import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from "node
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { unfinishedPrefix } from "@consilium/shared/checkpoint/digest-file.js";
+import { checkpointName, type StoredCheckpoint, writeCheckpoint } from "@consilium/shared/checkpoint/writer.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { CheckpointWriter, checkpointName, type StoredCheckpoint, unfinishedPrefix } from "./writer.js";
 
 const digestPattern = /^[0-9a-f]{64}$/;
 
@@ -60,25 +61,13 @@ export class CheckpointStore {
   }
 
   /** Stores the values that a run begins with, given in parts. The same arguments give the same digest. */
-  async writeInitial(
+  writeInitial(
     layout: ParameterLayout,
     parts: Iterable<Float32Array> | AsyncIterable<Float32Array>,
     metadata: Readonly<Record<string, string>>,
   ): Promise<StoredCheckpoint> {
-    const writer = await CheckpointWriter.begin(this.directory, { tensors: layout.parameters, metadata });
-    try {
-      let values = 0;
-      for await (const part of parts) {
-        await writer.write(part);
-        values += part.length;
-      }
-      if (values !== layout.dimension) {
-        throw new ConsiliumError("internal", `${values} values for a layout of ${layout.dimension}`);
-      }
-      return await writer.commit();
-    } finally {
-      await writer.discard();
-    }
+    const { parameters: tensors, dimension } = layout;
+    return writeCheckpoint(this.directory, { tensors, dimension, metadata }, parts);
   }
 
   async remove(digest: string): Promise<void> {

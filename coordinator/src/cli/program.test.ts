@@ -24,8 +24,6 @@ describe("consilium", () => {
       "site invite",
       "site list",
       "site revoke",
-      ...["roster key", "roster init", "roster add", "roster remove", "roster sign", "roster show"],
-      ...["roster publish", "roster fetch"],
       "run launch",
       "run warm-start-report",
       "run list",

@@ -1,8 +1,9 @@
-import { canonicalJson } from "@consilium/shared/canonical-json.js";
-import { architectureName, type RunConfig } from "@consilium/shared/config/run-config.js";
+import { runMetadata } from "@consilium/shared/checkpoint/metadata.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { planContext } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
+import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { RunStore } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
@@ -13,6 +14,7 @@ export interface AggregationSources {
   readonly store: RunStore;
   readonly spool: UploadSpool;
   readonly checkpoints: CheckpointStore;
+  readonly aggregates: AggregateStore;
   readonly codec: MessageCodec;
   readonly layout: ParameterLayout;
   readonly config: RunConfig;
@@ -24,8 +26,8 @@ export function finishJob(
   { key, survivors, sharers, advertisers }: Aggregating,
   { planBody, parentDigest }: { planBody: Uint8Array; parentDigest: string },
 ): FinishJob {
-  const { store, spool, checkpoints, codec, layout, config } = sources;
-  const { tensorClips, weightCap, lanes, colluders } = codec.decodePlan(planBody);
+  const { store, spool, checkpoints, aggregates, codec, layout, config } = sources;
+  const { tensorClips, weightCap, lanes, colluders, runConfigJson } = codec.decodePlan(planBody);
   const adverts = store.listMessages(key, "advertise").filter(({ siteId }) => advertisers.includes(siteId));
   const uploads = store.listUploads(key).filter(({ siteId }) => survivors.includes(siteId));
   const reveals = store.listMessages(key, "unmask").filter(({ siteId }) => survivors.includes(siteId));
@@ -39,22 +41,12 @@ export function finishJob(
     previousCheckpointPath: checkpoints.pathOf(parentDigest),
     previousDigest: parentDigest,
     outputDirectory: checkpoints.directory,
+    aggregateDirectory: aggregates.directory,
     serverOptimizer: config.aggregation.serverOptimizer,
-    metadata: checkpointMetadata(config),
+    metadata: runMetadata(config, runConfigJson),
   };
 }
 
-/** What a reader needs to rebuild the model, in every checkpoint of a run. */
-export function checkpointMetadata(config: RunConfig): Record<string, string> {
-  return {
-    format: "consilium-checkpoint-1",
-    name: config.name,
-    method: config.method.name,
-    architecture: architectureName(config),
-    config: canonicalJson(config),
-  };
-}
-
-export function aggregateOf({ digest, lanes, deltaNorm }: FinishedRound): Aggregate {
-  return { checkpointDigest: digest, ...lanes, deltaNorm };
+export function aggregateOf({ digest, lanes, deltaNorm, aggregate, advertisers }: FinishedRound): Aggregate {
+  return { checkpointDigest: digest, sumDigest: aggregate.digest, advertisers, ...lanes, deltaNorm };
 }

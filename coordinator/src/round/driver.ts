@@ -1,23 +1,22 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, asConsiliumError, unreachable } from "@consilium/shared/errors.js";
-import type { Logger } from "@consilium/shared/log.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
-import type { CheckpointStore } from "../checkpoint/store.js";
 import { failpoint } from "../failpoint.js";
 import { UnmaskFailedError } from "../secagg/reconstruct.js";
-import type { Membership } from "../sites/membership.js";
 import type { SiteRegistry } from "../sites/registry.js";
-import type { AttemptRow, RunRow, RunStore, StageMessage, StageName, UploadRow } from "../store/run-store.js";
+import type { AttemptRow, RunRow, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
 import { aggregateOf, finishJob } from "./aggregation.js";
 import { type AttemptStart, attemptRow, beginSelecting, lostIn, signPlan, storedState } from "./attempt.js";
 import type { Outcome } from "./outcomes.js";
-import type { MessageCodec, RoundObserver, SignedPlan, SiteTransport } from "./ports.js";
-import { committedFacts, committedRounds } from "./progress.js";
+import type { RoundObserver, SignedPlan, SignedResult, SiteTransport } from "./ports.js";
+import { committedFacts } from "./progress.js";
+import { resultBefore, signResult } from "./results.js";
+import { type Kept, pruneAfter } from "./retention.js";
 import type { RuleTimes } from "./rules.js";
 import { parseStoredConfig } from "./run-file.js";
 import { type Committed, type Effect, isOut, isOver, type RoundEvent, type RoundState } from "./state.js";
@@ -25,23 +24,16 @@ import { stepOf } from "./step.js";
 import { transition } from "./transition.js";
 import { Waiters } from "./waiters.js";
 
-export interface DriverOptions {
+export interface DriverOptions extends Kept {
   readonly federation: string;
-  readonly store: RunStore;
   readonly spool: UploadSpool;
-  readonly checkpoints: CheckpointStore;
   readonly registry: SiteRegistry;
-  readonly membership: Membership;
   readonly transport: SiteTransport;
-  readonly codec: MessageCodec;
   readonly sign: (message: Uint8Array) => Uint8Array;
   readonly finish: (job: FinishJob, signal: AbortSignal) => Promise<FinishedRound>;
   readonly observer: RoundObserver;
   readonly clock: Clock;
-  readonly log: Logger;
   readonly times: RuleTimes;
-  /** Rounds whose checkpoints are kept, besides the run's first. */
-  readonly keepCheckpoints: number | "all";
   /** Ends the process, which continues from the disk when it is started again. Called before the error is thrown on. */
   readonly halt: (thrown: unknown) => void;
 }
@@ -134,13 +126,20 @@ export class RunDriver {
       if (stage !== undefined) failpoint(`${stage}/before-persist`);
       if (state.kind === "committed") failpoint("commit/before");
       const isLast = state.key.round >= this.config.rounds;
-      store.advance(stepOf(state, { ...delivery, parentDigest: attempt.parentDigest, isLast, nowMs: clock.now() }));
+      const facts = { ...delivery, ...this.#signedResult(state, attempt), isLast, nowMs: clock.now() };
+      store.advance(stepOf(state, { ...facts, parentDigest: attempt.parentDigest }));
       if (stage !== undefined) failpoint(`${stage}/after-persist`);
       if (state.kind === "committed") failpoint("commit/after");
       this.#attempt = { ...attempt, state };
     }
     this.#performAll(effects);
     if (state !== attempt.state) this.#listener.changed();
+  }
+
+  #signedResult(state: RoundState, { plan }: Attempt): { readonly result?: SignedResult } {
+    if (state.kind !== "committed") return {};
+    const { serverOptimizer } = this.config.aggregation;
+    return { result: signResult(this.#options, state, { plan, serverOptimizer }) };
   }
 
   /** An effect fails only when the store does. The state on disk is then ahead of what was done about it. */
@@ -248,7 +247,7 @@ export class RunDriver {
   #committed(state: Committed): void {
     this.#options.observer.roundCommitted(committedFacts(state, this.config));
     if (state.alarm === null) this.#afterCommit(state);
-    else this.#prune(state.key.round);
+    else pruneAfter(this.#options, state.key);
   }
 
   #stageClosed({ stage, durationMs }: Extract<Effect, { kind: "stage-closed" }>): void {
@@ -307,7 +306,7 @@ export class RunDriver {
 
   #afterCommit({ key, excluded, conduct, watched }: Pick<Committed, "key" | "excluded" | "conduct" | "watched">): void {
     this.#clean(key);
-    this.#prune(key.round);
+    pruneAfter(this.#options, key);
     if (key.round >= this.config.rounds) {
       this.#listener.ended();
       return;
@@ -331,25 +330,29 @@ export class RunDriver {
   }
 
   #begin(key: RoundKey, facts: AttemptFacts): void {
-    const { registry, membership, clock, times, store, checkpoints } = this.#options;
-    const present = registry.attachedSites().filter((site) => membership.admits(site));
-    const awaited = registry.enrolledSites().filter((site) => !present.includes(site) && membership.admits(site));
+    const { registry, clock, times, store, checkpoints } = this.#options;
+    const present = registry.attachedSites();
+    const awaited = registry.enrolledSites().filter((site) => !present.includes(site));
     const nowMs = clock.now();
     const begun = { notBeforeMs: 0, settleAtMs: 0, lost: {}, ...facts, key, nowMs, present, awaited };
     const state = beginSelecting(begun, this.config, times);
     const parentDigest = store.findRun(this.run.runId)!.checkpointDigest;
     const parent = { digest: parentDigest, bytes: checkpoints.requireSize(parentDigest) };
-    const source = {
-      ...{ config: this.config, layout: this.#layout, auditWitnesses: registry.auditWitnesses() },
-      ...{ roster: membership.roster, launchedBy: this.run.launchedBy },
-    };
-    const plan = signPlan({ ...this.#options, ...source }, key, parent);
+    const plan = signPlan({ ...this.#options, ...this.#planSource(key.round) }, key, parent);
     failpoint("plan/before-persist");
     store.addAttempt(attemptRow(state, plan, parentDigest));
     failpoint("plan/after-persist");
     this.#attempt = { state, plan, parentDigest };
     this.#listener.changed();
     this.#tick();
+  }
+
+  #planSource(round: number) {
+    const { registry, store } = this.#options;
+    const { runId, configJson } = this.run;
+    const auditWitnesses = registry.auditWitnesses();
+    const previousResultDigest = resultBefore(store, runId, round);
+    return { config: this.config, configJson, layout: this.#layout, previousResultDigest, auditWitnesses };
   }
 
   /** What the sites sent is of no use once an attempt is over. */
@@ -362,16 +365,6 @@ export class RunDriver {
       // A stream that is just beginning may put a file back; the next start sweeps it up.
       log.warn("uploads-not-erased", { runId: key.runId, reason: asConsiliumError(thrown).message });
     }
-  }
-
-  #prune(round: number): void {
-    const { keepCheckpoints, store, checkpoints, log } = this.#options;
-    if (keepCheckpoints === "all" || round <= keepCheckpoints) return;
-    const outdated = committedRounds(store, this.run.runId).find((record) => record.round === round - keepCheckpoints);
-    if (outdated === undefined) return;
-    checkpoints.remove(outdated.checkpointDigest).catch((thrown: unknown) => {
-      log.warn("checkpoint-not-removed", { runId: this.run.runId, reason: asConsiliumError(thrown).message });
-    });
   }
 
   #note(kind: string, fields: Readonly<Record<string, string | number>>): void {

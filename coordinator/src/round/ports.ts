@@ -1,4 +1,12 @@
-import type { DropReason, KeyAdvert, Reveal, RoundKey, RoundPlan, SealedShare } from "@consilium/shared/protocol.js";
+import type {
+  CommittedRound,
+  DropReason,
+  KeyAdvert,
+  Reveal,
+  RoundKey,
+  RoundPlan,
+  SealedShare,
+} from "@consilium/shared/protocol.js";
 import type { StageState } from "./state.js";
 
 /** The edges of the round: what it needs from the network and tells the metrics. */
@@ -7,6 +15,9 @@ export interface SignedPlan {
   readonly body: Uint8Array;
   readonly signature: Uint8Array;
 }
+
+/** An encoded `CommittedRound`. */
+export type SignedResult = SignedPlan;
 
 /** Reaches sites that are attached; for others it does nothing, as they get the current plan when they attach. */
 export interface SiteTransport {
@@ -18,6 +29,8 @@ export interface SiteTransport {
 export interface MessageCodec {
   encodePlan(plan: RoundPlan): Uint8Array;
   decodePlan(body: Uint8Array): RoundPlan;
+  encodeResult(result: CommittedRound): Uint8Array;
+  decodeResult(body: Uint8Array): CommittedRound;
   decodeAdvert(bytes: Uint8Array): KeyAdvert;
   decodeShares(bytes: Uint8Array): SealedShare[];
   decodeReveals(bytes: Uint8Array): Reveal[];

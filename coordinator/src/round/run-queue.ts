@@ -1,5 +1,6 @@
 import { sleep } from "@consilium/shared/abort.js";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
+import { runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
@@ -7,22 +8,15 @@ import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js"
 import { initialBlocks } from "@consilium/shared/params/initialize.js";
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { RunRow } from "../store/run-store.js";
-import { checkpointMetadata } from "./aggregation.js";
 import { storedState } from "./attempt.js";
 import { Changes } from "./changes.js";
 import { type DriverOptions, RunDriver } from "./driver.js";
 import type { SignedPlan } from "./ports.js";
-import {
-  committedRounds,
-  progressOf,
-  type RoundProgress,
-  type RunDetail,
-  type RunSummary,
-  summaryOf,
-} from "./progress.js";
+import { committedRounds, progressOf, type RunDetail, type RunSummary, summaryOf } from "./progress.js";
+import { sumsOf } from "./results.js";
+import { removeSums } from "./retention.js";
 import { rulesOf, selectionFloor } from "./rules.js";
 import { parseRunFile, parseStoredConfig } from "./run-file.js";
-import type { RoundState } from "./state.js";
 
 /** Watchers hear of changes at most this often. */
 const watchIntervalMs = 250;
@@ -38,8 +32,6 @@ export interface GivenWeights {
 export interface LaunchRequest {
   readonly requestId: string;
   readonly configYaml: string;
-  /** URI of the caller's certificate. */
-  readonly launchedBy: string;
 }
 
 /** All runs. One is active at a time; the others wait their turn in the order of their launch. */
@@ -54,19 +46,19 @@ export class RunQueue {
     this.#options = options;
     this.#entropy = options.entropy;
     options.registry.listen({
-      siteAttached: (siteId) => {
-        if (options.membership.admits(siteId)) this.#active?.apply({ kind: "site-attached", siteId });
-      },
+      siteAttached: (siteId) => this.#active?.apply({ kind: "site-attached", siteId }),
       siteDetached: (siteId) => this.#active?.apply({ kind: "site-detached", siteId }),
     });
   }
 
   /** Goes on with the run that an earlier process was at, then with the queue. */
   async start(): Promise<void> {
-    const { store, spool } = this.#options;
+    const { store, spool, aggregates, codec } = this.#options;
     const running = store.listRuns().filter((run) => run.status === "running");
     const attempts = running.flatMap((run) => store.newestAttempt(run.runId) ?? []);
     spool.sweep(attempts.map((attempt) => attempt.key));
+    const unfinished = store.listRuns().filter((run) => run.status !== "completed");
+    aggregates.sweep(unfinished.flatMap(({ runId }) => sumsOf(store, codec, { runId })));
     for (const run of running) await this.#verifyCheckpoint(run);
     const first = store.listRuns().find((run) => run.status === "running");
     if (first !== undefined) this.#activate(first, { recovered: true });
@@ -95,11 +87,6 @@ export class RunQueue {
     return this.#active?.planFor(siteId);
   }
 
-  /** Another roster was published: nothing that has not gone far is finished by the old one. */
-  rosterChanged(): void {
-    this.#active?.apply({ kind: "roster-changed" });
-  }
-
   dropSite(siteId: string, reason: DropReason): void {
     this.#active?.apply({ kind: "site-dropped", siteId, reason });
   }
@@ -116,7 +103,7 @@ export class RunQueue {
     const existing = store.findRunByRequest(request.requestId);
     if (existing !== undefined) return this.#summary(existing);
     const config = parseRunFile(request.configYaml);
-    const row = store.addRun(await this.#prepare(request, config, given));
+    const row = store.addRun(await this.#prepare(request.requestId, config, given));
     this.#pump();
     return this.#summary(this.#require(row.runId));
   }
@@ -132,16 +119,10 @@ export class RunQueue {
     const attempt = run.status === "completed" ? undefined : this.#options.store.newestAttempt(runId);
     return {
       summary: summaryOf(run, config, history),
-      current: attempt === undefined ? undefined : this.#progress(storedState(attempt)),
+      current: attempt === undefined ? undefined : progressOf(storedState(attempt)),
       history,
       configJson: run.configJson,
     };
-  }
-
-  #progress(state: RoundState): RoundProgress {
-    const progress = progressOf(state);
-    const lacksRoster = state.kind === "selecting" && this.#options.membership.roster === undefined;
-    return lacksRoster ? { ...progress, waitingFor: "a roster: none is published" } : progress;
   }
 
   /** The run now and after each change, until it ends or the signal fires. */
@@ -191,11 +172,7 @@ export class RunQueue {
     });
   }
 
-  async #prepare(
-    { requestId, launchedBy }: LaunchRequest,
-    config: RunConfig,
-    given: GivenWeights | undefined,
-  ): Promise<RunRow> {
+  async #prepare(requestId: string, config: RunConfig, given: GivenWeights | undefined): Promise<RunRow> {
     const floor = selectionFloor(rulesOf(config, this.#options.times));
     const { sites } = config.cohort;
     if (sites !== undefined && sites.length < floor) {
@@ -205,21 +182,24 @@ export class RunQueue {
     }
     const layout = checkpointLayout(config);
     const first = given?.values(layout.dimension) ?? initialBlocks(layout, config.seed);
-    const metadata = { ...checkpointMetadata(config), ...(given === undefined ? {} : { warmStart: given.source }) };
+    const configJson = canonicalJson(config);
+    const metadata = {
+      ...runMetadata(config, configJson),
+      ...(given === undefined ? {} : { warmStart: given.source }),
+    };
     const initial = await this.#options.checkpoints.writeInitial(layout, first, metadata);
     const nowMs = this.#options.clock.now();
     return {
       runId: `${config.name.slice(0, 50)}-${Buffer.from(this.#entropy.bytes(4)).toString("hex")}`,
       requestId,
       name: config.name,
-      configJson: canonicalJson(config),
+      configJson,
       status: "queued",
       reason: "",
       checkpointDigest: initial.digest,
       initialDigest: initial.digest,
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
-      launchedBy,
     };
   }
 
@@ -259,6 +239,7 @@ export class RunQueue {
     this.#active?.close();
     this.#active = undefined;
     this.#changes.notify(runId);
+    removeSums(this.#options, runId);
     this.#pump();
   }
 

@@ -169,7 +169,6 @@ export type AbortReason =
   | "too-few-uploads"
   | "too-few-reveals"
   | "aggregation-failed"
-  | "roster-changed"
   | "stopped";
 
 export type AfterAbort =
@@ -181,6 +180,10 @@ export type AfterAbort =
 export interface Aggregate {
   /** Hex digest of the new checkpoint. */
   readonly checkpointDigest: string;
+  /** Hex digest of the sum, which sites work the checkpoint out from. */
+  readonly sumDigest: string;
+  /** Sites that advertised keys. */
+  readonly advertisers: number;
   /** Mean over the cohort's images. */
   readonly loss: number;
   /** Sum of the sites' weights. */
@@ -217,8 +220,6 @@ export type RoundEvent =
   | { readonly kind: "aggregation-failed"; readonly code: string; readonly blamed: readonly string[] }
   /** The coordinator has restarted; no site is attached yet. */
   | { readonly kind: "recovered" }
-  /** Plans name the roster; sites that follow the new one refuse those that name the old. */
-  | { readonly kind: "roster-changed" }
   | { readonly kind: "stopped"; readonly reason: string };
 
 /** What the driver does after the new state is durable, in order. */

@@ -6,6 +6,7 @@ import { systemEntropy } from "@consilium/shared/entropy.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { silentLogger } from "@consilium/shared/log.js";
 import {
+  type CommittedRound,
   planContext,
   type Reveal,
   type RoundKey,
@@ -15,6 +16,7 @@ import {
 import { signAdvert } from "@consilium/shared/secagg/adverts.js";
 import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { FinishJob } from "../aggregate/finish-round.js";
+import { AggregateStore } from "../checkpoint/aggregate-store.js";
 import { CheckpointStore } from "../checkpoint/store.js";
 import { type Attachment, SiteRegistry } from "../sites/registry.js";
 import { openDatabase, type StoreDatabase } from "../store/database.js";
@@ -57,6 +59,8 @@ const parsed = <T>(bytes: Uint8Array): T =>
 
 const codec: MessageCodec = {
   encodePlan: (plan) => json(plan),
+  encodeResult: (result) => json(result),
+  decodeResult: (body) => parsed<CommittedRound>(body),
   decodePlan: (body) => parsed<RoundPlan>(body),
   decodeAdvert: (bytes) => parsed(bytes),
   decodeShares: (bytes) => parsed(bytes),
@@ -78,6 +82,7 @@ function openParts(home: string, clock: ManualClock, figures: () => Figures) {
   const store = createRunStore(database);
   const spool = new UploadSpool(join(home, "spool"));
   const checkpoints = new CheckpointStore(join(home, "checkpoints"));
+  const aggregates = new AggregateStore(join(home, "aggregates"));
   const registry = new SiteRegistry(createSiteStore(database), clock);
   const heard: Heard = { offered: [], withdrawn: [], jobs: [], dropped: [], paused: [], halted: [] };
   const observer = {
@@ -89,14 +94,8 @@ function openParts(home: string, clock: ManualClock, figures: () => Figures) {
     siteDropped: (reason: string) => void heard.dropped.push(reason),
     uploadStored() {},
   };
-  const strangers = new Set<string>();
-  const roster: { version: number; digest: string } | undefined = { version: 1, digest: "11".repeat(32) };
-  const membership = {
-    roster: roster as typeof roster | undefined,
-    admits: (site: string) => !strangers.has(site),
-  };
   const queue = new RunQueue({
-    ...{ store, spool, checkpoints, registry, membership, codec, observer, clock },
+    ...{ store, spool, checkpoints, aggregates, registry, codec, observer, clock },
     federation: "demo",
     entropy: systemEntropy,
     transport: {
@@ -111,19 +110,11 @@ function openParts(home: string, clock: ManualClock, figures: () => Figures) {
     log: silentLogger,
     times: { graceMs: 1_000, recoveryGraceMs: 2_000, settleMs: 500 },
     keepCheckpoints: "all",
+    keepAggregates: "all",
     halt: (thrown) => void heard.halted.push(thrown),
   });
   const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
-  return {
-    ...heard,
-    store,
-    registry,
-    membership,
-    strangers,
-    queue,
-    submissions,
-    closeStore: () => void database.close(),
-  };
+  return { ...heard, store, registry, queue, submissions, closeStore: () => void database.close() };
 }
 
 /** A checkpoint of zeros under the name of its round: what the sum is does not matter here. */
@@ -135,7 +126,8 @@ async function finished({ layout, key }: FinishJob, checkpoints: CheckpointStore
     { round: String(key.round), attempt: String(key.attempt) },
   );
   const lanes = { weight: 30, loss: 1.5, steps: 6, clipped: 0, figures };
-  return { ...stored, lanes, deltaNorm: 1, blamed: [] };
+  const aggregate = { digest: "0".repeat(64), path: "", bytes: 0 };
+  return { ...stored, lanes, deltaNorm: 1, aggregate, advertisers: 3, blamed: [] };
 }
 
 function enrolSites(database: StoreDatabase): void {
@@ -204,11 +196,7 @@ export class TestFederation {
   }
 
   async launch(rounds = 1): Promise<string> {
-    const request = {
-      requestId: `request-${rounds}`,
-      configYaml: runFile(rounds),
-      launchedBy: "fed://demo/researcher/r1",
-    };
+    const request = { requestId: `request-${rounds}`, configYaml: runFile(rounds) };
     return (await this.parts.queue.launch(request)).runId;
   }
 

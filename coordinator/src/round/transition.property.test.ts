@@ -8,7 +8,17 @@ import { transition } from "./transition.js";
 
 const siteIds = ["a", "b", "c", "d", "e", "f"];
 const site = fc.constantFrom(...siteIds);
-const aggregate = { checkpointDigest: "ff", loss: 1, weight: 1, steps: 1, clipped: 0, deltaNorm: 1, figures: {} };
+const aggregate = {
+  checkpointDigest: "ff",
+  sumDigest: "50",
+  advertisers: 3,
+  loss: 1,
+  weight: 1,
+  steps: 1,
+  clipped: 0,
+  deltaNorm: 1,
+  figures: {},
+};
 
 const event: fc.Arbitrary<RoundEvent> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constantFrom("adverted", "shared", "revealed"), siteId: site }) },

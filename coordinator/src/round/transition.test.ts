@@ -57,7 +57,17 @@ const uploading = () => feed(sharing(), each("shared", "a", "b", "c", "d")).stat
 const unmasking = () => feed(uploading(), uploads("a", "b", "c", "d")).state;
 const aggregating = () => feed(unmasking(), each("revealed", "a", "b", "c", "d")).state;
 
-const aggregate = { checkpointDigest: "ff", loss: 1, weight: 9, steps: 3, clipped: 0, deltaNorm: 0.5, figures: {} };
+const aggregate = {
+  checkpointDigest: "ff",
+  sumDigest: "50",
+  advertisers: 3,
+  loss: 1,
+  weight: 9,
+  steps: 3,
+  clipped: 0,
+  deltaNorm: 0.5,
+  figures: {},
+};
 
 describe("selecting", () => {
   it("waits for the floor, then offers the plan", () => {

@@ -7,8 +7,9 @@ import { SecAggServiceService } from "@consilium/shared/rpc/gen/secagg.js";
 export const accessTable: AccessTable = {
   [FederationServiceService.attach.path]: ["site"],
   [FederationServiceService.fetchCheckpoint.path]: ["site"],
+  [FederationServiceService.fetchResults.path]: ["site"],
+  [FederationServiceService.fetchAggregate.path]: ["site"],
   [FederationServiceService.report.path]: ["site"],
-  [FederationServiceService.fetchRosters.path]: ["site"],
   [SecAggServiceService.exchange.path]: ["site"],
   [SecAggServiceService.upload.path]: ["site"],
   [AdminServiceService.launchRun.path]: ["researcher", "operator"],
@@ -22,6 +23,4 @@ export const accessTable: AccessTable = {
   [AdminServiceService.listSites.path]: ["researcher", "operator"],
   [AdminServiceService.inviteSite.path]: ["operator"],
   [AdminServiceService.revokeSite.path]: ["operator"],
-  [AdminServiceService.publishRoster.path]: ["operator"],
-  [AdminServiceService.fetchRoster.path]: ["researcher", "operator"],
 };

@@ -1,6 +1,6 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
-import { type RoundKey as WireKey, RoundPlan as WirePlan } from "@consilium/shared/rpc/gen/federation.js";
+import type { RoundKey } from "@consilium/shared/protocol.js";
+import { CommittedRound, RoundPlan, type RoundKey as WireKey } from "@consilium/shared/rpc/gen/federation.js";
 import { KeyAdvert, Reveals, SealedShares, type SiteMessage } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MessageCodec } from "../round/ports.js";
 import type { Submission } from "../round/submissions.js";
@@ -9,16 +9,26 @@ import type { Submission } from "../round/submissions.js";
 
 export const codec: MessageCodec = {
   encodePlan: (plan) =>
-    WirePlan.encode({
+    RoundPlan.encode({
       ...plan,
-      ...bytesOfPlan(plan),
+      ...buffersOf(plan),
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
       auditWitnesses: (plan.auditWitnesses ?? []).map(({ siteId, head }) => ({ siteId, head: Buffer.from(head) })),
     }).finish(),
   decodePlan: (body) => {
-    const plan = WirePlan.decode(body);
+    const plan = RoundPlan.decode(body);
     return { ...plan, key: requireKey(plan.key) };
+  },
+  encodeResult: (result) =>
+    CommittedRound.encode({
+      ...result,
+      ...buffersOf(result),
+      ...{ tensorClips: [...result.tensorClips], lanes: [...result.lanes], cohort: [...result.cohort] },
+    }).finish(),
+  decodeResult: (body) => {
+    const result = CommittedRound.decode(body);
+    return { ...result, key: requireKey(result.key) };
   },
   decodeAdvert: (bytes) => KeyAdvert.decode(bytes),
   decodeShares: (bytes) => SealedShares.decode(bytes).shares,
@@ -26,12 +36,12 @@ export const codec: MessageCodec = {
     Reveals.decode(bytes).reveals.map(({ aboutSite, share }) => ({ aboutSite, share: requireShare(share) })),
 };
 
-function bytesOfPlan({ checkpointDigest, layoutDigest, rosterDigest }: RoundPlan) {
-  return {
-    checkpointDigest: Buffer.from(checkpointDigest),
-    layoutDigest: Buffer.from(layoutDigest),
-    rosterDigest: Buffer.from(rosterDigest),
-  };
+type Digests<Message> = { [Name in keyof Message as Message[Name] extends Uint8Array ? Name : never]: Buffer };
+
+/** The message's binary fields as the generated code wants them. */
+function buffersOf<Message extends object>(message: Message): Digests<Message> {
+  const binary = Object.entries(message).filter(([, value]) => value instanceof Uint8Array);
+  return Object.fromEntries(binary.map(([name, value]) => [name, Buffer.from(value)])) as Digests<Message>;
 }
 
 function requireShare<Share>(share: Share | undefined): Share {

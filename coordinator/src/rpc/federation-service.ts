@@ -6,22 +6,24 @@ import {
   type FederationServiceServer,
   FederationServiceService,
   type FetchCheckpointRequest,
-  type FetchRostersRequest,
+  type FetchResultsRequest,
   type ReportAck,
+  type SignedResult,
   type SiteReport,
+  type RoundKey as WireKey,
 } from "@consilium/shared/rpc/gen/federation.js";
-import type { RosterDocument } from "@consilium/shared/rpc/gen/roster.js";
 import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
 import { type CallContext, type CallHooks, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
+import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import { storedState } from "../round/attempt.js";
+import { sumsOf } from "../round/results.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { Submissions } from "../round/submissions.js";
 import type { SiteRegistry } from "../sites/registry.js";
-import type { RosterDesk } from "../sites/roster-desk.js";
-import type { RunStore } from "../store/run-store.js";
-import { requireKey } from "./codec.js";
+import type { AttemptRow, RunStore } from "../store/run-store.js";
+import { codec, requireKey } from "./codec.js";
 import { streamFile } from "./file-stream.js";
 import { requireOwnSite } from "./site-identity.js";
 import { reportEvent } from "./site-report.js";
@@ -34,7 +36,7 @@ export interface FederationOptions {
   readonly streams: SiteStreams;
   readonly store: RunStore;
   readonly checkpoints: CheckpointStore;
-  readonly rosters: Pick<RosterDesk, "documentsAfter">;
+  readonly aggregates: AggregateStore;
   readonly clock: Clock;
 }
 
@@ -49,6 +51,14 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       (request, context) => fetchCheckpoint(options, request, context),
       hooks,
     ),
+    fetchResults: wrapServerStream<FetchResultsRequest, SignedResult>(
+      (request, context) => fetchResults(options, request, context),
+      hooks,
+    ),
+    fetchAggregate: wrapServerStream<FetchCheckpointRequest, Chunk>(
+      (request, context) => fetchAggregate(options, request, context),
+      hooks,
+    ),
     report: wrapUnary<SiteReport, ReportAck>((report, context) => {
       const siteId = requireOwnSite(context, report.siteId);
       if (report.auditHead !== undefined) options.registry.witness(siteId, report.auditHead);
@@ -56,10 +66,6 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       if (event !== undefined) options.submissions.report(requireKey(report.key), event);
       return {};
     }, hooks),
-    fetchRosters: wrapServerStream<FetchRostersRequest, RosterDocument>(
-      ({ afterVersion }) => rostersAfter(options, afterVersion),
-      hooks,
-    ),
   };
   return { definition: FederationServiceService, implementation };
 }
@@ -98,26 +104,66 @@ function heartbeat(clock: Clock): Directive {
   return { kind: { $case: "heartbeat", value: { sentAtMs: clock.now() } } };
 }
 
-/** A site may read what its own rounds began from or ended with, nothing else. */
+/** The attempt in which the site takes part. @throws ConsiliumError "not-found" */
+function requireOwnAttempt(
+  { store }: FederationOptions,
+  key: WireKey | undefined,
+  { identity }: CallContext,
+): AttemptRow {
+  const row = store.findAttempt(requireKey(key));
+  const state = row === undefined ? undefined : storedState(row);
+  const takesPart = state !== undefined && state.kind !== "selecting" && state.members[identity.id] !== undefined;
+  if (row !== undefined && takesPart) return row;
+  throw notFound(`site ${identity.id} takes no part in this round`);
+}
+
+/** A site may read what its own rounds began from or ended with, and what their run began from; nothing else. */
 async function* fetchCheckpoint(
-  { store, checkpoints }: FederationOptions,
+  options: FederationOptions,
   request: FetchCheckpointRequest,
   context: CallContext,
 ): AsyncGenerator<Chunk> {
   const siteId = requireOwnSite(context, context.identity.id);
-  const row = store.findAttempt(requireKey(request.key));
-  const digest = Buffer.from(request.digest).toString("hex");
-  const state = row === undefined ? undefined : storedState(row);
-  const takesPart = state !== undefined && state.kind !== "selecting" && state.members[siteId] !== undefined;
-  const result = state?.kind === "committed" ? state.aggregate.checkpointDigest : undefined;
-  if (!takesPart || (digest !== row?.parentDigest && digest !== result)) {
-    throw new ConsiliumError("not-found", `no checkpoint ${digest.slice(0, 64)} in a round of site ${siteId}`, {
-      remedy: "follow the plan that comes on the attached stream",
-    });
+  const row = requireOwnAttempt(options, request.key, context);
+  const digest = hex(request.digest);
+  const state = storedState(row);
+  const result = state.kind === "committed" ? state.aggregate.checkpointDigest : undefined;
+  const initial = options.store.findRun(row.key.runId)?.initialDigest;
+  if (![row.parentDigest, result, initial].includes(digest)) {
+    throw notFound(`no checkpoint ${digest.slice(0, 64)} in a round of site ${siteId}`);
   }
-  yield* streamFile(checkpoints.pathOf(digest), request.offset);
+  yield* streamFile(options.checkpoints.pathOf(digest), request.offset);
 }
 
-async function* rostersAfter({ rosters }: FederationOptions, version: number): AsyncGenerator<RosterDocument> {
-  for (const document of rosters.documentsAfter(version)) yield { document: Buffer.from(document) };
+/** What led to the round that the site takes part in. */
+async function* fetchResults(
+  options: FederationOptions,
+  request: FetchResultsRequest,
+  context: CallContext,
+): AsyncGenerator<SignedResult> {
+  requireOwnSite(context, context.identity.id);
+  const { runId, round } = requireOwnAttempt(options, request.key, context).key;
+  for (const result of options.store.listResults(runId, request.fromRound)) {
+    if (result.round >= round) return;
+    yield { body: Buffer.from(result.body), signature: Buffer.from(result.signature) };
+  }
+}
+
+/** A site may read the sums of the rounds that led to its own. */
+async function* fetchAggregate(
+  options: FederationOptions,
+  request: FetchCheckpointRequest,
+  context: CallContext,
+): AsyncGenerator<Chunk> {
+  requireOwnSite(context, context.identity.id);
+  const { runId } = requireOwnAttempt(options, request.key, context).key;
+  const digest = hex(request.digest);
+  if (!sumsOf(options.store, codec, { runId }).includes(digest)) throw notFound("no such sum in this run");
+  yield* streamFile(options.aggregates.pathOf(digest), request.offset);
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+function notFound(reason: string): ConsiliumError {
+  return new ConsiliumError("not-found", reason, { remedy: "follow the plan that comes on the attached stream" });
 }

@@ -10,8 +10,7 @@ export async function* streamFile(path: string, offset: number): AsyncGenerator<
   const file = await openFile(path);
   try {
     const { size } = await file.stat();
-    if (offset > size)
-      throw new ConsiliumError("not-found", `the checkpoint has ${size} bytes; ${offset} is behind its end`);
+    if (offset > size) throw new ConsiliumError("not-found", `the file has ${size} bytes; ${offset} is behind its end`);
     for (let at = offset; at < size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, size - at));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
@@ -28,7 +27,7 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     return await open(path, "r");
   } catch (cause) {
-    throw new ConsiliumError("not-found", "the checkpoint is no longer kept", {
+    throw new ConsiliumError("not-found", "the checkpoint or sum is no longer kept", {
       remedy: "choose a newer round; the coordinator's settings say how many it keeps",
       cause,
     });

@@ -26,8 +26,7 @@ async function* stream<T>(...items: T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-const launch = (parts: AsyncIterable<LaunchPart>) =>
-  receiveLaunch(federation.parts.queue, parts, "fed://demo/researcher/r1");
+const launch = (parts: AsyncIterable<LaunchPart>) => receiveLaunch(federation.parts.queue, parts);
 /** Blocks of other sizes than tensors and chunks have. */
 const blocks = () => stream(vector.subarray(0, 7), vector.subarray(7, 100_007), vector.subarray(100_007));
 const whole = (values = blocks(), requestId = "r") =>

@@ -17,8 +17,6 @@ export interface RunRow {
   readonly initialDigest: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** URI of the caller's certificate; empty in what an older version stored. */
-  readonly launchedBy: string;
 }
 
 /** One attempt at a round. `stateJson` and `recordJson` belong to the round module; the store does not look inside. */
@@ -60,6 +58,7 @@ export interface AttemptStep {
   readonly commit?: {
     readonly recordJson: string;
     readonly checkpointDigest: string;
+    readonly result: { readonly body: Uint8Array; readonly signature: Uint8Array };
     readonly status: RunStatus;
     /** Why the run pauses after the round. */
     readonly reason: string;
@@ -67,6 +66,13 @@ export interface AttemptStep {
   /** The run's new status when the step pauses or stops it. */
   readonly run?: { readonly status: RunStatus; readonly reason: string };
   readonly nowMs: number;
+}
+
+/** What a committed round did to the model, as it was signed. */
+export interface ResultRow {
+  readonly round: number;
+  readonly body: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 export interface RunStore {
@@ -84,6 +90,8 @@ export interface RunStore {
   advance(step: AttemptStep): void;
   /** Records of committed rounds as JSON, oldest first. */
   listRecords(runId: string): string[];
+  /** Results of committed rounds from `fromRound` on, oldest first. */
+  listResults(runId: string, fromRound: number): ResultRow[];
 
   findMessage(key: RoundKey, siteId: string, stage: StageName): StageMessage | undefined;
   listMessages(key: RoundKey, stage: StageName): StageMessage[];

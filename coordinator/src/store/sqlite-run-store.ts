@@ -4,6 +4,7 @@ import type { StoreDatabase } from "./database.js";
 import type {
   AttemptRow,
   AttemptStep,
+  ResultRow,
   RunRow,
   RunStatus,
   RunStore,
@@ -14,7 +15,7 @@ import type {
 
 const runColumns = `run_id AS runId, request_id AS requestId, name, config_json AS configJson, status, reason,
   checkpoint_digest AS checkpointDigest, initial_digest AS initialDigest, created_at_ms AS createdAtMs,
-  updated_at_ms AS updatedAtMs, launched_by AS launchedBy`;
+  updated_at_ms AS updatedAtMs`;
 const attemptColumns = `run_id AS runId, round, attempt, kind, state_json AS stateJson, plan_body AS planBody,
   plan_signature AS planSignature, parent_digest AS parentDigest, record_json AS recordJson`;
 const messageColumns = "site_id AS siteId, stage, digest, bytes";
@@ -44,6 +45,7 @@ export function createRunStore(database: StoreDatabase): RunStore {
     newestAttempt: (runId) => attemptRow(sql.newestAttempt.get(runId)),
     advance: database.transaction((step: AttemptStep) => advance(sql, step)),
     listRecords: (runId) => sql.listRecords.all(runId).map((row) => row.recordJson),
+    listResults: (runId, fromRound) => sql.listResults.all(runId, fromRound),
     findMessage: (key, siteId, stage) => sql.findMessage.get(...valuesOf(key), siteId, stage),
     listMessages: (key, stage) => sql.listMessages.all(...valuesOf(key), stage),
     findUpload: (key, siteId) => sql.findUpload.get(...valuesOf(key), siteId),
@@ -68,9 +70,9 @@ function runStatements(database: StoreDatabase) {
   return {
     addRun: database.prepare<[RunRow]>(
       `INSERT INTO runs (run_id, request_id, name, config_json, status, reason, checkpoint_digest, initial_digest,
-         created_at_ms, updated_at_ms, launched_by)
+         created_at_ms, updated_at_ms)
        VALUES (:runId, :requestId, :name, :configJson, :status, :reason, :checkpointDigest, :initialDigest,
-         :createdAtMs, :updatedAtMs, :launchedBy)
+         :createdAtMs, :updatedAtMs)
        ON CONFLICT (request_id) DO NOTHING`,
     ),
     findRun: database.prepare<[string], RunRow>(`SELECT ${runColumns} FROM runs WHERE run_id = ?`),
@@ -101,11 +103,16 @@ function attemptStatements(database: StoreDatabase) {
     newestAttempt: database.prepare<[string], AttemptColumns>(
       `SELECT ${attemptColumns} FROM rounds WHERE run_id = ? ORDER BY round DESC, attempt DESC LIMIT 1`,
     ),
-    setAttempt: database.prepare<[string, string, string | null, ...KeyValues]>(
-      `UPDATE rounds SET kind = ?, state_json = ?, record_json = ? WHERE ${ofAttempt} AND record_json IS NULL`,
+    setAttempt: database.prepare<[string, string, string | null, Uint8Array | null, Uint8Array | null, ...KeyValues]>(
+      `UPDATE rounds SET kind = ?, state_json = ?, record_json = ?, result_body = ?, result_signature = ?
+       WHERE ${ofAttempt} AND record_json IS NULL`,
     ),
     listRecords: database.prepare<[string], { recordJson: string }>(
       "SELECT record_json AS recordJson FROM rounds WHERE run_id = ? AND record_json IS NOT NULL ORDER BY round",
+    ),
+    listResults: database.prepare<[string, number], ResultRow>(
+      `SELECT round, result_body AS body, result_signature AS signature FROM rounds
+       WHERE run_id = ? AND round >= ? AND result_body IS NOT NULL ORDER BY round`,
     ),
   };
 }
@@ -137,7 +144,12 @@ function messageStatements(database: StoreDatabase) {
 
 function advance(sql: Statements, step: AttemptStep): void {
   const { key, message, upload, commit, nowMs } = step;
-  const changed = sql.setAttempt.run(step.kind, step.stateJson, commit?.recordJson ?? null, ...valuesOf(key)).changes;
+  const committed = [
+    commit?.recordJson ?? null,
+    commit?.result.body ?? null,
+    commit?.result.signature ?? null,
+  ] as const;
+  const changed = sql.setAttempt.run(step.kind, step.stateJson, ...committed, ...valuesOf(key)).changes;
   if (changed !== 1) {
     throw new ConsiliumError("stale", `attempt ${key.runId}/${key.round}/${key.attempt} is committed or unknown`);
   }

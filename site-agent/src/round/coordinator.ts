@@ -1,4 +1,12 @@
-import type { Delivered, KeyAdvert, ReceivedPlan, Reveal, RoundKey, SealedShare } from "@consilium/shared/protocol.js";
+import type {
+  Delivered,
+  KeyAdvert,
+  ReceivedPlan,
+  ReceivedResult,
+  Reveal,
+  RoundKey,
+  SealedShare,
+} from "@consilium/shared/protocol.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 
 /** What the coordinator tells an attached site. Plans have been verified against the pinned plan key. */
@@ -48,6 +56,12 @@ export interface CheckpointChunk {
   readonly data: Buffer;
 }
 
+export interface ResultsRequest {
+  readonly key: RoundKey;
+  readonly fromRound: number;
+  readonly signal: AbortSignal;
+}
+
 export interface StageCall {
   readonly key: RoundKey;
   /** The coordinator answers when the stage closes; after this long the call is given up as "deadline". */
@@ -63,6 +77,10 @@ export interface CoordinatorClient {
   /** Ends, or throws, when the connection is lost. */
   attach(signal: AbortSignal): AsyncIterable<Directive>;
   fetchCheckpoint(request: CheckpointRequest): AsyncIterable<CheckpointChunk>;
+  /** The sum of a committed round by its digest. */
+  fetchAggregate(request: CheckpointRequest): AsyncIterable<CheckpointChunk>;
+  /** What the rounds before the key's did to the model, oldest first; verified against the pinned plan key. */
+  fetchResults(request: ResultsRequest): AsyncIterable<ReceivedResult>;
   report(report: SiteReport, signal: AbortSignal): Promise<void>;
   exchange(message: StageMessage, call: StageCall): Promise<StageOutcome>;
   upload(upload: MaskedUpload, call: StageCall): Promise<StageOutcome>;

@@ -50,6 +50,10 @@ export class FakeCoordinator implements CoordinatorClient {
     yield { offset: half, data: Buffer.from(checkpointBytes.subarray(half)) };
   }
 
+  async *fetchAggregate() {}
+
+  async *fetchResults() {}
+
   async report(report: SiteReport) {
     this.reports.push(report);
   }

@@ -2,13 +2,15 @@ import { createHash } from "node:crypto";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { type Logger, silentLogger } from "@consilium/shared/log.js";
-import { planSignatureLabel } from "@consilium/shared/protocol.js";
+import { planSignatureLabel, resultSignatureLabel } from "@consilium/shared/protocol.js";
 import {
+  CommittedRound,
   FederationServiceClient,
   type FederationServiceServer,
   FederationServiceService,
   RoundPlan,
   type SignedPlan,
+  type SignedResult,
   SitePhase,
   type SiteReport,
 } from "@consilium/shared/rpc/gen/federation.js";
@@ -40,13 +42,20 @@ function signedPlan(by: IdentityKey): SignedPlan {
       key,
       checkpointDigest: toBuffer(plan.checkpointDigest),
       layoutDigest: toBuffer(plan.layoutDigest),
+      previousResultDigest: toBuffer(plan.previousResultDigest),
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
       auditWitnesses: [],
-      rosterDigest: toBuffer(plan.rosterDigest),
     }).finish(),
   );
   return { body, signature: Buffer.from(by.sign(Buffer.concat([Buffer.from(planSignatureLabel), body]))) };
+}
+
+function signedResult(by: IdentityKey): SignedResult {
+  const body = Buffer.from(
+    CommittedRound.encode(CommittedRound.create({ federation: "demo", key, serverOptimizer: "fedavg" })).finish(),
+  );
+  return { body, signature: Buffer.from(by.sign(Buffer.concat([Buffer.from(resultSignatureLabel), body]))) };
 }
 
 const reports: SiteReport[] = [];
@@ -70,8 +79,13 @@ const federationService: FederationServiceServer = {
     call.write({ offset: 6, data: content.subarray(6) });
     call.end();
   },
-  fetchRosters(call) {
-    call.write({ document: Buffer.from(`after ${call.request.afterVersion}`) });
+  fetchResults(call) {
+    for (const signer of call.request.fromRound === 1 ? [planKey] : [planKey, otherKey])
+      call.write(signedResult(signer));
+    call.end();
+  },
+  fetchAggregate(call) {
+    call.write({ offset: call.request.offset, data: Buffer.from("sum").subarray(call.request.offset) });
     call.end();
   },
   report(call, callback) {
@@ -163,6 +177,17 @@ describe("the coordinator's client", () => {
     const chunks = await all(client.fetchCheckpoint({ key, digest: new Uint8Array(32), offset: 2, signal: never }));
     expect(Buffer.concat(chunks.map(({ data }) => data)).toString()).toBe("eckpoint");
     expect(traffic.received).toBe(8);
+  });
+
+  it("fetches a sum, and results that the pinned key signed; with another's, none after it", async () => {
+    const chunks = await all(client.fetchAggregate({ key, digest: new Uint8Array(32), offset: 1, signal: never }));
+    expect(Buffer.concat(chunks.map(({ data }) => data)).toString()).toBe("um");
+    const [received] = await all(client.fetchResults({ key, fromRound: 1, signal: never }));
+    expect(received?.result).toMatchObject({ federation: "demo", key, serverOptimizer: "fedavg" });
+    expect(Buffer.from(received!.body).equals(signedResult(planKey).body)).toBe(true);
+    await expect(all(client.fetchResults({ key, fromRound: 2, signal: never }))).rejects.toMatchObject({
+      code: "certificate-refused",
+    });
   });
 
   it("reports in codes", async () => {

@@ -2,13 +2,19 @@ import { createHash } from "node:crypto";
 import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
 import { verifyIdentity } from "@consilium/shared/identity/identity-key.js";
 import type { Logger } from "@consilium/shared/log.js";
-import { planSignatureLabel, type ReceivedPlan } from "@consilium/shared/protocol.js";
+import {
+  planSignatureLabel,
+  type ReceivedPlan,
+  type ReceivedResult,
+  resultSignatureLabel,
+} from "@consilium/shared/protocol.js";
 import { callClientStream, callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import type { RpcChannel } from "@consilium/shared/rpc/channel.js";
 import {
   type Directive as DirectiveMessage,
   FederationServiceClient,
   type SignedPlan,
+  type SignedResult,
 } from "@consilium/shared/rpc/gen/federation.js";
 import { SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
@@ -18,6 +24,7 @@ import type {
   CheckpointRequest,
   CoordinatorClient,
   Directive,
+  ResultsRequest,
   SiteReport,
   StageCall,
   StageMessage,
@@ -25,7 +32,7 @@ import type {
 } from "../round/coordinator.js";
 import { brokenAsUnreachable } from "./connection-end.js";
 import { egressDoor } from "./egress-door.js";
-import { readPlan, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
+import { readPlan, readResult, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
 
 const reportTimeoutMs = 20_000;
 
@@ -63,7 +70,9 @@ export function clientOver(
 export function coordinatorClient(options: CoordinatorClientOptions): CoordinatorClient {
   return {
     attach: (signal) => attach(options, signal),
-    fetchCheckpoint: (request) => fetchCheckpoint(options, request),
+    fetchCheckpoint: (request) => fetchChunks(options, "fetchCheckpoint", request),
+    fetchAggregate: (request) => fetchChunks(options, "fetchAggregate", request),
+    fetchResults: (request) => fetchResults(options, request),
     report: (report, signal) => sendReport(options, report, signal),
     exchange: (message, call) => exchange(options, message, call),
     upload: (upload, call) => sendUpload(options, upload, call),
@@ -110,31 +119,57 @@ function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptio
 export function verifiedPlan(signed: SignedPlan, planPublicKey: Uint8Array): ReceivedPlan {
   const message = Buffer.concat([Buffer.from(planSignatureLabel), signed.body]);
   // site-check: plan-signature
-  if (!verifyIdentity(planPublicKey, message, signed.signature)) {
-    throw new ConsiliumError(
-      "certificate-refused",
-      "a plan is not signed by the key that was pinned when the site joined",
-      {
-        remedy: "ask the coordinator's operator whether the plan key was changed; if not, someone forges plans",
-      },
-    );
-  }
+  if (!verifyIdentity(planPublicKey, message, signed.signature)) throw unsigned("a plan");
   return readPlan(signed);
 }
 
-async function* fetchCheckpoint(
+async function* fetchChunks(
   { federation, traffic }: CoordinatorClientOptions,
+  method: "fetchCheckpoint" | "fetchAggregate",
   { key, digest, offset, signal }: CheckpointRequest,
 ): AsyncGenerator<CheckpointChunk> {
   const request = { key: { ...key }, digest: toBuffer(digest), offset };
   try {
-    for await (const chunk of callServerStream(federation.fetchCheckpoint.bind(federation), request, { signal })) {
+    for await (const chunk of callServerStream(federation[method].bind(federation), request, { signal })) {
       traffic.received(chunk.data.length);
       yield chunk;
     }
   } catch (thrown) {
     throw brokenAsUnreachable(thrown);
   }
+}
+
+async function* fetchResults(
+  { federation, traffic, planPublicKey }: CoordinatorClientOptions,
+  { key, fromRound, signal }: ResultsRequest,
+): AsyncGenerator<ReceivedResult> {
+  const request = { key: { ...key }, fromRound };
+  try {
+    for await (const signed of callServerStream(federation.fetchResults.bind(federation), request, { signal })) {
+      traffic.received(signed.body.length);
+      yield verifiedResult(signed, planPublicKey);
+    }
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+/** @throws ConsiliumError "certificate-refused" for a result that the pinned key did not sign. */
+export function verifiedResult(signed: SignedResult, planPublicKey: Uint8Array): ReceivedResult {
+  const message = Buffer.concat([Buffer.from(resultSignatureLabel), signed.body]);
+  // site-check: result-signature
+  if (!verifyIdentity(planPublicKey, message, signed.signature)) throw unsigned("a round's result");
+  return readResult(signed);
+}
+
+function unsigned(what: string): ConsiliumError {
+  return new ConsiliumError(
+    "certificate-refused",
+    `${what} is not signed by the key that was pinned when the site joined`,
+    {
+      remedy: "ask the coordinator's operator whether the plan key was changed; if not, someone forges plans",
+    },
+  );
 }
 
 async function sendReport(options: CoordinatorClientOptions, report: SiteReport, signal: AbortSignal): Promise<void> {

@@ -36,7 +36,8 @@ let arrived: { reports: number; parts: number; exchanges: number };
 const federationService: FederationServiceServer = {
   attach: (call) => call.end(),
   fetchCheckpoint: (call) => call.end(),
-  fetchRosters: (call) => call.end(),
+  fetchResults: (call) => call.end(),
+  fetchAggregate: (call) => call.end(),
   report(call, callback) {
     arrived.reports += SiteReport.encode(call.request).finish().length;
     callback(null, {});

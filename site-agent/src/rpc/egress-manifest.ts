@@ -80,6 +80,8 @@ const report = z.strictObject({
 
 const checkpointRequest = z.strictObject({ key, digest, offset: count });
 
+const resultsRequest = z.strictObject({ key, fromRound: count });
+
 /** PEM with nothing before or after it. */
 const csrPem = z
   .string()
@@ -100,6 +102,8 @@ const manifest: Readonly<Record<string, ListedMethod>> = {
   [`${federation}/Attach`]: { schema: attach, kind: () => "attach" },
   [`${federation}/Report`]: { schema: report, kind: () => "report" },
   [`${federation}/FetchCheckpoint`]: { schema: checkpointRequest, kind: () => "checkpoint-request" },
+  [`${federation}/FetchResults`]: { schema: resultsRequest, kind: () => "checkpoint-request" },
+  [`${federation}/FetchAggregate`]: { schema: checkpointRequest, kind: () => "checkpoint-request" },
   [`${secagg}/Exchange`]: { schema: exchange, kind: stageKind },
   [`${secagg}/Upload`]: { schema: upload, kind: () => "upload" },
   "/consilium.v1.EnrolmentService/Enrol": { schema: enrol, kind: () => "enrol" },

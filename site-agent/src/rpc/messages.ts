@@ -1,9 +1,19 @@
 import { ConsiliumError, unreachable } from "@consilium/shared/errors.js";
-import type { KeyAdvert, ReceivedPlan, Reveal, RoundKey, RoundPlan, SealedShare } from "@consilium/shared/protocol.js";
+import type {
+  KeyAdvert,
+  ReceivedPlan,
+  ReceivedResult,
+  Reveal,
+  RoundKey,
+  RoundPlan,
+  SealedShare,
+} from "@consilium/shared/protocol.js";
 import {
   RoundPlan as PlanMessage,
+  CommittedRound as ResultMessage,
   type RoundKey as RoundKeyMessage,
   type SignedPlan,
+  type SignedResult,
   SitePhase,
   type SiteReport as SiteReportMessage,
   type Withdrawal,
@@ -126,6 +136,17 @@ export function readPlan({ body, signature }: SignedPlan): ReceivedPlan {
   }
   const plan: RoundPlan = { ...message, key: requireKey(message.key, "a plan") };
   return { plan, body, signature };
+}
+
+/** Reads a result whose signature holds. */
+export function readResult({ body }: SignedResult): ReceivedResult {
+  let message: ResultMessage;
+  try {
+    message = ResultMessage.decode(body);
+  } catch (cause) {
+    throw malformed("a round's result", cause);
+  }
+  return { result: { ...message, key: requireKey(message.key, "a round's result") }, body };
 }
 
 function requireKey(key: RoundKeyMessage | undefined, what: string): RoundKey {

@@ -32,9 +32,7 @@ function received(facts: Partial<RoundPlan> = {}): ReceivedPlan {
     firstStep: 0,
     trainingWindowMs: 1,
     stageWindowMs: 1,
-    rosterVersion: 1,
-    rosterDigest: new Uint8Array(32).fill(9),
-    launchedBy: "fed://test/researcher/r1",
+    previousResultDigest: new Uint8Array(0),
     ...facts,
   };
   return { plan, body: Buffer.from(JSON.stringify(facts)), signature: new Uint8Array(64) };

@@ -1,8 +1,8 @@
-import { runConfigSchema } from "@consilium/shared/config/run-config.js";
-import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
-import { placeParameters } from "@consilium/shared/params/layout.js";
-import { cosineAt, learningRateAt } from "@consilium/shared/schedules.js";
 import { describe, expect, it } from "vitest";
+import { runConfigSchema } from "../config/run-config.js";
+import { checkpointLayout } from "../params/checkpoint-layout.js";
+import { placeParameters } from "../params/layout.js";
+import { cosineAt, learningRateAt } from "../schedules.js";
 import { tensorClips } from "./clips.js";
 import { largestAdamStep } from "./optimizer-moves.js";
 

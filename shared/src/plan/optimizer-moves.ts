@@ -1,7 +1,7 @@
-import { type OptimizerConfig, type RunConfig, totalSteps } from "@consilium/shared/config/run-config.js";
-import { unreachable } from "@consilium/shared/errors.js";
-import type { PlacedParameter } from "@consilium/shared/params/layout.js";
-import { learningRateAt, weightDecayAt } from "@consilium/shared/schedules.js";
+import { type OptimizerConfig, type RunConfig, totalSteps } from "../config/run-config.js";
+import { unreachable } from "../errors.js";
+import type { PlacedParameter } from "../params/layout.js";
+import { learningRateAt, weightDecayAt } from "../schedules.js";
 
 /** A trained weight larger than this would be remarkable; bounds what decay can move in a step. */
 export const largestWeight = 4;

@@ -1,4 +1,4 @@
-import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import type { RunConfig } from "../config/run-config.js";
 
 export type ServerOptimizerName = RunConfig["aggregation"]["serverOptimizer"];
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { readSafetensorsHeader, type SafetensorsHeader } from "@consilium/shared/params/safetensors.js";
+import { ConsiliumError } from "../errors.js";
+import type { ParameterLayout } from "../params/layout.js";
+import { readSafetensorsHeader, type SafetensorsHeader } from "../params/safetensors.js";
 
 /** Fills `target` from `position`. @throws ConsiliumError "input-unreadable" when the file ends before */
 export async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<void> {

@@ -1,8 +1,8 @@
-import type { MethodConfig, RunConfig } from "@consilium/shared/config/run-config.js";
-import { unreachable } from "@consilium/shared/errors.js";
-import { type CarriedKind, carriedTensors } from "@consilium/shared/params/carried.js";
-import { clusterTensors } from "@consilium/shared/params/cluster-tensors.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import type { MethodConfig, RunConfig } from "../config/run-config.js";
+import { unreachable } from "../errors.js";
+import { type CarriedKind, carriedTensors } from "../params/carried.js";
+import { clusterTensors } from "../params/cluster-tensors.js";
+import type { ParameterLayout } from "../params/layout.js";
 import { largestWeight, type Moves, optimizerMoves } from "./optimizer-moves.js";
 
 /** Room for rounding in 32-bit training. */
