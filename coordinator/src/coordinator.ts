@@ -152,8 +152,6 @@ interface RoundParts extends Surroundings {
   readonly stores: Stores;
   readonly metrics: CoordinatorMetrics;
   readonly times?: Partial<RuleTimes>;
-  /** Of the main server, likewise. */
-  readonly limits?: Partial<ServerLimits>;
 }
 
 function createRounds({ config, credentials, stores, metrics, clock, entropy, logger, times }: RoundParts) {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { homePaths } from "@consilium/coordinator/config.js";
 import { type Coordinator, startCoordinator } from "@consilium/coordinator/coordinator.js";
 import { initCoordinator } from "@consilium/coordinator/init.js";
-import type { RoundRecord } from "@consilium/coordinator/round/progress.js";
+import type { RoundRecord, RunDetail } from "@consilium/coordinator/round/progress.js";
 import { connectAdmin } from "@consilium/coordinator/rpc/admin-client.js";
 import type { Admin } from "@consilium/coordinator/rpc/admin-types.js";
 import { createCertificateRequest } from "@consilium/shared/identity/certificate-request.js";
@@ -13,6 +13,7 @@ import { decodeInvitation, type Invitation } from "@consilium/shared/identity/in
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-key.js";
 import { type LogFields, type Logger, silentLogger } from "@consilium/shared/log.js";
+import type { ServerLimits } from "@consilium/shared/rpc/server.js";
 import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
 import { until } from "../../deploy/demo/processes.js";
 import { HostileSite, unwrittenEgress } from "./hostile-site.js";
@@ -29,21 +30,21 @@ export class HostileFederation {
   #coordinator: Coordinator | undefined;
   #runs = 0;
 
-  static async start(siteIds: readonly string[]): Promise<HostileFederation> {
+  static async start(siteIds: readonly string[], limits: Partial<ServerLimits> = {}): Promise<HostileFederation> {
     const federation = new HostileFederation();
-    await federation.#start();
+    await federation.#start(limits);
     // Making a key takes a second, and nothing depends on the sites' TLS keys being different.
     const key = await generateTlsKey();
     for (const siteId of siteIds) federation.sites.push(await federation.#join(siteId, key));
     return federation;
   }
 
-  async #start(): Promise<void> {
+  async #start(limits: Partial<ServerLimits>): Promise<void> {
     const home = this.#home;
     await initCoordinator({ home, federation: federationName, port: 0, enrolPort: 0, metricsPort: 0 });
     const note = (event: string, fields: LogFields = {}) => void this.logged.push({ event, fields });
     const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
-    this.#coordinator = await startCoordinator({ home, logger, times: { settleMs: 100 } });
+    this.#coordinator = await startCoordinator({ home, logger, limits, times: { settleMs: 100 } });
   }
 
   async #join(siteId: string, key: TlsKeyPair): Promise<HostileSite> {
@@ -79,21 +80,31 @@ export class HostileFederation {
     return admin;
   }
 
-  /** Launches a run of one round; resolves once every site has its plan. */
-  async launch(): Promise<string> {
-    const config = { ...tinyRun, name: "hostile", rounds: 1 };
+  /** Launches a run, of one round unless a test says more; resolves once every site has its plan. */
+  async launch(overrides: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const config = { ...tinyRun, name: "hostile", rounds: 1, ...overrides };
     const request = { requestId: `request-${this.#runs++}`, configYaml: JSON.stringify(config) };
     const { runId } = await this.admin("researcher").launchRun(request);
     await Promise.all(this.sites.map((site) => site.planOf(runId)));
     return runId;
   }
 
-  /** The record of the run's only round, once it is committed. */
-  async committed(runId: string): Promise<RoundRecord> {
-    for await (const { summary, history } of this.admin("researcher").watchRun(runId, AbortSignal.timeout(20_000))) {
-      if (summary.status === "completed") return history[0]!;
+  /** The record of one of the run's rounds, once it is committed. */
+  async committed(runId: string, round = 1): Promise<RoundRecord> {
+    return this.#watched(runId, ({ history }) => history[round - 1]);
+  }
+
+  /** Why the run paused by itself, once it has. */
+  async paused(runId: string): Promise<string> {
+    return this.#watched(runId, ({ summary }) => (summary.status === "paused" ? summary.statusReason : undefined));
+  }
+
+  async #watched<T>(runId: string, wanted: (run: RunDetail) => T | undefined): Promise<T> {
+    for await (const run of this.admin("researcher").watchRun(runId, AbortSignal.timeout(20_000))) {
+      const found = wanted(run);
+      if (found !== undefined) return found;
     }
-    throw new Error("the run was not completed");
+    throw new Error("the run ended without what the test waits for");
   }
 
   /** Resolves once the coordinator has the site where it should be in the run's current round. */

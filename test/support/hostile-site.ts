@@ -3,10 +3,11 @@ import { systemEntropy } from "@consilium/shared/entropy.js";
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import type { Delivered, ReceivedPlan, RoundKey } from "@consilium/shared/protocol.js";
+import { type Delivered, type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
 import { callClientStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
 import { type Reveal, SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { EgressRecord } from "@consilium/site-agent/audit/egress-record.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "@consilium/site-agent/round/coordinator.js";
@@ -33,6 +34,11 @@ export interface Tampering {
 /** The door is there, but nobody keeps the book. */
 export const unwrittenEgress = new EgressRecord({ trail: { record() {} }, logger: silentLogger });
 
+export interface AttemptName {
+  readonly round?: number;
+  readonly attempt?: number;
+}
+
 type Kind = StageOutcome["kind"];
 const neverFires = new AbortController().signal;
 const timeoutMs = 30_000;
@@ -46,7 +52,7 @@ export class HostileSite {
   readonly #plans = new Map<string, ReceivedPlan>();
   readonly #attached = new AbortController();
   readonly #listening: Promise<void>;
-  #heard: () => void = () => {};
+  readonly #heard: (() => void)[] = [];
 
   constructor(credentials: SiteCredentials) {
     const { siteId, bundle, port } = credentials;
@@ -72,26 +78,27 @@ export class HostileSite {
     this.channel.close();
   }
 
-  /** The plan of the run's first attempt. */
-  async planOf(runId: string): Promise<ReceivedPlan> {
-    while (!this.#plans.has(runId)) {
+  /** The plan of an attempt, once it has come: of the run's first, unless a test names another. */
+  async planOf(runId: string, { round = 1, attempt = 1 }: AttemptName = {}): Promise<ReceivedPlan> {
+    const name = roundKeyText({ runId, round, attempt });
+    while (!this.#plans.has(name)) {
       await new Promise<void>((resolve) => {
-        this.#heard = resolve;
+        this.#heard.push(resolve);
       });
     }
-    return this.#plans.get(runId)!;
+    return this.#plans.get(name)!;
   }
 
-  async begin(runId: string): Promise<SitePart> {
-    return new SitePart(this, await this.planOf(runId));
+  async begin(runId: string, at: AttemptName = {}): Promise<SitePart> {
+    return new SitePart(this, await this.planOf(runId, at));
   }
 
   async #listen(): Promise<void> {
     try {
       for await (const directive of this.client.attach(this.#attached.signal)) {
         if (directive.kind !== "plan") continue;
-        this.#plans.set(directive.received.plan.key.runId, directive.received);
-        this.#heard();
+        this.#plans.set(roundKeyText(directive.received.plan.key), directive.received);
+        for (const heard of this.#heard.splice(0)) heard();
       }
     } catch (thrown) {
       if (!this.#attached.signal.aborted) throw thrown;
@@ -132,10 +139,10 @@ export class SitePart {
   }
 
   /** Every coordinate of the update has this value. */
-  masked(delivered: Delivered, value = 1e-4): MaskedUpload {
+  masked(delivered: Delivered, value = 1e-4, figures: Figures = {}): MaskedUpload {
     const { plan } = this.#received;
     const { config, layout } = checkPlan(plan);
-    const update = { sampleCount: 10, meanLoss: 1, steps: 2, figures: {} };
+    const update = { sampleCount: 10, meanLoss: 1, steps: 2, figures };
     const delta = new Float32Array(plan.dimension).fill(value);
     return this.session.mask(delivered, contributionOf({ delta, update, plan, config, layout }));
   }
@@ -158,14 +165,27 @@ export class SitePart {
 
   /** An upload put together by hand. */
   async uploadTampered(masked: MaskedUpload, { words, chunks, siteId }: Tampering & { siteId?: string }) {
-    const secagg = this.site.channel.client(SecAggServiceClient);
     const header = {
       key: { ...this.key },
       siteId: siteId ?? this.site.siteId,
       words: words?.(masked.words) ?? masked.words,
     };
-    const parts = tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks());
+    return this.uploadParts(tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks()));
+  }
+
+  /** Whatever parts a test makes. */
+  async uploadParts(parts: AsyncIterable<UploadPart>): Promise<StageOutcome> {
+    const secagg = this.site.channel.client(SecAggServiceClient);
     return stageOutcome(await callClientStream(secagg.upload.bind(secagg), parts, { timeoutMs }), this.key);
+  }
+
+  get words(): number {
+    const { dimension, lanes } = this.#received.plan;
+    return dimension + lanes.length;
+  }
+
+  get received(): ReceivedPlan {
+    return this.#received;
   }
 }
 
