@@ -9,6 +9,8 @@ export interface LeafDefects {
   readonly altNames?: readonly { type: number; value?: string; ip?: string }[];
   readonly extKeyUsage?: Readonly<Record<string, boolean>> | "none";
   readonly certificateAuthority?: boolean;
+  /** Instead of the federation's own key of a good size. */
+  readonly publicKeyPem?: string;
   /** Signs with this leaf, instead of with the federation's authority. */
   readonly issuer?: TlsBundle;
 }
@@ -20,7 +22,7 @@ export async function malformedLeaf(federation: TestFederation, defects: LeafDef
   const issuerKeyPem = issuer?.keyPem ?? (await readFile(join(federation.directory, "ca-key.pem"), "utf8"));
   const issuerCertificate = forge.pki.certificateFromPem(issuer?.certPem ?? federation.authority.certificatePem);
   const leaf = forge.pki.createCertificate();
-  leaf.publicKey = forge.pki.publicKeyFromPem(federation.key.publicKeyPem);
+  leaf.publicKey = forge.pki.publicKeyFromPem(defects.publicKeyPem ?? federation.key.publicKeyPem);
   leaf.serialNumber = `40${randomBytes(15).toString("hex")}`;
   leaf.validity.notBefore = new Date(Date.now() - 60_000);
   leaf.validity.notAfter = new Date(Date.now() + 3_600_000);

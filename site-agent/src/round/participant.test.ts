@@ -248,6 +248,7 @@ describe("a participant's own no", () => {
     expect(await site.plan({ federation: "other" })).toMatchObject({ kind: "failed", code: "plan-invalid" });
     const wrong: Parameters<typeof site.plan>[0][] = [
       { dimension: 5 },
+      { checkpointDigest: new Uint8Array(31) },
       { layoutDigest: new Uint8Array(32) },
       { tensorClips: [1] },
       { tensorClips: examplePlan().tensorClips.map(() => Number.NaN) },
@@ -268,6 +269,13 @@ describe("a participant's own no", () => {
         key: { attempt },
       });
     }
+    expect(site.coordinator.calls).toEqual([]);
+  });
+
+  it.each(["../../outside", "a/b", "", "run 1"])("covers a run whose id would be no file's name: %s", async (runId) => {
+    const site = testSite(directory);
+    const plan = { key: { runId, round: 1, attempt: 1 } };
+    expect(await site.plan(plan)).toMatchObject({ kind: "failed", code: "plan-invalid" });
     expect(site.coordinator.calls).toEqual([]);
   });
 });

@@ -109,7 +109,6 @@ export class Participant {
       return this.#dispatch({ kind: "withdrawn", key: directive.key });
     }
     const { key } = directive.received.plan;
-    // site-check: plan-news
     if (!isNews(this.#state, key)) return;
     if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
     this.#options.observer.planned?.(directive.received.plan);

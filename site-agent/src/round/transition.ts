@@ -54,6 +54,7 @@ const unchanged = (state: ParticipantState): Step => ({ state, effects: [] });
 
 function onPlanAccepted(state: ParticipantState, event: Extract<ParticipantEvent, { kind: "plan-accepted" }>): Step {
   const { key, updateReady, advertised } = event;
+  // site-check: plan-news
   if (!isNews(state, key)) return unchanged(state);
   // New keys under an attempt that other sites already hold our old keys for would look like an attack.
   // site-check: no-second-keys

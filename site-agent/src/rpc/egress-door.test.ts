@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import { callUnary } from "@consilium/shared/rpc/calls.js";
+import { callClientStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import {
   FederationServiceClient,
   type FederationServiceServer,
@@ -79,7 +79,7 @@ beforeEach(async () => {
   });
   const options = { interceptors: [egressDoor(egress)] };
   federation = new FederationServiceClient(`127.0.0.1:${port}`, credentials.createInsecure(), options);
-  const secagg = new SecAggServiceClient(`127.0.0.1:${port}`, credentials.createInsecure(), options);
+  secagg = new SecAggServiceClient(`127.0.0.1:${port}`, credentials.createInsecure(), options);
   const traffic = { sent() {}, received() {}, rejected() {} };
   client = coordinatorClient({
     ...{ federation, secagg, traffic, siteId: "site-a", agentVersion: "1", logger: silentLogger },
@@ -87,6 +87,8 @@ beforeEach(async () => {
   });
 });
 afterEach(() => server.forceShutdown());
+
+let secagg: SecAggServiceClient;
 
 const call = { key, timeoutMs: 10_000, signal: new AbortController().signal };
 const send = (message: SiteReport) => callUnary(federation.report.bind(federation), message);
@@ -114,6 +116,16 @@ describe("the door", () => {
       { action: "update.uploaded", object: { bytes: arrived.parts }, corrId: "run-1/1/2" },
       { action: "traffic.counted", object: { run: "run-1", kind: "report", messages: 2, bytes: arrived.reports } },
     ]);
+  });
+
+  it("lets no chunk of an update out before the header that speaks for it", async () => {
+    const parts = async function* (): AsyncGenerator<UploadPart> {
+      yield { part: { $case: "chunk", value: { index: 0, words: Buffer.alloc(8) } } };
+    };
+    const sent = callClientStream(secagg.upload.bind(secagg), parts(), { timeoutMs: 10_000 });
+    await expect(sent).rejects.toMatchObject({ code: "internal", message: expect.stringMatching(/no header yet/) });
+    expect(arrived.parts).toBe(0);
+    expect(trail.events).toEqual([]);
   });
 
   it("has the entry written before a share, a key or an update leaves, and sends none without", async () => {

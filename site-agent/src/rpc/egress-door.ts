@@ -88,7 +88,6 @@ class Passage {
         this.#partLeaves(leaving, bytes);
         return;
       default:
-        // site-check: egress-key
         if (key === undefined) throw stopped("it names no round");
         this.#egress.release({ kind, key, bytes });
     }

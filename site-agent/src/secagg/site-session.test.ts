@@ -98,6 +98,10 @@ describe("SiteSession plan", () => {
     expect(() => open("a", { colluders: 1, minCohort: 2 })).toThrow(coded("policy-refused"));
   });
 
+  it.each([0, -1, 1.5, 2 ** 53])("refuses the weight cap %d", (weightCap) => {
+    expect(() => open("a", { weightCap })).toThrow(coded("plan-invalid"));
+  });
+
   it("refuses lanes that it does not know", () => {
     expect(() => open("a", { lanes: ["weight", "names"] })).toThrow(coded("plan-invalid"));
   });
@@ -191,6 +195,9 @@ describe("SiteSession mask", () => {
     const short = { ...contribution, delta: new Float32Array(5) };
     expect(() => session.mask(deliveryFor("a"), short)).toThrow(coded("update-invalid"));
     expect(() => session.mask(deliveryFor("a"), { ...contribution, sampleCount: 0 })).toThrow(coded("update-invalid"));
+    for (const figures of [{ meanLoss: Number.NaN }, { steps: -1 }, { steps: 0.5 }]) {
+      expect(() => session.mask(deliveryFor("a"), { ...contribution, ...figures })).toThrow(coded("update-invalid"));
+    }
   });
 });
 
