@@ -7,7 +7,8 @@ import type { StageOutcome } from "@consilium/site-agent/round/coordinator.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { brokenTrainer, realParticipant } from "../support/broken-site.js";
 import { HostileFederation } from "../support/hostile-federation.js";
-import { requireKind, type SitePart } from "../support/hostile-site.js";
+import { beginParts, dropsCounted, finish, playOut, readyToUpload, rejectedCalls } from "../support/hostile-rounds.js";
+import { requireKind } from "../support/hostile-site.js";
 
 const names = ["east", "north", "south", "west"];
 let federation: HostileFederation;
@@ -17,41 +18,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => federation.stop(), 20_000);
 
-interface Ready {
-  readonly part: SitePart;
-  readonly delivered: Extract<StageOutcome, { kind: "delivered" }>;
-}
-
-async function begin(runId: string): Promise<SitePart[]> {
-  return Promise.all(federation.sites.map((site) => site.begin(runId)));
-}
-
-/** All through advertise and share. */
-async function readyToUpload(parts: readonly SitePart[]): Promise<Ready[]> {
-  const advertised = await Promise.all(parts.map((part) => part.advertise()));
-  const delivered = await Promise.all(parts.map((part, i) => part.share(advertised[i]!)));
-  return parts.map((part, i) => ({ part, delivered: delivered[i]! }));
-}
-
-/** Upload and unmask by honest sites. */
-async function finish(ready: readonly Ready[]): Promise<StageOutcome[]> {
-  return Promise.all(
-    ready.map(async ({ part, delivered: { delivered } }) => {
-      const survivors = requireKind(await part.upload(part.masked(delivered)), "survivors");
-      return part.unmask(survivors);
-    }),
-  );
-}
-
-async function playOut(parts: readonly SitePart[]): Promise<StageOutcome[]> {
-  return finish(await readyToUpload(parts));
-}
-
-const rejected = async (method: string, code: string) =>
-  (await federation.metric("consilium_coordinator_rejected_inputs_total")).get(`{method="${method}",code="${code}"}`) ??
-  0;
-const drops = async (reason: string) =>
-  (await federation.metric("consilium_coordinator_site_drops_total")).get(`{reason="${reason}"}`) ?? 0;
+const begin = (runId: string) => beginParts(federation, runId);
+const rejected = (method: string, code: string) => rejectedCalls(federation, method, code);
+const drops = (reason: string) => dropsCounted(federation, reason);
 
 const conflict = expect.objectContaining({ code: "message-conflict" });
 const stale = expect.objectContaining({ code: "stale" });
@@ -70,28 +39,32 @@ describe("a masked vector of the wrong length", () => {
     ["says so in its header", { words: (right: number) => right + 1 }],
     ["is longer than its header says", { chunks: appended }],
     ["is shorter than its header says", { chunks: cut }],
-  ])("that %s drops exactly its site, and the round closes with the rest", async (_, tampering) => {
-    const [dropsBefore, rejectedBefore] = [
-      await drops("wrong-length"),
-      await rejected("SecAggService/Upload", "update-invalid"),
-    ];
-    const runId = await federation.launch();
-    const [bad, ...good] = await readyToUpload(await begin(runId));
-    const masked = bad!.part.masked(bad!.delivered.delivered);
-    await expect(bad!.part.uploadTampered(masked, tampering)).rejects.toMatchObject({ code: "update-invalid" });
-    expect(await bad!.part.upload(masked)).toMatchObject({ kind: "dropped", reason: "wrong-length" });
-    for (const outcome of await finish(good)) expect(outcome).toMatchObject({ kind: "result", cohort: names.slice(1) });
-    const record = await federation.committed(runId);
-    expect(record.cohort).toEqual(names.slice(1));
-    expect(record.dropped).toMatchObject([{ siteId: "east", reason: "wrong-length" }]);
-    expect(await drops("wrong-length")).toBe(dropsBefore + 1);
-    expect(await rejected("SecAggService/Upload", "update-invalid")).toBe(rejectedBefore + 1);
-  });
+  ])(
+    "K: a masked vector of the wrong length that %s drops exactly its site, and the round closes with the rest",
+    async (_, tampering) => {
+      const [dropsBefore, rejectedBefore] = [
+        await drops("wrong-length"),
+        await rejected("SecAggService/Upload", "update-invalid"),
+      ];
+      const runId = await federation.launch();
+      const [bad, ...good] = await readyToUpload(await begin(runId));
+      const masked = bad!.part.masked(bad!.delivered.delivered);
+      await expect(bad!.part.uploadTampered(masked, tampering)).rejects.toMatchObject({ code: "update-invalid" });
+      expect(await bad!.part.upload(masked)).toMatchObject({ kind: "dropped", reason: "wrong-length" });
+      for (const outcome of await finish(good))
+        expect(outcome).toMatchObject({ kind: "result", cohort: names.slice(1) });
+      const record = await federation.committed(runId);
+      expect(record.cohort).toEqual(names.slice(1));
+      expect(record.dropped).toMatchObject([{ siteId: "east", reason: "wrong-length" }]);
+      expect(await drops("wrong-length")).toBe(dropsBefore + 1);
+      expect(await rejected("SecAggService/Upload", "update-invalid")).toBe(rejectedBefore + 1);
+    },
+  );
 });
 
 describe("an update that is not finite", () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY])(
-    "%d never leaves its site, and the others close the round",
+    "K: an update of %d never leaves its site, and the others close the round",
     async (value) => {
       const before = await drops("not-finite");
       const runId = await federation.launch();
@@ -189,7 +162,7 @@ async function* inverted(right: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 describe("a call that does not belong", () => {
-  it("is refused with a code: another site's name, a stage that is not open, an attempt that is not there", async () => {
+  it("K: a call that does not belong is refused with a code: another site's name, a stage that is not open, an attempt that is not there", async () => {
     const notOwn = expect.objectContaining({ code: "not-authorised" });
     const unauthorisedBefore = await rejected("SecAggService/Exchange", "not-authorised");
     const staleBefore = await rejected("SecAggService/Exchange", "stale");
@@ -231,7 +204,7 @@ describe("a call that does not belong", () => {
     expect(await east!.send({ stage: "advertise", advert })).toMatchObject({ kind: "result" });
   });
 
-  it("and an advert in another site's name, or with another identity, drops who sends it", async () => {
+  it("K: an advert in another site's name, or with another identity, drops who sends it", async () => {
     const before = await drops("bad-signature");
     const runId = await federation.launch();
     const [east, ...rest] = await begin(runId);
@@ -243,7 +216,7 @@ describe("a call that does not belong", () => {
     expect(await drops("bad-signature")).toBe(before + 1);
   });
 
-  it("and a reveal without a share drops who sends it", async () => {
+  it("K: a reveal without a share drops who sends it", async () => {
     const before = await drops("bad-message");
     const runId = await federation.launch();
     const [east, ...rest] = await readyToUpload(await begin(runId));

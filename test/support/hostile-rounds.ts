@@ -1,0 +1,57 @@
+import type { StageOutcome } from "@consilium/site-agent/round/coordinator.js";
+import type { HostileFederation } from "./hostile-federation.js";
+import { type AttemptName, requireKind, type SitePart } from "./hostile-site.js";
+
+/** Honest play through the stages, for the sites that a test leaves honest, and what the coordinator counted. */
+
+export interface Ready {
+  readonly part: SitePart;
+  readonly delivered: Extract<StageOutcome, { kind: "delivered" }>;
+}
+
+/** Every site's part in an attempt, in the order of the federation's sites. */
+export function beginParts(federation: HostileFederation, runId: string, at: AttemptName = {}): Promise<SitePart[]> {
+  return Promise.all(federation.sites.map((site) => site.begin(runId, at)));
+}
+
+/** All through advertise and share. */
+export async function readyToUpload(parts: readonly SitePart[]): Promise<Ready[]> {
+  const advertised = await Promise.all(parts.map((part) => part.advertise()));
+  const delivered = await Promise.all(parts.map((part, i) => part.share(advertised[i]!)));
+  return parts.map((part, i) => ({ part, delivered: delivered[i]! }));
+}
+
+/** Upload and unmask by honest sites. */
+export function finish(ready: readonly Ready[]): Promise<StageOutcome[]> {
+  return Promise.all(
+    ready.map(async ({ part, delivered: { delivered } }) => {
+      const survivors = requireKind(await part.upload(part.masked(delivered)), "survivors");
+      return part.unmask(survivors);
+    }),
+  );
+}
+
+export async function playOut(parts: readonly SitePart[]): Promise<StageOutcome[]> {
+  return finish(await readyToUpload(parts));
+}
+
+/** Plays an attempt by honest sites only. */
+export async function honestAttempt(federation: HostileFederation, runId: string, at: AttemptName): Promise<void> {
+  await playOut(await beginParts(federation, runId, at));
+}
+
+export async function rejectedCalls(federation: HostileFederation, method: string, code: string): Promise<number> {
+  const counted = await federation.metric("consilium_coordinator_rejected_inputs_total");
+  return counted.get(`{method="${method}",code="${code}"}`) ?? 0;
+}
+
+export async function dropsCounted(federation: HostileFederation, reason: string): Promise<number> {
+  return (await federation.metric("consilium_coordinator_site_drops_total")).get(`{reason="${reason}"}`) ?? 0;
+}
+
+/** What the coordinator wrote down about sites that it dropped from the run. */
+export function dropsNoted(federation: HostileFederation, runId: string): { siteId: unknown; reason: unknown }[] {
+  return federation.logged
+    .filter(({ event, fields }) => event === "site-dropped" && fields["runId"] === runId)
+    .map(({ fields }) => ({ siteId: fields["siteId"], reason: fields["reason"] }));
+}
