@@ -24,11 +24,15 @@ import { SiteStreams } from "./rpc/site-streams.js";
 import { SiteDesk } from "./sites/desk.js";
 import { Enrolment } from "./sites/enrolment.js";
 import { siteIssuer } from "./sites/issuer.js";
+import { membershipBy } from "./sites/membership.js";
 import { SiteRegistry } from "./sites/registry.js";
+import { RosterDesk } from "./sites/roster-desk.js";
 import { openDatabase } from "./store/database.js";
 import { lockHome } from "./store/lock.js";
+import type { RosterStore } from "./store/roster-store.js";
 import type { RunStore } from "./store/run-store.js";
 import type { SiteStore } from "./store/site-store.js";
+import { createRosterStore } from "./store/sqlite-roster-store.js";
 import { createRunStore } from "./store/sqlite-run-store.js";
 import { createSiteStore } from "./store/sqlite-site-store.js";
 import { UploadSpool } from "./store/upload-spool.js";
@@ -126,6 +130,7 @@ async function loadCredentials(home: string, config: CoordinatorConfig, { clock,
 interface Stores {
   readonly store: RunStore;
   readonly siteStore: SiteStore;
+  readonly rosterStore: RosterStore;
   readonly spool: UploadSpool;
   readonly checkpoints: CheckpointStore;
   readonly aggregates: AggregateStore;
@@ -140,6 +145,7 @@ function openStores(home: string, clock: Clock, onStop: OnStop): Stores {
   return {
     store: createRunStore(database),
     siteStore: createSiteStore(database),
+    rosterStore: createRosterStore(database),
     spool: new UploadSpool(paths.spool),
     checkpoints: new CheckpointStore(paths.checkpoints),
     aggregates: new AggregateStore(paths.aggregates),
@@ -155,14 +161,16 @@ interface RoundParts extends Surroundings {
 }
 
 function createRounds({ config, credentials, stores, metrics, clock, entropy, logger, times }: RoundParts) {
-  const { store, siteStore, spool, checkpoints, aggregates } = stores;
+  const { store, siteStore, rosterStore, spool, checkpoints, aggregates } = stores;
   const { observer } = metrics;
   const registry = new SiteRegistry(siteStore, clock);
+  const rosters = new RosterDesk({ federation: config.federation, store: rosterStore, clock });
+  const membership = membershipBy(rosters, siteStore);
   const streams = new SiteStreams();
   const countSites = () => metrics.attachedSites(registry.attachedSites().length);
   registry.listen({ siteAttached: countSites, siteDetached: countSites });
   const queue = new RunQueue({
-    ...{ store, spool, checkpoints, aggregates, registry, codec, observer, clock, entropy },
+    ...{ store, spool, checkpoints, aggregates, registry, membership, codec, observer, clock, entropy },
     federation: config.federation,
     transport: streams,
     sign: (message) => credentials.planKey.sign(message),
@@ -180,7 +188,7 @@ function createRounds({ config, credentials, stores, metrics, clock, entropy, lo
     },
   });
   const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
-  return { registry, streams, queue, submissions };
+  return { registry, rosters, streams, queue, submissions };
 }
 
 interface SiteParts extends Pick<RoundParts, "config" | "credentials" | "stores" | "clock" | "entropy"> {

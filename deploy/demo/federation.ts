@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runMethodNames } from "@consilium/shared/config/method-config.js";
 import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
+import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { Council } from "./council.js";
 import { commands, Daemon, freePorts, mustRun, until } from "./processes.js";
 
 /** One hospital of a federation on this machine. */
@@ -27,6 +29,7 @@ export class LocalFederation {
   readonly #setup: FederationSetup;
   readonly #agents = new Map<string, Daemon>();
   #coordinator: Daemon | undefined;
+  #council: Council | undefined;
   #ports = { main: 0, enrol: 0, metrics: 0 };
   readonly agentMetricsPorts = new Map<string, number>();
 
@@ -71,6 +74,7 @@ export class LocalFederation {
     await this.initialise();
     await this.startCoordinator(this.#setup.coordinatorEnvironment);
     for (const hospital of this.#setup.hospitals) await this.join(hospital);
+    await this.admit(...this.#setup.hospitals.map(({ id }) => id));
     for (const { id } of this.#setup.hospitals) this.startAgent(id);
   }
 
@@ -79,6 +83,9 @@ export class LocalFederation {
     const [main, enrol, metrics, ...agents] = await freePorts(3 + this.#setup.hospitals.length);
     this.#ports = { main: main!, enrol: enrol!, metrics: metrics! };
     for (const [index, { id }] of this.#setup.hospitals.entries()) this.agentMetricsPorts.set(id, agents[index]!);
+    this.#say("governance: three holders make a key each; two of them decide who is a hospital");
+    const floors = { minCohort: 2, maxColluders: 0 };
+    this.#council = await Council.found(join(this.#setup.directory, "governance"), "demo", floors);
     this.#say("coordinator: certificate authority, certificates, keys");
     const ports = ["--port", String(main), "--enrol-port", String(enrol), "--metrics-port", String(metrics)];
     await mustRun(commands.consilium, [
@@ -113,6 +120,26 @@ export class LocalFederation {
     await mustRun(commands.agent, ["join", invitation.token, "--home", home]);
     writeFileSync(join(home, "site.yaml"), JSON.stringify(this.#siteConfig(hospital), null, 2));
     writeFileSync(join(home, "policy.yaml"), JSON.stringify(this.#policy(hospital), null, 2));
+  }
+
+  /** The people who hold governance keys, offline. */
+  get council(): Council {
+    if (this.#council === undefined) throw new Error("the federation is not initialised");
+    return this.#council;
+  }
+
+  /** Puts hospitals that have joined on the roster and publishes it. */
+  async admit(...ids: string[]): Promise<void> {
+    const keyOf = async (id: string) =>
+      (await IdentityKey.load(join(this.agentHome(id), "identity/identity-key.pem"))).publicKey;
+    const keys = await Promise.all(ids.map(async (id): Promise<[string, Uint8Array]> => [id, await keyOf(id)]));
+    this.#say(`governance: ${ids.join(", ")} are put on the roster, which two of three holders sign`);
+    await this.council.admit(Object.fromEntries(keys));
+    await this.publishRoster();
+  }
+
+  async publishRoster(): Promise<void> {
+    await this.consilium("roster", "publish", this.council.rosterFile);
   }
 
   startAgent(id: string, environment: Readonly<Record<string, string>> = {}): Daemon {

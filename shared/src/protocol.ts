@@ -39,6 +39,11 @@ export interface RoundPlan {
   readonly previousResultDigest: Uint8Array;
   /** What the coordinator saw of the sites' audit logs. */
   readonly auditWitnesses?: readonly AuditWitness[];
+  /** The roster by which the cohort is chosen; version 0 and no digest: none. */
+  readonly rosterVersion: number;
+  readonly rosterDigest: Uint8Array;
+  /** Who launched the run, such as "fed://demo/researcher/r1"; the coordinator's word. */
+  readonly launchedBy: string;
 }
 
 /** The newest checkpoint of its audit log that a site reported; `head` is the hash of that entry, 32 bytes. */

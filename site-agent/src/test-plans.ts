@@ -42,6 +42,9 @@ export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
     trainingWindowMs: 60_000,
     stageWindowMs: 10_000,
     previousResultDigest: new Uint8Array(0),
+    rosterVersion: 1,
+    rosterDigest: new Uint8Array(32).fill(9),
+    launchedBy: "fed://demo/researcher/r1",
     ...changes,
   };
 }

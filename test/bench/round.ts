@@ -92,6 +92,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     await federation.initialise();
     await federation.startCoordinator();
     for (const hospital of hospitals) await federation.join(hospital);
+    await federation.admit(...hospitals.map(({ id }) => id));
     const children = await Promise.all(hospitals.map(({ id }, index) => startSite(federation.agentHome(id), index)));
     const pid = federation.coordinatorPid!;
     const before = processFigures(pid);

@@ -53,6 +53,9 @@ export function planOf(layout: ParameterLayout, facts: Partial<RoundPlan> = {}):
     trainingWindowMs: 1000,
     stageWindowMs: 1000,
     previousResultDigest: new Uint8Array(0),
+    rosterVersion: 1,
+    rosterDigest: new Uint8Array(32).fill(9),
+    launchedBy: "fed://demo/researcher/r1",
     ...facts,
   };
   const body = Buffer.from(JSON.stringify({ ...plan, layoutDigest: Buffer.from(layout.digest).toString("hex") }));

@@ -13,6 +13,8 @@ import { decodeInvitation, type Invitation } from "@consilium/shared/identity/in
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-key.js";
 import { type LogFields, type Logger, silentLogger } from "@consilium/shared/log.js";
+import { testGovernance, testRoster } from "@consilium/shared/roster/example-governance.js";
+import { signedRosterBytes } from "@consilium/shared/roster/signed-roster.js";
 import type { ServerLimits } from "@consilium/shared/rpc/server.js";
 import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
 import { until } from "../../deploy/demo/processes.js";
@@ -36,6 +38,7 @@ export class HostileFederation {
     // Making a key takes a second, and nothing depends on the sites' TLS keys being different.
     const key = await generateTlsKey();
     for (const siteId of siteIds) federation.sites.push(await federation.#join(siteId, key));
+    await federation.#publishRoster();
     return federation;
   }
 
@@ -58,6 +61,12 @@ export class HostileFederation {
     );
     const bundle: TlsBundle = { caPem, certPem: certificatePem, keyPem: key.privateKeyPem };
     return new HostileSite({ siteId, identity, planPublicKey, bundle, port: this.ports.main });
+  }
+
+  async #publishRoster(): Promise<void> {
+    const members = this.sites.map(({ credentials: { siteId, identity } }) => [siteId, identity.publicKey] as const);
+    const roster = testRoster(Object.fromEntries(members), testGovernance());
+    await this.admin("operator").publishRoster(signedRosterBytes(roster));
   }
 
   async invite(siteId: string): Promise<Invitation> {

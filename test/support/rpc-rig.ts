@@ -131,6 +131,7 @@ function silentFederation(hooks: CallHooks): FederationServiceServer {
     fetchResults: wrapServerStream(async function* () {}, hooks),
     fetchAggregate: wrapServerStream(async function* () {}, hooks),
     report: wrapUnary(() => ({}), hooks),
+    fetchRosters: wrapServerStream(async function* () {}, hooks),
   };
 }
 

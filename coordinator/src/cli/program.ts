@@ -3,6 +3,7 @@ import { exitCodeFor, exitCodes, Output, parserError } from "@consilium/shared/t
 import { Command } from "commander";
 import { addCoordinatorCommands } from "./coordinator-commands.js";
 import { addPrivacyCommand } from "./privacy-command.js";
+import { addRosterCommands } from "./roster-commands.js";
 import { addRunCommands } from "./run-commands.js";
 import { RunEnded } from "./run-ended.js";
 import { example } from "./session.js";
@@ -33,6 +34,7 @@ export function createProgram(surroundings: Surroundings, version: string): Comm
   program.addHelpText("after", `\n${exitCodeHelp}`);
   addCoordinatorCommands(program, surroundings);
   addSiteCommands(program, surroundings);
+  addRosterCommands(program, surroundings);
   addRunCommands(program, surroundings);
   addPrivacyCommand(program, surroundings);
   return program;

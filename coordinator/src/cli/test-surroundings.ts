@@ -78,6 +78,8 @@ export function fakeAdmin(calls: Partial<Admin>): Admin {
     inviteSite: missing("inviteSite"),
     listSites: missing("listSites"),
     revokeSite: missing("revokeSite"),
+    publishRoster: missing("publishRoster"),
+    fetchRoster: missing("fetchRoster"),
     close: () => {},
     ...calls,
   };

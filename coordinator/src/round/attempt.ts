@@ -1,8 +1,7 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
-import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { type AuditWitness, planSignatureLabel, type RoundKey } from "@consilium/shared/protocol.js";
+import { planSignatureLabel, type RoundKey } from "@consilium/shared/protocol.js";
 import type { AttemptRow } from "../store/run-store.js";
-import { buildPlan } from "./plan.js";
+import { buildPlan, type PlanFacts } from "./plan.js";
 import type { MessageCodec, SignedPlan } from "./ports.js";
 import { type RuleTimes, rulesOf } from "./rules.js";
 import type { Exclusion, RoundState, Selecting } from "./state.js";
@@ -40,15 +39,9 @@ export function lostIn(state: RoundState): Record<string, Exclusion> {
   );
 }
 
-export interface PlanSource {
-  readonly federation: string;
-  readonly config: RunConfig;
-  readonly configJson: string;
-  readonly layout: ParameterLayout;
-  readonly previousResultDigest: Uint8Array;
+export interface PlanSource extends Omit<PlanFacts, "key" | "checkpoint"> {
   readonly codec: MessageCodec;
   readonly sign: (message: Uint8Array) => Uint8Array;
-  readonly auditWitnesses: readonly AuditWitness[];
 }
 
 /** The plan's bytes are made once and stored: masks are bound to them, so a restart must repeat them exactly. */

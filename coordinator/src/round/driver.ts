@@ -7,6 +7,7 @@ import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
 import { failpoint } from "../failpoint.js";
 import { UnmaskFailedError } from "../secagg/reconstruct.js";
+import type { Membership } from "../sites/membership.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { AttemptRow, RunRow, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
@@ -28,6 +29,7 @@ export interface DriverOptions extends Kept {
   readonly federation: string;
   readonly spool: UploadSpool;
   readonly registry: SiteRegistry;
+  readonly membership: Membership;
   readonly transport: SiteTransport;
   readonly sign: (message: Uint8Array) => Uint8Array;
   readonly finish: (job: FinishJob, signal: AbortSignal) => Promise<FinishedRound>;
@@ -330,9 +332,9 @@ export class RunDriver {
   }
 
   #begin(key: RoundKey, facts: AttemptFacts): void {
-    const { registry, clock, times, store, checkpoints } = this.#options;
-    const present = registry.attachedSites();
-    const awaited = registry.enrolledSites().filter((site) => !present.includes(site));
+    const { registry, membership, clock, times, store, checkpoints } = this.#options;
+    const present = registry.attachedSites().filter((site) => membership.admits(site));
+    const awaited = registry.enrolledSites().filter((site) => !present.includes(site) && membership.admits(site));
     const nowMs = clock.now();
     const begun = { notBeforeMs: 0, settleAtMs: 0, lost: {}, ...facts, key, nowMs, present, awaited };
     const state = beginSelecting(begun, this.config, times);
@@ -348,11 +350,14 @@ export class RunDriver {
   }
 
   #planSource(round: number) {
-    const { registry, store } = this.#options;
-    const { runId, configJson } = this.run;
+    const { registry, membership, store } = this.#options;
+    const { runId, configJson, launchedBy } = this.run;
     const auditWitnesses = registry.auditWitnesses();
     const previousResultDigest = resultBefore(store, runId, round);
-    return { config: this.config, configJson, layout: this.#layout, previousResultDigest, auditWitnesses };
+    return {
+      ...{ config: this.config, configJson, layout: this.#layout, previousResultDigest, auditWitnesses },
+      ...{ roster: membership.roster, launchedBy },
+    };
   }
 
   /** What the sites sent is of no use once an attempt is over. */

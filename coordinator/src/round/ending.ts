@@ -23,6 +23,7 @@ const reasonText: Record<AbortReason, string> = {
   "too-few-uploads": "too few sites uploaded",
   "too-few-reveals": "too few sites helped to unmask",
   "aggregation-failed": "the sum could not be unmasked or stored",
+  "roster-changed": "another roster was published",
   stopped: "stopped",
 };
 
@@ -39,6 +40,19 @@ export function abort(state: RunningState, reason: AbortReason, nowMs: number): 
 
 export function stop(state: Exclude<RoundState, { kind: "committed" | "aborted" }>, reason: string): Transition {
   return end(state, "stopped", { kind: "stop", reason });
+}
+
+/**
+ * The next attempt names the new roster; what sites have trained they keep. Once keys are exchanged the attempt goes on,
+ * among sites that agree on who they are. Those that refused may say yes now.
+ */
+export function changeRoster(state: Exclude<RoundState, { kind: "committed" | "aborted" }>, nowMs: number): Transition {
+  const excluded = Object.fromEntries(
+    Object.entries(state.excluded).filter(([, exclusion]) => exclusion.reason !== "refused"),
+  );
+  const readmitted = { ...state, excluded };
+  if (state.kind !== "selecting" && state.kind !== "training") return { state: readmitted, effects: [] };
+  return end(readmitted, "roster-changed", { kind: "retry", notBeforeMs: nowMs });
 }
 
 function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {

@@ -15,11 +15,26 @@ export interface PlanFacts {
   readonly previousResultDigest: Uint8Array;
   /** Asks nothing of anyone: each site finds its own and compares. */
   readonly auditWitnesses: readonly AuditWitness[];
+  /** The roster that the cohort is chosen by. */
+  readonly roster: { readonly version: number; readonly digest: string } | undefined;
+  /** URI of the certificate of whoever launched the run. */
+  readonly launchedBy: string;
 }
 
 /** What an attempt asks of its cohort; a function of the run and the round, never of who takes part. Rounds count from 1. */
 export function buildPlan(facts: PlanFacts): RoundPlan {
-  const { federation, key, config, configJson, layout, checkpoint, previousResultDigest, auditWitnesses } = facts;
+  const {
+    federation,
+    key,
+    config,
+    configJson,
+    layout,
+    checkpoint,
+    previousResultDigest,
+    auditWitnesses,
+    roster,
+    launchedBy,
+  } = facts;
   return {
     ...planTerms(config, layout, key.round),
     federation,
@@ -36,5 +51,8 @@ export function buildPlan(facts: PlanFacts): RoundPlan {
     stageWindowMs: Math.round(config.deadlines.stageSeconds * 1000),
     previousResultDigest,
     auditWitnesses,
+    rosterVersion: roster?.version ?? 0,
+    rosterDigest: new Uint8Array(Buffer.from(roster?.digest ?? "", "hex")),
+    launchedBy,
   };
 }

@@ -12,11 +12,19 @@ import { storedState } from "./attempt.js";
 import { Changes } from "./changes.js";
 import { type DriverOptions, RunDriver } from "./driver.js";
 import type { SignedPlan } from "./ports.js";
-import { committedRounds, progressOf, type RunDetail, type RunSummary, summaryOf } from "./progress.js";
+import {
+  committedRounds,
+  progressOf,
+  type RoundProgress,
+  type RunDetail,
+  type RunSummary,
+  summaryOf,
+} from "./progress.js";
 import { sumsOf } from "./results.js";
 import { removeSums } from "./retention.js";
 import { rulesOf, selectionFloor } from "./rules.js";
 import { parseRunFile, parseStoredConfig } from "./run-file.js";
+import type { RoundState } from "./state.js";
 
 /** Watchers hear of changes at most this often. */
 const watchIntervalMs = 250;
@@ -32,6 +40,8 @@ export interface GivenWeights {
 export interface LaunchRequest {
   readonly requestId: string;
   readonly configYaml: string;
+  /** URI of the caller's certificate. */
+  readonly launchedBy: string;
 }
 
 /** All runs. One is active at a time; the others wait their turn in the order of their launch. */
@@ -46,7 +56,9 @@ export class RunQueue {
     this.#options = options;
     this.#entropy = options.entropy;
     options.registry.listen({
-      siteAttached: (siteId) => this.#active?.apply({ kind: "site-attached", siteId }),
+      siteAttached: (siteId) => {
+        if (options.membership.admits(siteId)) this.#active?.apply({ kind: "site-attached", siteId });
+      },
       siteDetached: (siteId) => this.#active?.apply({ kind: "site-detached", siteId }),
     });
   }
@@ -87,6 +99,11 @@ export class RunQueue {
     return this.#active?.planFor(siteId);
   }
 
+  /** Another roster was published: nothing that has not gone far is finished by the old one. */
+  rosterChanged(): void {
+    this.#active?.apply({ kind: "roster-changed" });
+  }
+
   dropSite(siteId: string, reason: DropReason): void {
     this.#active?.apply({ kind: "site-dropped", siteId, reason });
   }
@@ -103,7 +120,7 @@ export class RunQueue {
     const existing = store.findRunByRequest(request.requestId);
     if (existing !== undefined) return this.#summary(existing);
     const config = parseRunFile(request.configYaml);
-    const row = store.addRun(await this.#prepare(request.requestId, config, given));
+    const row = store.addRun(await this.#prepare(request, config, given));
     this.#pump();
     return this.#summary(this.#require(row.runId));
   }
@@ -119,10 +136,16 @@ export class RunQueue {
     const attempt = run.status === "completed" ? undefined : this.#options.store.newestAttempt(runId);
     return {
       summary: summaryOf(run, config, history),
-      current: attempt === undefined ? undefined : progressOf(storedState(attempt)),
+      current: attempt === undefined ? undefined : this.#progress(storedState(attempt)),
       history,
       configJson: run.configJson,
     };
+  }
+
+  #progress(state: RoundState): RoundProgress {
+    const progress = progressOf(state);
+    const lacksRoster = state.kind === "selecting" && this.#options.membership.roster === undefined;
+    return lacksRoster ? { ...progress, waitingFor: "a roster: none is published" } : progress;
   }
 
   /** The run now and after each change, until it ends or the signal fires. */
@@ -172,7 +195,11 @@ export class RunQueue {
     });
   }
 
-  async #prepare(requestId: string, config: RunConfig, given: GivenWeights | undefined): Promise<RunRow> {
+  async #prepare(
+    { requestId, launchedBy }: LaunchRequest,
+    config: RunConfig,
+    given: GivenWeights | undefined,
+  ): Promise<RunRow> {
     const floor = selectionFloor(rulesOf(config, this.#options.times));
     const { sites } = config.cohort;
     if (sites !== undefined && sites.length < floor) {
@@ -200,6 +227,7 @@ export class RunQueue {
       initialDigest: initial.digest,
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
+      launchedBy,
     };
   }
 

@@ -169,6 +169,7 @@ export type AbortReason =
   | "too-few-uploads"
   | "too-few-reveals"
   | "aggregation-failed"
+  | "roster-changed"
   | "stopped";
 
 export type AfterAbort =
@@ -220,6 +221,8 @@ export type RoundEvent =
   | { readonly kind: "aggregation-failed"; readonly code: string; readonly blamed: readonly string[] }
   /** The coordinator has restarted; no site is attached yet. */
   | { readonly kind: "recovered" }
+  /** Plans name the roster; sites that follow the new one refuse those that name the old. */
+  | { readonly kind: "roster-changed" }
   | { readonly kind: "stopped"; readonly reason: string };
 
 /** What the driver does after the new state is durable, in order. */

@@ -94,8 +94,14 @@ function openParts(home: string, clock: ManualClock, figures: () => Figures) {
     siteDropped: (reason: string) => void heard.dropped.push(reason),
     uploadStored() {},
   };
+  const strangers = new Set<string>();
+  const roster: { version: number; digest: string } | undefined = { version: 1, digest: "11".repeat(32) };
+  const membership = {
+    roster: roster as typeof roster | undefined,
+    admits: (site: string) => !strangers.has(site),
+  };
   const queue = new RunQueue({
-    ...{ store, spool, checkpoints, aggregates, registry, codec, observer, clock },
+    ...{ store, spool, checkpoints, aggregates, registry, membership, codec, observer, clock },
     federation: "demo",
     entropy: systemEntropy,
     transport: {
@@ -114,7 +120,16 @@ function openParts(home: string, clock: ManualClock, figures: () => Figures) {
     halt: (thrown) => void heard.halted.push(thrown),
   });
   const submissions = new Submissions({ queue, store, spool, registry, codec, observer });
-  return { ...heard, store, registry, queue, submissions, closeStore: () => void database.close() };
+  return {
+    ...heard,
+    store,
+    registry,
+    membership,
+    strangers,
+    queue,
+    submissions,
+    closeStore: () => void database.close(),
+  };
 }
 
 /** A checkpoint of zeros under the name of its round: what the sum is does not matter here. */
@@ -196,7 +211,11 @@ export class TestFederation {
   }
 
   async launch(rounds = 1): Promise<string> {
-    const request = { requestId: `request-${rounds}`, configYaml: runFile(rounds) };
+    const request = {
+      requestId: `request-${rounds}`,
+      configYaml: runFile(rounds),
+      launchedBy: "fed://demo/researcher/r1",
+    };
     return (await this.parts.queue.launch(request)).runId;
   }
 

@@ -1,7 +1,7 @@
 import { unreachable } from "@consilium/shared/errors.js";
 import { tryClose } from "./closing.js";
 import { withFault } from "./conduct.js";
-import { commit, failAggregation, stop } from "./ending.js";
+import { changeRoster, commit, failAggregation, stop } from "./ending.js";
 import { acceptMessage, attach, detach, leave, recover, refuse, reportPhase } from "./running.js";
 import { onSelecting, trySelect } from "./selecting.js";
 import { hasDeadline, isOver, type RoundEvent, type RoundState, type RunningState, type Transition } from "./state.js";
@@ -13,6 +13,7 @@ import { hasDeadline, isOver, type RoundEvent, type RoundState, type RunningStat
 export function transition(state: RoundState, event: RoundEvent, nowMs: number): Transition {
   if (isOver(state)) return { state, effects: [] };
   if (event.kind === "stopped") return stop(state, event.reason);
+  if (event.kind === "roster-changed") return changeRoster(state, nowMs);
   if (state.kind === "selecting") return trySelect(onSelecting(state, event, nowMs), nowMs);
   const changed = onRunning(state, event, nowMs);
   if (!hasDeadline(changed.state)) return changed;
@@ -20,7 +21,9 @@ export function transition(state: RoundState, event: RoundEvent, nowMs: number):
   return { state: closed.state, effects: [...changed.effects, ...closed.effects] };
 }
 
-function onRunning(state: RunningState, event: Exclude<RoundEvent, { kind: "stopped" }>, nowMs: number): Transition {
+type InnerEvent = Exclude<RoundEvent, { kind: "stopped" | "roster-changed" }>;
+
+function onRunning(state: RunningState, event: InnerEvent, nowMs: number): Transition {
   switch (event.kind) {
     case "site-attached":
       return attach(state, event.siteId, nowMs);

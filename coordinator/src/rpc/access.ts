@@ -10,6 +10,7 @@ export const accessTable: AccessTable = {
   [FederationServiceService.fetchResults.path]: ["site"],
   [FederationServiceService.fetchAggregate.path]: ["site"],
   [FederationServiceService.report.path]: ["site"],
+  [FederationServiceService.fetchRosters.path]: ["site"],
   [SecAggServiceService.exchange.path]: ["site"],
   [SecAggServiceService.upload.path]: ["site"],
   [AdminServiceService.launchRun.path]: ["researcher", "operator"],
@@ -23,4 +24,6 @@ export const accessTable: AccessTable = {
   [AdminServiceService.listSites.path]: ["researcher", "operator"],
   [AdminServiceService.inviteSite.path]: ["operator"],
   [AdminServiceService.revokeSite.path]: ["operator"],
+  [AdminServiceService.publishRoster.path]: ["operator"],
+  [AdminServiceService.fetchRoster.path]: ["researcher", "operator"],
 };

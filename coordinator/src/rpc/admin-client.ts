@@ -45,6 +45,9 @@ export function connectAdmin(connection: AdminConnection): Admin {
     inviteSite: (request) => explained(callUnary(client.inviteSite.bind(client), request, limits)),
     listSites: async () => (await explained(callUnary(client.listSites.bind(client), {}, limits))).sites,
     revokeSite: (siteId) => explained(callUnary(client.revokeSite.bind(client), { siteId }, limits)),
+    publishRoster: (document) =>
+      explained(callUnary(client.publishRoster.bind(client), { document: Buffer.from(document) }, limits)),
+    fetchRoster: async () => (await explained(callUnary(client.fetchRoster.bind(client), {}, limits))).document,
     close: () => channel.close(),
   };
 }

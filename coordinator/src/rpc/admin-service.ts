@@ -1,6 +1,8 @@
+import { identityUri } from "@consilium/shared/identity/peer-identity.js";
 import {
   type AdminServiceServer,
   AdminServiceService,
+  type FetchRosterRequest,
   type FetchWeightsRequest,
   type Invitation,
   type InviteSiteRequest,
@@ -16,12 +18,14 @@ import {
   type SiteRef,
   type SiteSummary,
 } from "@consilium/shared/rpc/gen/admin.js";
+import type { RosterDocument, RosterSummary } from "@consilium/shared/rpc/gen/roster.js";
 import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
 import { type CallHooks, wrapClientStream, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { SiteDesk } from "../sites/desk.js";
+import type { RosterDesk } from "../sites/roster-desk.js";
 import { streamFile } from "./file-stream.js";
 import { receiveLaunch } from "./launch-call.js";
 
@@ -29,19 +33,30 @@ export interface AdminOptions {
   readonly queue: RunQueue;
   readonly checkpoints: CheckpointStore;
   readonly sites: SiteDesk;
+  readonly rosters: RosterDesk;
   /** Ends the site's calls that are in progress. */
   readonly onRevoked: (siteId: string) => void;
 }
 
 export function adminService(options: AdminOptions, hooks: CallHooks): RpcService {
-  const implementation: AdminServiceServer = { ...runMethods(options, hooks), ...siteMethods(options, hooks) };
+  const implementation: AdminServiceServer = {
+    ...runMethods(options, hooks),
+    ...siteMethods(options, hooks),
+    ...rosterMethods(options, hooks),
+  };
   return { definition: AdminServiceService, implementation };
 }
 
 function runMethods({ queue, checkpoints }: AdminOptions, hooks: CallHooks) {
   return {
-    launchRun: wrapUnary<LaunchRunRequest, RunSummary>((request) => queue.launch(request), hooks),
-    launchRunFrom: wrapClientStream<LaunchPart, RunSummary>((parts) => receiveLaunch(queue, parts), hooks),
+    launchRun: wrapUnary<LaunchRunRequest, RunSummary>(
+      (request, { identity }) => queue.launch({ ...request, launchedBy: identityUri(identity) }),
+      hooks,
+    ),
+    launchRunFrom: wrapClientStream<LaunchPart, RunSummary>(
+      (parts, { identity }) => receiveLaunch(queue, parts, identityUri(identity)),
+      hooks,
+    ),
     listRuns: wrapUnary<ListRunsRequest, ListRunsReply>(() => ({ runs: queue.list() }), hooks),
     getRun: wrapUnary<RunRef, RunDetail>(({ runId }) => queue.detail(runId), hooks),
     stopRun: wrapUnary<RunRef, RunSummary>(({ runId }, { identity }) => queue.stop(runId, identity.id), hooks),
@@ -64,5 +79,23 @@ function siteMethods({ sites, queue, onRevoked }: AdminOptions, hooks: CallHooks
       onRevoked(siteId);
       return summary;
     }, hooks),
+  };
+}
+
+function rosterMethods({ rosters, queue }: AdminOptions, hooks: CallHooks) {
+  return {
+    publishRoster: wrapUnary<RosterDocument, RosterSummary>(({ document }, { identity }) => {
+      const before = rosters.current;
+      const summary = rosters.publish(document, identityUri(identity));
+      for (const siteId of before?.members.keys() ?? []) {
+        if (rosters.current?.members.has(siteId) !== true) queue.dropSite(siteId, "revoked");
+      }
+      if (before?.digest !== summary.digest) queue.rosterChanged();
+      return summary;
+    }, hooks),
+    fetchRoster: wrapUnary<FetchRosterRequest, RosterDocument>(
+      () => ({ document: Buffer.from(rosters.newestDocument() ?? []) }),
+      hooks,
+    ),
   };
 }

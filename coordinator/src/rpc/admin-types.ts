@@ -1,4 +1,5 @@
 import type { RunDetail, RunSummary } from "../round/progress.js";
+import type { RosterSummary } from "../sites/roster-desk.js";
 
 /** What researchers and operators ask of a coordinator, in the words of `admin.proto`. Zero and "" stand for absent. */
 export interface Admin {
@@ -16,6 +17,10 @@ export interface Admin {
   inviteSite(request: { readonly siteId: string; readonly validHours: number }): Promise<Invitation>;
   listSites(): Promise<readonly SiteSummary[]>;
   revokeSite(siteId: string): Promise<SiteSummary>;
+  /** @param document a signed roster, as `signedRosterBytes` gives it */
+  publishRoster(document: Uint8Array): Promise<RosterSummary>;
+  /** The newest signed roster; empty where none was published. */
+  fetchRoster(): Promise<Uint8Array>;
   close(): void;
 }
 

@@ -7,11 +7,13 @@ import {
   FederationServiceService,
   type FetchCheckpointRequest,
   type FetchResultsRequest,
+  type FetchRostersRequest,
   type ReportAck,
   type SignedResult,
   type SiteReport,
   type RoundKey as WireKey,
 } from "@consilium/shared/rpc/gen/federation.js";
+import type { RosterDocument } from "@consilium/shared/rpc/gen/roster.js";
 import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
 import { type CallContext, type CallHooks, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
@@ -22,6 +24,7 @@ import { sumsOf } from "../round/results.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { Submissions } from "../round/submissions.js";
 import type { SiteRegistry } from "../sites/registry.js";
+import type { RosterDesk } from "../sites/roster-desk.js";
 import type { AttemptRow, RunStore } from "../store/run-store.js";
 import { codec, requireKey } from "./codec.js";
 import { streamFile } from "./file-stream.js";
@@ -37,6 +40,7 @@ export interface FederationOptions {
   readonly store: RunStore;
   readonly checkpoints: CheckpointStore;
   readonly aggregates: AggregateStore;
+  readonly rosters: Pick<RosterDesk, "documentsAfter">;
   readonly clock: Clock;
 }
 
@@ -66,6 +70,10 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       if (event !== undefined) options.submissions.report(requireKey(report.key), event);
       return {};
     }, hooks),
+    fetchRosters: wrapServerStream<FetchRostersRequest, RosterDocument>(
+      ({ afterVersion }) => rostersAfter(options, afterVersion),
+      hooks,
+    ),
   };
   return { definition: FederationServiceService, implementation };
 }
@@ -166,4 +174,8 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 function notFound(reason: string): ConsiliumError {
   return new ConsiliumError("not-found", reason, { remedy: "follow the plan that comes on the attached stream" });
+}
+
+async function* rostersAfter({ rosters }: FederationOptions, version: number): AsyncGenerator<RosterDocument> {
+  for (const document of rosters.documentsAfter(version)) yield { document: Buffer.from(document) };
 }

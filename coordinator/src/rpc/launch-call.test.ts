@@ -26,7 +26,8 @@ async function* stream<T>(...items: T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-const launch = (parts: AsyncIterable<LaunchPart>) => receiveLaunch(federation.parts.queue, parts);
+const launch = (parts: AsyncIterable<LaunchPart>) =>
+  receiveLaunch(federation.parts.queue, parts, "fed://demo/researcher/r1");
 /** Blocks of other sizes than tensors and chunks have. */
 const blocks = () => stream(vector.subarray(0, 7), vector.subarray(7, 100_007), vector.subarray(100_007));
 const whole = (values = blocks(), requestId = "r") =>

@@ -12,6 +12,7 @@ import type { RunQueue } from "../round/run-queue.js";
 export async function receiveLaunch(
   queue: Pick<RunQueue, "launch">,
   parts: AsyncIterable<LaunchPart>,
+  launchedBy: string,
 ): Promise<RunSummary> {
   const iterator = parts[Symbol.asyncIterator]();
   try {
@@ -19,7 +20,10 @@ export async function receiveLaunch(
     if (first.$case !== "header") throw malformed("begin without a header");
     const { sourceSha256: source, ...request } = first.value;
     if (!/^[0-9a-f]{64}$/.test(source)) throw malformed("come from a file without a SHA-256");
-    return await queue.launch(request, { source, values: (dimension) => receiveValues(iterator, dimension) });
+    return await queue.launch(
+      { ...request, launchedBy },
+      { source, values: (dimension) => receiveValues(iterator, dimension) },
+    );
   } finally {
     await iterator.return?.();
   }

@@ -15,6 +15,7 @@ import type { Submissions } from "../round/submissions.js";
 import type { SiteDesk } from "../sites/desk.js";
 import type { Enrolment } from "../sites/enrolment.js";
 import type { SiteRegistry } from "../sites/registry.js";
+import type { RosterDesk } from "../sites/roster-desk.js";
 import type { RunStore } from "../store/run-store.js";
 import type { SiteStore } from "../store/site-store.js";
 import { accessTable } from "./access.js";
@@ -32,6 +33,7 @@ export interface ServersOptions {
   readonly registry: SiteRegistry;
   readonly streams: SiteStreams;
   readonly desk: SiteDesk;
+  readonly rosters: RosterDesk;
   readonly enrolment: Enrolment;
   readonly store: RunStore;
   readonly siteStore: SiteStore;
@@ -77,7 +79,7 @@ export function createServers(options: ServersOptions): Servers {
 }
 
 function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
-  const { config, credentials, queue, checkpoints, desk, clock } = options;
+  const { config, credentials, queue, checkpoints, desk, rosters, clock } = options;
   const endCalls = (siteId: string) =>
     void server.cancelCalls(({ identity }) => identity.role === "site" && identity.id === siteId);
   const server = createServer({
@@ -87,7 +89,7 @@ function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
     services: [
       federationService(options, hooks),
       secAggService(options, hooks),
-      adminService({ queue, checkpoints, sites: desk, onRevoked: endCalls }, hooks),
+      adminService({ queue, checkpoints, sites: desk, rosters, onRevoked: endCalls }, hooks),
     ],
     authorisation: {
       federation: config.federation,

@@ -100,6 +100,17 @@ export const migrations: readonly string[] = [
   ALTER TABLE rounds ADD COLUMN result_body BLOB;
   ALTER TABLE rounds ADD COLUMN result_signature BLOB;
   `,
+  // Rosters to hand on to the sites, and who launched a run, for the plans.
+  `
+  CREATE TABLE rosters (
+    version INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL,
+    document BLOB NOT NULL,
+    published_at_ms INTEGER NOT NULL,
+    published_by TEXT NOT NULL
+  ) STRICT;
+  ALTER TABLE runs ADD COLUMN launched_by TEXT NOT NULL DEFAULT '';
+  `,
 ];
 
 /**

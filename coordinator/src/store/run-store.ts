@@ -17,6 +17,8 @@ export interface RunRow {
   readonly initialDigest: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** URI of the caller's certificate; empty in what an older version stored. */
+  readonly launchedBy: string;
 }
 
 /** One attempt at a round. `stateJson` and `recordJson` belong to the round module; the store does not look inside. */

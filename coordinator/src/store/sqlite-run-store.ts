@@ -15,7 +15,7 @@ import type {
 
 const runColumns = `run_id AS runId, request_id AS requestId, name, config_json AS configJson, status, reason,
   checkpoint_digest AS checkpointDigest, initial_digest AS initialDigest, created_at_ms AS createdAtMs,
-  updated_at_ms AS updatedAtMs`;
+  updated_at_ms AS updatedAtMs, launched_by AS launchedBy`;
 const attemptColumns = `run_id AS runId, round, attempt, kind, state_json AS stateJson, plan_body AS planBody,
   plan_signature AS planSignature, parent_digest AS parentDigest, record_json AS recordJson`;
 const messageColumns = "site_id AS siteId, stage, digest, bytes";
@@ -70,9 +70,9 @@ function runStatements(database: StoreDatabase) {
   return {
     addRun: database.prepare<[RunRow]>(
       `INSERT INTO runs (run_id, request_id, name, config_json, status, reason, checkpoint_digest, initial_digest,
-         created_at_ms, updated_at_ms)
+         created_at_ms, updated_at_ms, launched_by)
        VALUES (:runId, :requestId, :name, :configJson, :status, :reason, :checkpointDigest, :initialDigest,
-         :createdAtMs, :updatedAtMs)
+         :createdAtMs, :updatedAtMs, :launchedBy)
        ON CONFLICT (request_id) DO NOTHING`,
     ),
     findRun: database.prepare<[string], RunRow>(`SELECT ${runColumns} FROM runs WHERE run_id = ?`),

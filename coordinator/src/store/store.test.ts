@@ -28,6 +28,7 @@ const run: RunRow = {
   checkpointDigest: "aa",
   initialDigest: "aa",
   createdAtMs: 1,
+  launchedBy: "fed://demo/researcher/r1",
   updatedAtMs: 1,
 };
 

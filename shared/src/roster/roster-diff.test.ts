@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { IdentityKey } from "../identity/identity-key.js";
 import { formatPublicKey } from "../identity/public-key-text.js";
 import { withoutSite, withSite } from "./edit-roster.js";
+import { testGovernance, testRoster, testTimes } from "./example-governance.js";
 import { rosterDiff, weakens } from "./roster-diff.js";
-import { testGovernance, testRoster, testTimes } from "./testing/governance.js";
 
 const keys = { a: IdentityKey.generate().publicKey, b: IdentityKey.generate().publicKey };
 const before = testRoster(keys, testGovernance(), { minCohort: 4, maxColluders: 1 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { IdentityKey } from "../identity/identity-key.js";
+import { testGovernance, testRoster } from "./example-governance.js";
 import { membersOf, rosterDigest } from "./roster.js";
 import { mostRosterBytes, parseSignedRoster, signedRosterBytes, signedRosterText, signersOf } from "./signed-roster.js";
-import { testGovernance, testRoster } from "./testing/governance.js";
 
 const trust = testGovernance();
 const members = { a: IdentityKey.generate().publicKey, b: IdentityKey.generate().publicKey };

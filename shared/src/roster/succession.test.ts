@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { IdentityKey } from "../identity/identity-key.js";
 import { formatPublicKey } from "../identity/public-key-text.js";
 import { withoutSite, withSite } from "./edit-roster.js";
+import { signedBy, testGovernance, testNowMs, testRoster, testTimes } from "./example-governance.js";
 import { rosterDigest } from "./roster.js";
 import { type SignedRoster, withSignature } from "./signed-roster.js";
 import { judgeChain, judgeRoster, type RosterView } from "./succession.js";
-import { signedBy, testGovernance, testNowMs, testRoster, testTimes } from "./testing/governance.js";
 
 const trust = testGovernance();
 const keys = { a: IdentityKey.generate(), b: IdentityKey.generate(), c: IdentityKey.generate() };

@@ -9,6 +9,7 @@ import { addCurate } from "./curate-command.js";
 import { addEgress } from "./egress-command.js";
 import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
+import { addIdentity } from "./identity-command.js";
 import { addJoin } from "./join-command.js";
 import { addPolicy } from "./policy-command.js";
 import { addRun } from "./run-command.js";
@@ -42,7 +43,7 @@ export function createProgram(surroundings: Surroundings): Command {
 }
 
 const commandsInOrder = [
-  ...[addJoin, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
+  ...[addJoin, addIdentity, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
   ...[addAudit, addEgress, addPolicy, addApprovals],
 ];
 

@@ -46,6 +46,7 @@ function signedPlan(by: IdentityKey): SignedPlan {
       tensorClips: [...plan.tensorClips],
       lanes: [...plan.lanes],
       auditWitnesses: [],
+      rosterDigest: toBuffer(plan.rosterDigest),
     }).finish(),
   );
   return { body, signature: Buffer.from(by.sign(Buffer.concat([Buffer.from(planSignatureLabel), body]))) };
@@ -86,6 +87,10 @@ const federationService: FederationServiceServer = {
   },
   fetchAggregate(call) {
     call.write({ offset: call.request.offset, data: Buffer.from("sum").subarray(call.request.offset) });
+    call.end();
+  },
+  fetchRosters(call) {
+    call.write({ document: Buffer.from(`after ${call.request.afterVersion}`) });
     call.end();
   },
   report(call, callback) {

@@ -38,6 +38,7 @@ const federationService: FederationServiceServer = {
   fetchCheckpoint: (call) => call.end(),
   fetchResults: (call) => call.end(),
   fetchAggregate: (call) => call.end(),
+  fetchRosters: (call) => call.end(),
   report(call, callback) {
     arrived.reports += SiteReport.encode(call.request).finish().length;
     callback(null, {});

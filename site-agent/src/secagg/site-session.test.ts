@@ -33,6 +33,9 @@ function received(facts: Partial<RoundPlan> = {}): ReceivedPlan {
     trainingWindowMs: 1,
     stageWindowMs: 1,
     previousResultDigest: new Uint8Array(0),
+    rosterVersion: 1,
+    rosterDigest: new Uint8Array(32).fill(9),
+    launchedBy: "fed://test/researcher/r1",
     ...facts,
   };
   return { plan, body: Buffer.from(JSON.stringify(facts)), signature: new Uint8Array(64) };

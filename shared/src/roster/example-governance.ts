@@ -1,11 +1,11 @@
-import { IdentityKey } from "../../identity/identity-key.js";
-import { formatPublicKey } from "../../identity/public-key-text.js";
-import { firstRoster, withSite } from "../edit-roster.js";
-import type { RosterFloors } from "../roster.js";
-import { type SignedRoster, withSignature } from "../signed-roster.js";
-import type { Governance } from "../succession.js";
+import { IdentityKey } from "../identity/identity-key.js";
+import { formatPublicKey } from "../identity/public-key-text.js";
+import { firstRoster, withSite } from "./edit-roster.js";
+import type { RosterFloors } from "./roster.js";
+import { type SignedRoster, withSignature } from "./signed-roster.js";
+import type { Governance } from "./succession.js";
 
-/** People who hold governance keys, for tests. */
+/** People who hold governance keys, and rosters that they have signed, as tests need them. */
 export interface TestGovernance {
   readonly keys: readonly IdentityKey[];
   readonly governance: Governance;
@@ -18,7 +18,7 @@ export function testGovernance(holders = 3, threshold = 2, federation = "demo"):
 }
 
 export const testNowMs = Date.UTC(2027, 0, 15);
-const times = { nowMs: testNowMs, validUntilMs: Date.UTC(2028, 0, 15) };
+const times = { nowMs: testNowMs, validUntilMs: Date.UTC(2100, 0, 15) };
 
 /** A first version with these members, signed by as many holders as count. */
 export function testRoster(
