@@ -98,6 +98,13 @@ export class HostileFederation {
     return runId;
   }
 
+  /** So that a test that fails in the middle of a round leaves the next one a free coordinator. */
+  async stopRuns(): Promise<void> {
+    const admin = this.admin("researcher");
+    const unfinished = (await admin.listRuns()).filter(({ status }) => !["completed", "stopped"].includes(status));
+    for (const { runId } of unfinished) await admin.stopRun(runId);
+  }
+
   /** The record of one of the run's rounds, once it is committed. */
   async committed(runId: string, round = 1): Promise<RoundRecord> {
     return this.#watched(runId, ({ history }) => history[round - 1]);

@@ -35,6 +35,16 @@ export async function playOut(parts: readonly SitePart[]): Promise<StageOutcome[
   return finish(await readyToUpload(parts));
 }
 
+/** All through upload. */
+export async function untilUnmask(parts: readonly SitePart[]) {
+  const ready = await readyToUpload(parts);
+  const uploaded = ready.map(async ({ part, delivered }) =>
+    requireKind(await part.upload(part.masked(delivered.delivered)), "survivors"),
+  );
+  const [survivors] = await Promise.all(uploaded);
+  return { parts, survivors: survivors! };
+}
+
 /** Plays an attempt by honest sites only. */
 export async function honestAttempt(federation: HostileFederation, runId: string, at: AttemptName): Promise<void> {
   await playOut(await beginParts(federation, runId, at));

@@ -173,6 +173,13 @@ export class SitePart {
     return this.uploadParts(tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks()));
   }
 
+  /** These words as they are, under a header of the right length. */
+  uploadRaw(chunks: AsyncIterable<Uint8Array>): Promise<StageOutcome> {
+    return this.uploadParts(
+      tamperedParts({ key: { ...this.key }, siteId: this.site.siteId, words: this.words }, chunks),
+    );
+  }
+
   /** Whatever parts a test makes. */
   async uploadParts(parts: AsyncIterable<UploadPart>): Promise<StageOutcome> {
     const secagg = this.site.channel.client(SecAggServiceClient);

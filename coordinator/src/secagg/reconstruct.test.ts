@@ -119,7 +119,7 @@ describe("remainingMasks", () => {
     expect(() => remainingMasks(short)).toThrow(expect.objectContaining(expected));
   });
 
-  it("suspects a dealer whose shares never give its secret", () => {
+  it("K: a dealer whose shares never give the secret that it committed to is suspected, and left out of the next attempt", () => {
     const input = attempt({ count: 5, threshold: 3, lost: [] });
     const adverts = input.adverts.map((advert) =>
       advert.siteId === "s001" ? { ...advert, selfCommitment: randomBytes(32) } : advert,

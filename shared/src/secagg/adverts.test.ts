@@ -45,6 +45,15 @@ describe("verifyAdverts", () => {
     expect(() => verifyAdverts(context, [first, advert("b", signer)])).toThrow(/repeats/);
   });
 
+  it("refuses keys of low order, with which nobody can share a secret", () => {
+    const { signature: _signature, identityPublicKey: _key, ...fields } = advert("a");
+    const lowOrder = Buffer.from("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", "hex");
+    for (const change of [{ sealPublicKey: Buffer.alloc(32) }, { maskPublicKey: lowOrder }]) {
+      const signed = signAdvert(context, { ...fields, ...change }, identity());
+      expect(() => verifyAdverts(context, [signed])).toThrow(/"a" holds an X25519 key that agrees with nobody/);
+    }
+  });
+
   it("refuses malformed fields without throwing anything else", () => {
     const good = advert("a");
     expect(() => verifyAdverts(context, [{ ...good, nonce: new Uint8Array(5) }])).toThrow(/wrong length/);

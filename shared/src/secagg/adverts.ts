@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, verify } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
 import type { KeyAdvert } from "../protocol.js";
+import { agree } from "./key-agreement.js";
 import { compareSiteIds, isSiteId, Label, sameBytes, secretBytes } from "./protocol.js";
 
 /** A site's long-lived Ed25519 key. `publicKey` is raw, 32 bytes. */
@@ -12,6 +13,8 @@ export interface IdentityKey {
 export type UnsignedAdvert = Omit<KeyAdvert, "signature">;
 
 const signatureBytes = 64;
+/** Any secret shows whether a public key is of low order; nothing depends on this one. */
+const probeSecret = new Uint8Array(secretBytes).fill(8);
 // DER of RFC 8410 in front of a raw Ed25519 public key.
 const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
 
@@ -87,6 +90,17 @@ export function verifyAdvert(context: Uint8Array, advert: KeyAdvert): void {
   }
   // site-check: advert-signature
   if (!signatureHolds(context, advert)) throw badAdvert(advert.siteId, "is not signed by its identity key");
+  // site-check: advert-usable-keys
+  requireUsable(advert);
+}
+
+/** A key of low order gives the same secret with every other one: nobody can share with its owner, who would stop them all. */
+function requireUsable({ siteId, maskPublicKey, sealPublicKey }: KeyAdvert): void {
+  try {
+    for (const key of [maskPublicKey, sealPublicKey]) agree(probeSecret, key).fill(0);
+  } catch {
+    throw badAdvert(siteId, "holds an X25519 key that agrees with nobody");
+  }
 }
 
 export function sortAdverts(adverts: readonly KeyAdvert[]): KeyAdvert[] {
