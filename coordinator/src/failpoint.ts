@@ -5,8 +5,8 @@
 export type Failpoint =
   | "plan/before-persist"
   | "plan/after-persist"
-  | `${"advertise" | "share" | "upload" | "unmask"}/${"before-persist" | "after-persist"}`
-  | `${"advertise" | "share" | "upload" | "unmask"}/closed`
+  | `${"advertise" | "share" | "upload" | "confirm" | "unmask"}/${"before-persist" | "after-persist"}`
+  | `${"advertise" | "share" | "upload" | "confirm" | "unmask"}/closed`
   | "upload/middle"
   | "upload/before-rename"
   | "upload/file-durable"

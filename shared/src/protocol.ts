@@ -102,11 +102,57 @@ export interface SealedShare {
   readonly fromSite: string;
   readonly toSite: string;
   readonly ciphertext: Uint8Array;
+  /** Proves that the share is one of those under its sender's signed root. */
+  readonly path: readonly Uint8Array[];
+}
+
+/** What a site shared with all others, as its identity key signed it. */
+export interface SignedRoot {
+  readonly siteId: string;
+  readonly root: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** A site's message of stage share. */
+export interface SealedShares {
+  readonly shares: readonly SealedShare[];
+  readonly root: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 export interface Delivered {
-  readonly sharers: readonly string[];
+  readonly sharers: readonly SignedRoot[];
   readonly shares: readonly SealedShare[];
+}
+
+/** What a site uploaded, as its identity key signed it. */
+export interface SignedUpload {
+  readonly siteId: string;
+  readonly sha256: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface SiteSignature {
+  readonly siteId: string;
+  readonly signature: Uint8Array;
+}
+
+/** A site's message of stage advertise. */
+export interface Advertisement {
+  readonly advert: KeyAdvert;
+  /** About this round's earlier attempts in which the site confirmed nothing. */
+  readonly aborts: readonly AbortStatement[];
+}
+
+/** What the coordinator makes of all sites' advertisements. */
+export interface Advertised {
+  readonly adverts: readonly KeyAdvert[];
+  readonly aborts: readonly AbortStatement[];
+}
+
+/** Its site never confirms survivors of that attempt at the round any more. */
+export interface AbortStatement extends SiteSignature {
+  readonly attempt: number;
 }
 
 export type RevealedShare =

@@ -22,11 +22,13 @@ import { Reachability } from "./reachability.js";
 import { removeOldRuns } from "./retention.js";
 import { CheckpointCache } from "./round/checkpoint-cache.js";
 import type { CoordinatorClient } from "./round/coordinator.js";
+import { ledgerFiles } from "./round/ledger-files.js";
 import { Participant, type RoundObserver } from "./round/participant.js";
 import type { Patience } from "./round/patience.js";
 import { Reporter } from "./round/reporter.js";
 import { UpdateStore } from "./round/update-store.js";
 import { clientOver } from "./rpc/coordinator-client.js";
+import { AttemptLedger } from "./secagg/attempt-ledger.js";
 import { SiteSession } from "./secagg/site-session.js";
 import { StatusBoard } from "./status-board.js";
 import { type AgentStatus, writeStatus } from "./status-file.js";
@@ -255,6 +257,7 @@ function observerOf({ metrics, board, audit, siteId }: ObserverParts): RoundObse
     },
     trained: (trained) => metrics.trained(trained),
     refused: (clause) => metrics.refused(clause),
+    rejected: (check) => metrics.failedCheck(check),
     worked: (work, durationMs) => metrics.worked(work, durationMs),
   };
 }
@@ -293,6 +296,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
   const { entropy = systemEntropy, clock = systemClock, logger } = options;
   const data = dataSettings(home, config);
   const { siteId, federation } = enrolment;
+  const ledger = new AttemptLedger(ledgerFiles(home.attempts));
   const images = new ImageCounter({ settings: data, now: () => performance.now() });
   return new Participant({
     attempt: {
@@ -301,7 +305,8 @@ function participantOf(setup: Setup, parts: Parts): Participant {
       trainer,
       checkpoints: new CheckpointCache(home.checkpoints),
       updates: new UpdateStore(home.updates),
-      openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors }),
+      ledger,
+      openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors, ledger }),
       training: {
         stateDirectory: home.runs,
         data,

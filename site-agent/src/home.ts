@@ -20,6 +20,8 @@ export interface SiteHome {
   readonly runs: string;
   /** Updates that wait for their round to be committed. */
   readonly updates: string;
+  /** What this site did and promised in attempts at rounds. Losing it would let a coordinator ask twice. */
+  readonly attempts: string;
   /** Compiled programs; may be removed at any time. */
   readonly programs: string;
   /** What the source of images holds; may be removed at any time. */
@@ -51,6 +53,7 @@ export function siteHome(root: string): SiteHome {
     checkpoints: join(root, "state", "checkpoints"),
     runs: join(root, "state", "runs"),
     updates: join(root, "state", "updates"),
+    attempts: join(root, "state", "attempts"),
     programs: join(root, "cache", "programs"),
     tiles: join(root, "cache", "tiles"),
     nameKey: join(root, "state", "name-key"),

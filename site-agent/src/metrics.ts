@@ -21,6 +21,8 @@ export interface AgentMetrics {
   progress(progress: TrainProgress): void;
   trained(trained: TrainedRound): void;
   refused(clause: string): void;
+  /** A message of an attempt did not pass this check of the site's. */
+  failedCheck(check: string): void;
   worked(work: Work, durationMs: number): void;
 }
 
@@ -59,6 +61,11 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     name: "consilium_agent_rejected_inputs_total",
     help: "Directives that were ignored because they could not be trusted or read, by code.",
     labels: ["code"],
+  });
+  const failedChecks = telemetry.counter({
+    name: "consilium_agent_failed_checks_total",
+    help: "Messages of an attempt that did not pass one of this site's checks, by check.",
+    labels: ["check"],
   });
   const work = telemetry.histogram({
     name: "consilium_agent_stage_duration_seconds",
@@ -126,6 +133,7 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     received: (bytes) => received.inc(bytes),
     left: (kind, bytes) => left.inc({ kind }, bytes),
     rejected: (code) => rejected.inc({ code }),
+    failedCheck: (check) => failedChecks.inc({ check }),
     state({ kind }) {
       const outcome = outcomes.find((known) => known === kind);
       if (outcome !== undefined) rounds.inc({ outcome });

@@ -19,6 +19,8 @@ export const policySchema = z.strictObject({
     minCohort: z.number().int().min(2),
     /** The masking must withstand at least this many hospitals that collude with the coordinator. */
     maxColluders: z.number().int().min(0),
+    /** Attempts at one round to which this site uploads its masked update. */
+    maxAttempts: limit.default(3),
   }),
   jobs: z.strictObject({
     methods: z.array(z.enum(runMethodNames)),

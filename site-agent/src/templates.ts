@@ -63,6 +63,8 @@ secagg:
   # Masking must withstand at least this many hospitals that collude with the coordinator.
   # A run with minSites 3 withstands none; from 5 hospitals on, ask for 1 or more.
   maxColluders: 0
+  # Attempts at one round to which this site uploads its masked update before it gives the round up.
+  maxAttempts: 3
 
 jobs:
   methods: [simclr, byol, mae, dino, ibot, dinov2, gmml, sit, colorme]

@@ -56,7 +56,7 @@ export function received(plan: RoundPlan): ReceivedPlan {
 export const examplePolicy: Policy = {
   version: 1,
   federation: "demo",
-  secagg: { minCohort: 3, maxColluders: 0 },
+  secagg: { minCohort: 3, maxColluders: 0, maxAttempts: 3 },
   jobs: {
     methods: ["simclr", "mae"],
     architectures: ["vit-nano", "vit-tiny"],

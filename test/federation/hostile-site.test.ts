@@ -24,6 +24,7 @@ const drops = (reason: string) => dropsCounted(federation, reason);
 
 const conflict = expect.objectContaining({ code: "message-conflict" });
 const stale = expect.objectContaining({ code: "stale" });
+const nothing = { shares: [], root: Buffer.alloc(32), signature: Buffer.alloc(64) };
 
 async function* appended(right: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield* right;
@@ -106,22 +107,22 @@ describe("a call that is repeated", () => {
     }
 
     const impostor = odd!.newSession();
-    const adverting = () => odd!.send({ stage: "advertise", advert: impostor.advertise() });
+    const adverting = () => odd!.send({ stage: "advertise", advertisement: impostor.advertise() });
     const advertised = await twice(
       { phase: "ready", answer: "advertised", first: () => odd!.advertise(), other: adverting },
       () => Promise.all(rest.map((part) => part.advertise())),
     );
     await expect(adverting()).rejects.toEqual(conflict);
 
-    const shares = odd!.session.share(advertised.adverts);
-    const bent = shares.map((share) => ({ ...share, ciphertext: Buffer.from(share.ciphertext).fill(0) }));
+    const sealed = odd!.session.share(advertised.advertised);
+    const bent = { ...sealed, root: Buffer.from(sealed.root).fill(0) };
     const deliveries = rest.map(() => deferredDelivery());
     const delivered = await twice(
       {
         phase: "shared",
         answer: "delivered",
-        first: () => odd!.send({ stage: "share", shares }),
-        other: () => odd!.send({ stage: "share", shares: bent }),
+        first: () => odd!.send({ stage: "share", sealed }),
+        other: () => odd!.send({ stage: "share", sealed: bent }),
       },
       () => Promise.all(rest.map(async (part, i) => deliveries[i]!.resolve(await part.share(advertised)))),
     );
@@ -138,7 +139,18 @@ describe("a call that is repeated", () => {
         Promise.all(rest.map(async (part, i) => part.upload(part.masked((await deliveries[i]!.promise).delivered)))),
     );
 
-    const reveals = odd!.session.reveal(survivors.sites);
+    const signature = odd!.session.confirm(survivors.uploads);
+    const confirmed = await twice(
+      {
+        phase: "confirmed",
+        answer: "confirmed",
+        first: () => odd!.send({ stage: "confirm", signature }),
+        other: () => odd!.send({ stage: "confirm", signature: Buffer.alloc(64) }),
+      },
+      () => Promise.all(rest.map((part) => part.confirm(survivors))),
+    );
+
+    const reveals = odd!.session.reveal(confirmed.signatures);
     const result = await twice(
       {
         phase: "unmasked",
@@ -146,11 +158,11 @@ describe("a call that is repeated", () => {
         first: () => odd!.send({ stage: "unmask", reveals }),
         other: () => odd!.send({ stage: "unmask", reveals: [...reveals].reverse() }),
       },
-      () => Promise.all(rest.map((part) => part.unmask(survivors))),
+      () => Promise.all(rest.map((part) => part.unmask(confirmed))),
     );
     expect(result.cohort).toEqual(names);
     expect((await federation.committed(runId)).cohort).toEqual(names);
-    expect(await rejected("SecAggService/Exchange", "message-conflict")).toBe(4);
+    expect(await rejected("SecAggService/Exchange", "message-conflict")).toBe(5);
     expect(await rejected("SecAggService/Upload", "message-conflict")).toBe(1);
   });
 });
@@ -169,25 +181,25 @@ describe("a call that does not belong", () => {
     const runId = await federation.launch();
     const parts = await begin(runId);
     const [east, north] = parts;
-    const advert = east!.session.advertise();
+    const advertisement = east!.session.advertise();
     const { client } = north!.site;
     const call = { key: east!.key, timeoutMs: 10_000, signal: new AbortController().signal };
 
     // East's message over north's connection.
     const thief = north!.site.clientAs("east");
-    await expect(thief.exchange({ stage: "advertise", advert }, call)).rejects.toEqual(notOwn);
+    await expect(thief.exchange({ stage: "advertise", advertisement }, call)).rejects.toEqual(notOwn);
     const report = { key: east!.key, phase: "failed", code: "not-finite", clause: "", stepsDone: 0 } as const;
     await expect(thief.report(report, call.signal)).rejects.toEqual(notOwn);
     await expect(thief.attach(call.signal)[Symbol.asyncIterator]().next()).rejects.toEqual(notOwn);
 
-    await expect(east!.send({ stage: "share", shares: [] })).rejects.toEqual(stale);
+    await expect(east!.send({ stage: "share", sealed: nothing })).rejects.toEqual(stale);
     await expect(east!.send({ stage: "unmask", reveals: [] })).rejects.toEqual(stale);
     for (const key of [
       { ...east!.key, runId: "no-such-run" },
       { ...east!.key, attempt: 2 },
       { ...east!.key, round: 0 },
     ]) {
-      await expect(east!.send({ stage: "advertise", advert }, key)).rejects.toEqual(stale);
+      await expect(east!.send({ stage: "advertise", advertisement }, key)).rejects.toEqual(stale);
       const digest = new Uint8Array(32);
       const fetching = client.fetchCheckpoint({ key, digest, offset: 0, signal: call.signal });
       await expect(fetching[Symbol.asyncIterator]().next()).rejects.toMatchObject({
@@ -201,15 +213,16 @@ describe("a call that does not belong", () => {
     expect(await rejected("SecAggService/Exchange", "stale")).toBe(staleBefore + 5);
 
     for (const outcome of await playOut(parts)) expect(outcome).toMatchObject({ kind: "result", cohort: names });
-    expect(await east!.send({ stage: "advertise", advert })).toMatchObject({ kind: "result" });
+    expect(await east!.send({ stage: "advertise", advertisement })).toMatchObject({ kind: "result" });
   });
 
   it("K: an advert in another site's name, or with another identity, drops who sends it", async () => {
     const before = await drops("bad-signature");
     const runId = await federation.launch();
     const [east, ...rest] = await begin(runId);
-    const forged: KeyAdvert = { ...east!.session.advertise(), siteId: "north" };
-    await expect(east!.send({ stage: "advertise", advert: forged })).rejects.toMatchObject({ code: "update-invalid" });
+    const forged: KeyAdvert = { ...east!.session.advertise().advert, siteId: "north" };
+    const advertisement = { advert: forged, aborts: [] };
+    await expect(east!.send({ stage: "advertise", advertisement })).rejects.toMatchObject({ code: "update-invalid" });
     for (const outcome of await playOut(rest))
       expect(outcome).toMatchObject({ kind: "result", cohort: names.slice(1) });
     expect((await federation.committed(runId)).dropped).toMatchObject([{ siteId: "east", reason: "bad-signature" }]);
@@ -225,9 +238,10 @@ describe("a call that does not belong", () => {
         requireKind(await part.upload(part.masked(delivered.delivered)), "survivors"),
       ),
     );
+    const confirmed = await Promise.all([east!, ...rest].map(({ part }) => part.confirm(survivors[0]!)));
     const empty = names.map((aboutSite) => ({ aboutSite, share: undefined }));
     await expect(east!.part.sendReveals(empty)).rejects.toMatchObject({ code: "update-invalid" });
-    for (const { part } of rest) void part.unmask(survivors[0]!);
+    for (const { part } of rest) void part.unmask(confirmed[0]!);
     const record = await federation.committed(runId);
     expect(record.cohort).toEqual(names);
     expect(await drops("bad-message")).toBe(before + 1);

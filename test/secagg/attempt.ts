@@ -8,13 +8,21 @@ import { CheckpointStore } from "@consilium/coordinator/checkpoint/store.js";
 import type { SiteReveals } from "@consilium/coordinator/secagg/collect-shares.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import { type ParameterLayout, placeParameters } from "@consilium/shared/params/layout.js";
-import { planContext, type ReceivedPlan, type RoundPlan, type SealedShare } from "@consilium/shared/protocol.js";
+import {
+  type Delivered,
+  planContext,
+  type ReceivedPlan,
+  type RoundPlan,
+  type SealedShares,
+  type SignedUpload,
+} from "@consilium/shared/protocol.js";
 import { randomFor } from "@consilium/shared/random.js";
 import type { IdentityKey } from "@consilium/shared/secagg/adverts.js";
 import { laneNames } from "@consilium/shared/secagg/lanes.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import type { Contribution } from "@consilium/site-agent/update/delta.js";
+import { memoryLedger } from "./memory-ledger.js";
 
 /** One attempt at one round with real site sessions and the coordinator's real arithmetic; messages are passed by hand. */
 
@@ -86,15 +94,36 @@ export function contributionFor(layout: ParameterLayout, site: number): Contribu
 export function createSites(received: ReceivedPlan, layout: ParameterLayout, count: number): TestSite[] {
   return Array.from({ length: count }, (_, i) => {
     const siteId = `site-${String.fromCharCode(97 + i)}`;
-    const floors = { minCohort: 2, maxColluders: 0 };
-    const session = new SiteSession({ received, siteId, identity: createIdentity(), entropy: systemEntropy, floors });
+    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
+    const [identity, ledger] = [createIdentity(), memoryLedger()];
+    const session = new SiteSession({ received, siteId, identity, entropy: systemEntropy, floors, ledger });
     return { siteId, session, contribution: contributionFor(layout, i) };
   });
 }
 
+/** What a site shared, with its name. */
+export interface SiteShares extends SealedShares {
+  readonly siteId: string;
+}
+
 /** What the coordinator would send to one of the sharers. */
-export function deliveryFor(siteId: string, sharers: readonly string[], shares: readonly SealedShare[]) {
-  return { sharers, shares: shares.filter((share) => share.toSite === siteId && sharers.includes(share.fromSite)) };
+export function deliveryFor(siteId: string, sealed: readonly SiteShares[]): Delivered {
+  return {
+    sharers: sealed.map((one) => ({ siteId: one.siteId, root: one.root, signature: one.signature })),
+    shares: sealed.flatMap(({ shares }) => shares.filter((share) => share.toSite === siteId)),
+  };
+}
+
+/** Stages advertise and share by all sites. */
+export function shareAll(sites: readonly Pick<TestSite, "siteId" | "session">[]) {
+  const adverts = sites.map(({ session }) => session.advertise().advert);
+  const sealed = sites.map(({ siteId, session }) => ({ siteId, ...session.share({ adverts, aborts: [] }) }));
+  return { adverts, sealed };
+}
+
+/** Stage confirm by all survivors: what each signed. */
+export function confirmAll(sites: readonly Pick<TestSite, "siteId" | "session">[], uploads: readonly SignedUpload[]) {
+  return sites.map(({ siteId, session }) => ({ siteId, signature: session.confirm(uploads) }));
 }
 
 export interface FinishedAttempt {
@@ -105,15 +134,17 @@ export interface FinishedAttempt {
   readonly uploadBytes: number;
 }
 
-async function spool(path: string, upload: MaskedUpload): Promise<number> {
+/** Writes the masked words and returns what the site signs for them. */
+async function spool(siteId: string, path: string, upload: MaskedUpload): Promise<SignedUpload> {
   const file = await open(path, "w");
-  let bytes = 0;
+  const hash = createHash("sha256");
   for await (const chunk of upload.chunks()) {
     await file.writeFile(chunk);
-    bytes += chunk.length;
+    hash.update(chunk);
   }
   await file.close();
-  return bytes;
+  const sha256 = new Uint8Array(hash.digest());
+  return { siteId, sha256, signature: upload.seal(sha256) };
 }
 
 export interface AttemptOptions {
@@ -138,23 +169,25 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
 
 async function uploadsOf(options: AttemptOptions, directory: string) {
   const { sites, dropped = [] } = options;
-  const adverts = sites.map(({ session }) => session.advertise());
-  const shares = sites.flatMap(({ session }) => session.share(adverts));
+  const [{ adverts, sealed }, shareSeconds] = await timed(async () => shareAll(sites));
   const sharers = sites.map((site) => site.siteId);
   const living = sites.filter((site) => !dropped.includes(site.siteId));
   const uploads: { siteId: string; path: string }[] = [];
+  const signed: SignedUpload[] = [];
   let seconds = 0;
   let bytes = 0;
   for (const { siteId, session, contribution } of living) {
     const path = join(directory, `${siteId}.masked`);
-    const [written, took] = await timed(() =>
-      spool(path, session.mask(deliveryFor(siteId, sharers, shares), contribution)),
-    );
-    bytes = written;
+    const upload = session.mask(deliveryFor(siteId, sealed), contribution);
+    const [one, took] = await timed(() => spool(siteId, path, upload));
+    bytes = 4 * upload.words;
     seconds += took;
+    signed.push(one);
     uploads.push({ siteId, path });
   }
-  return { adverts, sharers, uploads, living, siteSeconds: seconds / living.length, uploadBytes: bytes };
+  const [confirmations, confirmSeconds] = await timed(async () => confirmAll(living, signed));
+  const siteSeconds = seconds / living.length + (shareSeconds + confirmSeconds) / sites.length;
+  return { adverts, sharers, uploads, living, confirmations, siteSeconds, uploadBytes: bytes };
 }
 
 /** Runs all stages. The caller removes `directory`. */
@@ -165,11 +198,14 @@ export async function runAttempt(options: AttemptOptions): Promise<FinishedAttem
   const store = new CheckpointStore(join(directory, "checkpoints"));
   const vector = options.previous ?? new Float32Array(layout.dimension);
   const initial = await store.writeInitial(layout, [vector], { run: "run" });
-  const { adverts, sharers, uploads, living, siteSeconds, uploadBytes } = await uploadsOf(options, directory);
+  const { adverts, sharers, uploads, living, confirmations, siteSeconds, uploadBytes } = await uploadsOf(
+    options,
+    directory,
+  );
   const survivors = living.map((site) => site.siteId);
   const reveals: SiteReveals[] = living.map(({ siteId, session }) => ({
     fromSite: siteId,
-    reveals: session.reveal(survivors),
+    reveals: session.reveal(confirmations),
   }));
   const job: FinishJob = {
     key: plan.key,

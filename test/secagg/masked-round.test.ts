@@ -15,6 +15,7 @@ import {
   relativeError,
   runAttempt,
   sha256Of,
+  shareAll,
 } from "./attempt.js";
 
 const layout = layoutOf(20_000);
@@ -188,13 +189,11 @@ describe("a masked vector", () => {
       ...site,
       contribution: { ...site.contribution, delta: new Float32Array(layout.dimension) },
     }));
-    const adverts = sites.map(({ session }) => session.advertise());
-    const shares = sites.flatMap(({ session }) => session.share(adverts));
-    const sharers = sites.map((site) => site.siteId);
+    const { sealed } = shareAll(sites);
     const [{ siteId, session, contribution }] = sites as [(typeof sites)[number]];
     const counts = new Float64Array(256);
     let bytes = 0;
-    for await (const chunk of session.mask(deliveryFor(siteId, sharers, shares), contribution).chunks()) {
+    for await (const chunk of session.mask(deliveryFor(siteId, sealed), contribution).chunks()) {
       for (const byte of chunk) counts[byte] = counts[byte]! + 1;
       bytes += chunk.length;
     }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createCertificateRequest } from "@consilium/shared/identity/certificate-request.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
-import { planContext, type Reveal } from "@consilium/shared/protocol.js";
+import { type KeyAdvert, planContext, type Reveal } from "@consilium/shared/protocol.js";
 import { signAdvert } from "@consilium/shared/secagg/adverts.js";
 import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -43,9 +43,10 @@ async function expectDropped(runId: string, reason: string, before: number): Pro
 }
 
 /** An advert that is signed well and says something else in one of its fields. */
-function advertWith(part: SitePart, change: Partial<ReturnType<SitePart["session"]["advertise"]>>) {
-  const { signature: _signature, identityPublicKey: _key, ...fields } = part.session.advertise();
-  return signAdvert(planContext(part.received.body), { ...fields, ...change }, part.site.credentials.identity);
+function advertWith(part: SitePart, change: Partial<KeyAdvert>) {
+  const { signature: _signature, identityPublicKey: _key, ...fields } = part.session.advertise().advert;
+  const { identity } = part.site.credentials;
+  return { advert: signAdvert(planContext(part.received.body), { ...fields, ...change }, identity), aborts: [] };
 }
 
 describe("adverts", () => {
@@ -54,7 +55,7 @@ describe("adverts", () => {
     const [east, ...rest] = await begin(runId);
     const first = east!.advertise();
     await federation.siteReaches(runId, { siteId: "east", phase: "ready" });
-    const second = { stage: "advertise", advert: east!.newSession().advertise() } as const;
+    const second = { stage: "advertise", advertisement: east!.newSession().advertise() } as const;
     await expect(east!.send(second)).rejects.toMatchObject(conflict);
     const others = await Promise.all(rest.map((part) => part.advertise()));
     const adverts = [await first, ...others];
@@ -73,8 +74,8 @@ describe("adverts", () => {
     const runId = await federation.launch();
     const [east, ...rest] = await begin(runId);
     for (const field of ["sealPublicKey", "maskPublicKey"] as const) {
-      const advert = advertWith(east!, { [field]: key });
-      const sending = east!.send({ stage: "advertise", advert });
+      const advertisement = advertWith(east!, { [field]: key });
+      const sending = east!.send({ stage: "advertise", advertisement });
       if (field === "sealPublicKey") await expect(sending).rejects.toMatchObject(badUpdate);
       else expect(await sending).toMatchObject({ kind: "dropped" });
     }
@@ -88,9 +89,9 @@ describe("adverts", () => {
     const [east, north, ...rest] = await begin(runId);
     const waiting = north!.advertise();
     await federation.siteReaches(runId, { siteId: "north", phase: "ready" });
-    const { maskPublicKey, sealPublicKey, selfCommitment } = north!.session.advertise();
-    const advert = advertWith(east!, { maskPublicKey, sealPublicKey, selfCommitment });
-    await expect(east!.send({ stage: "advertise", advert })).rejects.toMatchObject(badUpdate);
+    const { maskPublicKey, sealPublicKey, selfCommitment } = north!.session.advertise().advert;
+    const advertisement = advertWith(east!, { maskPublicKey, sealPublicKey, selfCommitment });
+    await expect(east!.send({ stage: "advertise", advertisement })).rejects.toMatchObject(badUpdate);
     const adverts = await Promise.all([waiting, ...rest.map((part) => part.advertise())]);
     const parts = [north!, ...rest];
     const delivered = await Promise.all(parts.map((part, i) => part.share(adverts[i]!)));
@@ -102,8 +103,8 @@ describe("adverts", () => {
     const runId = await federation.launch({ rounds: 4 });
     for (const round of [1, 2, 3]) {
       const [east, ...rest] = await beginParts(federation, runId, { round });
-      const advert = advertWith(east!, { siteId: "north" });
-      await expect(east!.send({ stage: "advertise", advert })).rejects.toMatchObject(badUpdate);
+      const advertisement = advertWith(east!, { siteId: "north" });
+      await expect(east!.send({ stage: "advertise", advertisement })).rejects.toMatchObject(badUpdate);
       await playOut(rest);
       expect((await federation.committed(runId, round)).cohort).toEqual(others);
     }
@@ -121,9 +122,10 @@ describe("shares", () => {
     const parts = await begin(runId);
     const adverts = await Promise.all(parts.map((part) => part.advertise()));
     const [east, ...rest] = parts;
-    const [first, ...shares] = east!.session.share(adverts[0]!.adverts);
-    const strange = [{ ...first!, toSite: "nobody" }, ...shares];
-    await expect(east!.send({ stage: "share", shares: strange })).rejects.toMatchObject(badUpdate);
+    const sealed = east!.session.share(adverts[0]!.advertised);
+    const [first, ...shares] = sealed.shares;
+    const strange = { ...sealed, shares: [{ ...first!, toSite: "nobody" }, ...shares] };
+    await expect(east!.send({ stage: "share", sealed: strange })).rejects.toMatchObject(badUpdate);
     const delivered = await Promise.all(rest.map((part, i) => part.share(adverts[i + 1]!)));
     await finish(rest.map((part, i) => ({ part, delivered: delivered[i]! })));
     await expectDropped(runId, "bad-share", before);
@@ -137,10 +139,11 @@ describe("shares", () => {
     const parts = await begin(runId);
     const adverts = await Promise.all(parts.map((part) => part.advertise()));
     const [east, ...rest] = parts;
-    const shares = east!.session
-      .share(adverts[0]!.adverts)
-      .map((share, i) => (i < count ? { ...share, ciphertext: randomBytes(share.ciphertext.length) } : share));
-    const sharing = east!.send({ stage: "share", shares });
+    const { advertised } = adverts[0]!;
+    const garbled = east!.session
+      .share(advertised)
+      .shares.map((share, i) => (i < count ? { ...share, ciphertext: randomBytes(share.ciphertext.length) } : share));
+    const sharing = east!.send({ stage: "share", sealed: east!.signed(advertised, garbled) });
     const delivered = await Promise.all(rest.map((part, i) => part.share(adverts[i + 1]!)));
     await sharing;
     const outcomes = rest.map((part, i) => {
@@ -169,10 +172,10 @@ describe("reveals", () => {
 
   it("K: false shares are worked around, and their holder takes no part in the run any more", async () => {
     const runId = await federation.launch({ rounds: 2 });
-    const { parts, survivors } = await untilUnmask(await begin(runId));
+    const { parts, confirmed } = await untilUnmask(await begin(runId));
     const [east, ...rest] = parts;
-    const lies = padded(east!.session.reveal(survivors.sites));
-    await Promise.all([east!.send({ stage: "unmask", reveals: lies }), ...rest.map((part) => part.unmask(survivors))]);
+    const lies = padded(east!.session.reveal(confirmed.signatures));
+    await Promise.all([east!.send({ stage: "unmask", reveals: lies }), ...rest.map((part) => part.unmask(confirmed))]);
     expect((await federation.committed(runId)).cohort).toEqual(names);
     expect(dropsNoted(federation, runId)).toEqual([{ siteId: "east", reason: "bad-share" }]);
     const [, ...honest] = federation.sites;
@@ -187,11 +190,11 @@ describe("reveals", () => {
   ])("K: shares %s drop who reveals them, and the sum opens without", async (_, change) => {
     const before = await dropsCounted(federation, "bad-share");
     const runId = await federation.launch();
-    const { parts, survivors } = await untilUnmask(await begin(runId));
+    const { parts, confirmed } = await untilUnmask(await begin(runId));
     const [east, ...rest] = parts;
-    const reveals = change(east!.session.reveal(survivors.sites));
+    const reveals = change(east!.session.reveal(confirmed.signatures));
     await expect(east!.send({ stage: "unmask", reveals })).rejects.toMatchObject(badUpdate);
-    await Promise.all(rest.map((part) => part.unmask(survivors)));
+    await Promise.all(rest.map((part) => part.unmask(confirmed)));
     expect((await federation.committed(runId)).cohort).toEqual(names);
     expect(await dropsCounted(federation, "bad-share")).toBe(before + 1);
   });
@@ -216,8 +219,11 @@ describe("messages of another time or place", () => {
     await playOut(first);
     const [east, ...rest] = await beginParts(federation, runId, { round: 2 });
     const old = first[0]!.session.advertise();
-    expect(await first[0]!.send({ stage: "advertise", advert: old })).toMatchObject({ kind: "result", cohort: names });
-    await expect(east!.send({ stage: "advertise", advert: old })).rejects.toMatchObject(badUpdate);
+    expect(await first[0]!.send({ stage: "advertise", advertisement: old })).toMatchObject({
+      kind: "result",
+      cohort: names,
+    });
+    await expect(east!.send({ stage: "advertise", advertisement: old })).rejects.toMatchObject(badUpdate);
     await playOut(rest);
     expect((await federation.committed(runId, 2)).cohort).toEqual(others);
     expect(await dropsCounted(federation, "bad-signature")).toBe(before + 1);

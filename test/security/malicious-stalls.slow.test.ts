@@ -28,8 +28,8 @@ describe("a site that lets stages run out", () => {
   it("K: a site that never unmasks costs a stage's window, and the sum opens without it", async () => {
     const before = await dropsCounted(federation, "deadline");
     const runId = await federation.launch(shortStages);
-    const { parts, survivors } = await untilUnmask(await begin(runId));
-    await Promise.all(parts.slice(1).map((part) => part.unmask(survivors)));
+    const { parts, confirmed } = await untilUnmask(await begin(runId));
+    await Promise.all(parts.slice(1).map((part) => part.unmask(confirmed)));
     expect((await federation.committed(runId)).cohort).toEqual(names);
     expect(await dropsCounted(federation, "deadline")).toBe(before + 1);
   }, 60_000);

@@ -11,9 +11,11 @@ import { ApprovalStore } from "@consilium/site-agent/approvals/approval-store.js
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { Policy } from "@consilium/site-agent/policy.js";
 import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
+import { ledgerFiles } from "@consilium/site-agent/round/ledger-files.js";
 import { Participant } from "@consilium/site-agent/round/participant.js";
 import { Reporter } from "@consilium/site-agent/round/reporter.js";
 import { UpdateStore } from "@consilium/site-agent/round/update-store.js";
+import { AttemptLedger } from "@consilium/site-agent/secagg/attempt-ledger.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import type { Trainer } from "@consilium/site-agent/trainer/protocol.js";
 import type { HostileSite } from "./hostile-site.js";
@@ -21,7 +23,7 @@ import type { HostileSite } from "./hostile-site.js";
 const policy: Policy = {
   version: 1,
   federation: "demo",
-  secagg: { minCohort: 2, maxColluders: 0 },
+  secagg: { minCohort: 2, maxColluders: 0, maxAttempts: 3 },
   jobs: {
     methods: ["simclr"],
     architectures: ["vit-nano"],
@@ -58,6 +60,7 @@ export function brokenTrainer(value: number): Trainer {
 export function realParticipant(site: HostileSite, options: { directory: string; trainer: Trainer }): Participant {
   const { directory, trainer } = options;
   const { siteId, identity } = site.credentials;
+  const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
   const backoff = { initialMs: 50, maxMs: 500, random: Math.random };
   const patience = { clock: systemClock, backoff, onUnreachable() {}, onReached() {} };
   return new Participant({
@@ -65,8 +68,9 @@ export function realParticipant(site: HostileSite, options: { directory: string;
       ...{ siteId, trainer, patience, coordinator: site.client },
       checkpoints: new CheckpointCache(join(directory, "checkpoints")),
       updates: new UpdateStore(join(directory, "updates")),
+      ledger,
       openSession: (received, floors) =>
-        new SiteSession({ ...{ received, floors, siteId, identity }, entropy: systemEntropy }),
+        new SiteSession({ ...{ received, floors, siteId, identity, ledger }, entropy: systemEntropy }),
       training: {
         stateDirectory: join(directory, "runs"),
         data: dataSettingsSchema.parse({ path: directory }),
@@ -80,7 +84,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
     hours: "always",
     countSamples: async () => 10,
     reporter: new Reporter({ coordinator: site.client, patience, logger: silentLogger }),
-    observer: { state() {}, progress() {}, trained() {}, refused() {}, worked() {} },
+    observer: { state() {}, progress() {}, trained() {}, refused() {}, rejected() {}, worked() {} },
     logger: silentLogger,
   });
 }

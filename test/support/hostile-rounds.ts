@@ -21,12 +21,12 @@ export async function readyToUpload(parts: readonly SitePart[]): Promise<Ready[]
   return parts.map((part, i) => ({ part, delivered: delivered[i]! }));
 }
 
-/** Upload and unmask by honest sites. */
+/** Upload, confirm and unmask by honest sites. */
 export function finish(ready: readonly Ready[]): Promise<StageOutcome[]> {
   return Promise.all(
     ready.map(async ({ part, delivered: { delivered } }) => {
       const survivors = requireKind(await part.upload(part.masked(delivered)), "survivors");
-      return part.unmask(survivors);
+      return part.unmask(await part.confirm(survivors));
     }),
   );
 }
@@ -41,8 +41,9 @@ export async function untilUnmask(parts: readonly SitePart[]) {
   const uploaded = ready.map(async ({ part, delivered }) =>
     requireKind(await part.upload(part.masked(delivered.delivered)), "survivors"),
   );
-  const [survivors] = await Promise.all(uploaded);
-  return { parts, survivors: survivors! };
+  const survivors = await Promise.all(uploaded);
+  const confirmed = await Promise.all(parts.map((part, i) => part.confirm(survivors[i]!)));
+  return { parts, confirmed: confirmed[0]! };
 }
 
 /** Plays an attempt by honest sites only. */

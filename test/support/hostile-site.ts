@@ -3,12 +3,24 @@ import { systemEntropy } from "@consilium/shared/entropy.js";
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import { type Delivered, type ReceivedPlan, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import {
+  type Advertised,
+  type Delivered,
+  planContext,
+  type ReceivedPlan,
+  type RoundKey,
+  roundKeyText,
+  type SealedShares,
+} from "@consilium/shared/protocol.js";
 import { callClientStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
 import { type Reveal, SecAggServiceClient, type UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
 import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { merkleTree } from "@consilium/shared/secagg/merkle.js";
+import type { UnprovenShare } from "@consilium/shared/secagg/seal.js";
+import { shareLeaf, shareSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import { EgressRecord } from "@consilium/site-agent/audit/egress-record.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "@consilium/site-agent/round/coordinator.js";
 import { checkPlan } from "@consilium/site-agent/round/plan-check.js";
@@ -16,6 +28,7 @@ import { clientOver } from "@consilium/site-agent/rpc/coordinator-client.js";
 import { stageOutcome } from "@consilium/site-agent/rpc/messages.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import { contributionOf } from "@consilium/site-agent/update/delta.js";
+import { memoryLedger } from "../secagg/memory-ledger.js";
 
 export interface SiteCredentials {
   readonly siteId: string;
@@ -29,6 +42,8 @@ export interface SiteCredentials {
 export interface Tampering {
   readonly words?: (right: number) => number;
   readonly chunks?: (right: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+  /** What it is signed with; zeros unless it is given. */
+  readonly seal?: (sha256: Uint8Array) => Uint8Array;
 }
 
 /** The door is there, but nobody keeps the book. */
@@ -122,8 +137,9 @@ export class SitePart {
 
   newSession(): SiteSession {
     const { siteId, identity } = this.site.credentials;
-    const floors = { minCohort: 2, maxColluders: 0 };
-    return new SiteSession({ received: this.#received, siteId, identity, entropy: systemEntropy, floors });
+    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
+    const ledger = memoryLedger();
+    return new SiteSession({ received: this.#received, siteId, identity, entropy: systemEntropy, floors, ledger });
   }
 
   send(message: StageMessage, key: RoundKey = this.key): Promise<StageOutcome> {
@@ -131,11 +147,12 @@ export class SitePart {
   }
 
   async advertise() {
-    return requireKind(await this.send({ stage: "advertise", advert: this.session.advertise() }), "advertised");
+    const advertisement = this.session.advertise();
+    return requireKind(await this.send({ stage: "advertise", advertisement }), "advertised");
   }
 
-  async share({ adverts }: Extract<StageOutcome, { kind: "advertised" }>) {
-    return requireKind(await this.send({ stage: "share", shares: this.session.share(adverts) }), "delivered");
+  async share({ advertised }: Extract<StageOutcome, { kind: "advertised" }>) {
+    return requireKind(await this.send({ stage: "share", sealed: this.session.share(advertised) }), "delivered");
   }
 
   /** Every coordinate of the update has this value. */
@@ -151,8 +168,24 @@ export class SitePart {
     return this.site.client.upload(masked, { key: this.key, timeoutMs, signal: neverFires });
   }
 
-  async unmask(survivors: Extract<StageOutcome, { kind: "survivors" }>) {
-    return this.send({ stage: "unmask", reveals: this.session.reveal(survivors.sites) });
+  /** Shares that the site's own session would not send, under a root that it signs all the same. */
+  signed({ adverts }: Advertised, shares: readonly UnprovenShare[]): SealedShares {
+    const { siteId, identity } = this.site.credentials;
+    const binding = {
+      context: planContext(this.#received.body),
+      advertsDigest: advertsDigest(sortAdverts(adverts)),
+    };
+    const { root, paths } = merkleTree(shares.map(shareLeaf));
+    const proven = shares.map((share, i) => ({ ...share, path: paths[i]! }));
+    return { shares: proven, root, signature: identity.sign(shareSignatureInput(binding, siteId, root)) };
+  }
+
+  async confirm({ uploads }: Extract<StageOutcome, { kind: "survivors" }>) {
+    return requireKind(await this.send({ stage: "confirm", signature: this.session.confirm(uploads) }), "confirmed");
+  }
+
+  async unmask({ signatures }: Extract<StageOutcome, { kind: "confirmed" }>) {
+    return this.send({ stage: "unmask", reveals: this.session.reveal(signatures) });
   }
 
   /** Reveals that may lack their share. */
@@ -164,13 +197,13 @@ export class SitePart {
   }
 
   /** An upload put together by hand. */
-  async uploadTampered(masked: MaskedUpload, { words, chunks, siteId }: Tampering & { siteId?: string }) {
+  async uploadTampered(masked: MaskedUpload, { words, chunks, seal, siteId }: Tampering & { siteId?: string }) {
     const header = {
       key: { ...this.key },
       siteId: siteId ?? this.site.siteId,
       words: words?.(masked.words) ?? masked.words,
     };
-    return this.uploadParts(tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks()));
+    return this.uploadParts(tamperedParts(header, chunks?.(masked.chunks()) ?? masked.chunks(), seal));
   }
 
   /** These words as they are, under a header of the right length. */
@@ -198,7 +231,13 @@ export class SitePart {
 
 type Header = Extract<UploadPart["part"], { $case: "header" }>["value"];
 
-async function* tamperedParts(header: Header, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<UploadPart> {
+const noSeal = () => new Uint8Array(64);
+
+async function* tamperedParts(
+  header: Header,
+  chunks: AsyncIterable<Uint8Array>,
+  seal: (sha256: Uint8Array) => Uint8Array = noSeal,
+): AsyncGenerator<UploadPart> {
   yield { part: { $case: "header", value: header } };
   const hash = createHash("sha256");
   let index = 0;
@@ -206,7 +245,8 @@ async function* tamperedParts(header: Header, chunks: AsyncIterable<Uint8Array>)
     hash.update(bytes);
     yield { part: { $case: "chunk", value: { index: index++, words: Buffer.from(bytes) } } };
   }
-  yield { part: { $case: "seal", value: { sha256: hash.digest() } } };
+  const sha256 = hash.digest();
+  yield { part: { $case: "seal", value: { sha256, signature: Buffer.from(seal(sha256)) } } };
 }
 
 export function requireKind<K extends Kind>(outcome: StageOutcome, kind: K): Extract<StageOutcome, { kind: K }> {

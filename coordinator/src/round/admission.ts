@@ -11,12 +11,13 @@ export type Admission =
   /** The stage is over, or the site has no part in it. */
   | "closed";
 
-const stageOrder = ["selecting", "training", "sharing", "uploading", "unmasking", "aggregating"] as const;
+const stageOrder = ["selecting", "training", "sharing", "uploading", "confirming", "unmasking", "aggregating"] as const;
 
 const openIn: Record<StageName, (typeof stageOrder)[number]> = {
   advertise: "training",
   share: "sharing",
   upload: "uploading",
+  confirm: "confirming",
   unmask: "unmasking",
 };
 
@@ -25,7 +26,8 @@ const statusBefore: Record<StageName, readonly string[]> = {
   advertise: ["selected", "fetching", "training", "masking"],
   share: ["ready"],
   upload: ["shared"],
-  unmask: ["uploaded"],
+  confirm: ["uploaded"],
+  unmask: ["confirmed"],
 };
 
 export function admit(state: RoundState, siteId: string, stage: StageName): Admission {

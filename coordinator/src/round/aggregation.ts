@@ -35,7 +35,7 @@ export function finishJob(
     ...{ key, tensorClips, weightCap, lanes, colluders, sharers, survivors },
     context: Buffer.from(planContext(planBody)).toString("hex"),
     layout,
-    adverts: adverts.map(({ bytes }) => codec.decodeAdvert(bytes)),
+    adverts: adverts.map(({ bytes }) => codec.decodeAdvert(bytes).advert),
     uploads: uploads.map((upload) => ({ siteId: upload.siteId, path: spool.pathOf(upload) })),
     reveals: reveals.map(({ siteId, bytes }) => ({ fromSite: siteId, reveals: codec.decodeReveals(bytes) })),
     previousCheckpointPath: checkpoints.pathOf(parentDigest),

@@ -17,6 +17,7 @@ export interface AttemptStart {
   readonly failures: number;
   readonly excluded: Readonly<Record<string, Exclusion>>;
   readonly conduct: RoundState["conduct"];
+  readonly aborts: RoundState["aborts"];
   readonly watched: RoundState["watched"];
   readonly lost: Readonly<Record<string, Exclusion>>;
   readonly present: readonly string[];
@@ -67,8 +68,8 @@ export function attemptRow(state: RoundState, plan: SignedPlan, parentDigest: st
   };
 }
 
-/** What a state lacks that was stored by a version without an alarm, or without a count of faults. */
-const addedSince = { watched: [], alarm: null, conduct: {} };
+/** What a state may lack that an older version stored. */
+const addedSince = { watched: [], alarm: null, conduct: {}, aborts: [] };
 
 /** The store gives back what `attemptRow` and the driver wrote; nobody else writes there. */
 export function storedState(row: AttemptRow): RoundState {

@@ -9,6 +9,7 @@ const abortReason: Record<StageState["kind"], AbortReason> = {
   training: "too-few-sites",
   sharing: "too-few-shares",
   uploading: "too-few-uploads",
+  confirming: "too-few-confirmations",
   unmasking: "too-few-reveals",
 };
 
@@ -32,8 +33,9 @@ interface Closing {
 
 function close(state: StageState, { late, reason, nowMs }: Closing): Transition {
   const { done } = viewStage(state);
-  // In the last stage the late sites' vectors are in the sum, so they stay and get the result.
-  const members = state.kind === "unmasking" ? state.members : dropLate(state.members, late, reason);
+  // Once the survivors are known, the late sites' vectors are in the sum, so they stay and get the result.
+  const stay = state.kind === "confirming" || state.kind === "unmasking";
+  const members = stay ? state.members : dropLate(state.members, late, reason);
   const isStall = reason === "deadline" && state.kind !== "training";
   const counted = isStall ? withStalls(state, { late, done }) : state;
   const next = open({ ...counted, members }, done, nowMs);
@@ -44,7 +46,7 @@ function close(state: StageState, { late, reason, nowMs }: Closing): Transition 
     effects: [
       { kind: "stage-closed", stage: state.kind, durationMs },
       ...dropped,
-      ...(late.length > 0 && state.kind !== "unmasking" ? [{ kind: "withdraw" as const, sites: late, reason }] : []),
+      ...(late.length > 0 && !stay ? [{ kind: "withdraw" as const, sites: late, reason }] : []),
       { kind: "answer-waiters" },
       next.kind === "aggregating"
         ? { kind: "start-aggregation" }
@@ -61,9 +63,11 @@ function open(state: StageState, done: readonly string[], nowMs: number): Runnin
     case "sharing":
       return { ...state, ...times, kind: "uploading", sharers: done };
     case "uploading":
-      return { ...state, ...times, kind: "unmasking", survivors: done };
+      return { ...state, ...times, kind: "confirming", survivors: done };
+    case "confirming":
+      return { ...state, ...times, kind: "unmasking", signers: done };
     case "unmasking": {
-      const { deadlineMs: _over, ...rest } = state;
+      const { deadlineMs: _over, signers: _signed, ...rest } = state;
       return { ...rest, kind: "aggregating", stageStartedAtMs: nowMs };
     }
   }

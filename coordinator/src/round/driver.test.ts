@@ -67,7 +67,7 @@ describe("a run", () => {
   it("halts the process when the store fails after a commit, and goes on from the disk", async () => {
     const runId = await federation.launch(2);
     federation.attach(...sites);
-    for (const stage of ["advertise", "share", "upload"] as const) await federation.all(stage);
+    for (const stage of ["advertise", "share", "upload", "confirm"] as const) await federation.all(stage);
     const { store, halted } = federation.parts;
     const full = new Error("database or disk is full");
     const addAttempt = () => {
@@ -96,7 +96,8 @@ describe("a run", () => {
     const survivors = { kind: "survivors", sites: ["a", "b"] };
     expect(await uploads).toEqual([survivors, survivors]);
     const { plan } = federation;
-    await federation.all("unmask", ["a", "b"], { survivors: ["a", "b"] });
+    await federation.all("confirm", ["a", "b"]);
+    await federation.all("unmask", ["a", "b"]);
     await settle();
     expect(federation.detail(runId).history[0]).toMatchObject({
       cohort: ["a", "b"],
@@ -186,11 +187,12 @@ describe("messages", () => {
     const { plan } = federation;
     const first = federation.act("a", "advertise");
     const again = federation.act("a", "advertise");
-    const value = { ...advertOf("a", plan.body), nonce: new Uint8Array(32) };
+    const advert = { ...advertOf("a", plan.body), nonce: new Uint8Array(32) };
+    const value = { advert, aborts: [] };
     await expect(federation.send("a", "advertise", { key: keyOf(plan), value })).rejects.toMatchObject({
       code: "message-conflict",
     });
-    const advertised = { kind: "advertised", advertisers: sites };
+    const advertised = { kind: "advertised", advertisers: sites, aborts: [] };
     const rest = await federation.all("advertise", ["b", "c"]);
     expect([await first, await again, ...rest]).toEqual([advertised, advertised, advertised, advertised]);
     expect(await federation.act("a", "advertise")).toEqual(advertised);
@@ -204,7 +206,7 @@ describe("messages", () => {
 
   it("that cannot be drop their site, and the others go on", async () => {
     const { plan } = federation;
-    const value = { ...advertOf("b", plan.body), siteId: "a" };
+    const value = { advert: { ...advertOf("b", plan.body), siteId: "a" }, aborts: [] };
     await expect(federation.send("a", "advertise", { key: keyOf(plan), value })).rejects.toMatchObject({
       code: "update-invalid",
     });

@@ -314,7 +314,7 @@ export class RunDriver {
       return;
     }
     const nowMs = this.#options.clock.now();
-    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, conduct, watched };
+    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, aborts: [], conduct, watched };
     this.#begin({ ...key, round: key.round + 1, attempt: 1 }, facts);
   }
 
@@ -322,12 +322,20 @@ export class RunDriver {
     const nowMs = this.#options.clock.now();
     const settleAtMs = nowMs + this.#options.times.settleMs;
     const key = { runId: this.run.runId, round: 1, attempt: 1 };
-    this.#begin(key, { roundStartedAtMs: nowMs, failures: 0, excluded: {}, conduct: {}, watched: [], settleAtMs });
+    this.#begin(key, {
+      roundStartedAtMs: nowMs,
+      failures: 0,
+      excluded: {},
+      aborts: [],
+      conduct: {},
+      watched: [],
+      settleAtMs,
+    });
   }
 
   #beginNext(ended: RoundState, notBeforeMs: number): void {
-    const { key, roundStartedAtMs, failures, excluded, conduct, watched } = ended;
-    const facts = { roundStartedAtMs, failures, excluded, conduct, watched, notBeforeMs, lost: lostIn(ended) };
+    const { key, roundStartedAtMs, failures, excluded, aborts, conduct, watched } = ended;
+    const facts = { roundStartedAtMs, failures, excluded, aborts, conduct, watched, notBeforeMs, lost: lostIn(ended) };
     this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
   }
 
@@ -381,7 +389,16 @@ export class RunDriver {
   }
 }
 
-type AttemptFacts = Pick<AttemptStart, "roundStartedAtMs" | "failures" | "excluded" | "conduct" | "watched"> &
+type AttemptFacts = Pick<
+  AttemptStart,
+  "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "conduct" | "watched"
+> &
   Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;
 
-const messageOf = { training: "advertise", sharing: "share", uploading: "upload", unmasking: "unmask" } as const;
+const messageOf = {
+  training: "advertise",
+  sharing: "share",
+  uploading: "upload",
+  confirming: "confirm",
+  unmasking: "unmask",
+} as const;

@@ -21,6 +21,7 @@ const reasonText: Record<AbortReason, string> = {
   "too-few-sites": "too few sites finished training",
   "too-few-shares": "too few sites shared their keys",
   "too-few-uploads": "too few sites uploaded",
+  "too-few-confirmations": "too few sites confirmed whose updates are in the sum",
   "too-few-reveals": "too few sites helped to unmask",
   "aggregation-failed": "the sum could not be unmasked or stored",
   "roster-changed": "another roster was published",
@@ -57,8 +58,8 @@ export function changeRoster(state: Exclude<RoundState, { kind: "committed" | "a
 
 function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {
   const members: Members = state.kind === "selecting" ? {} : state.members;
-  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, conduct, watched } = state;
-  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, conduct, watched };
+  const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, aborts, conduct, watched } = state;
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, aborts, conduct, watched };
   return {
     state: { ...base, kind: "aborted", members, reason, next },
     effects: [{ kind: "answer-waiters" }, ...effectsOf(next, activeSites(members))],
@@ -90,7 +91,7 @@ export function commit(
   nowMs: number,
 ): Transition {
   const { key, rules, roundStartedAtMs, stageStartedAtMs, members, survivors } = state;
-  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, members, survivors };
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, aborts: [], members, survivors };
   const excluded = excludeBlamed(state, blamed);
   const watched = watchAlso(state.watched, { round: key.round, figures: aggregate.figures }, rules.collapse);
   const alarm = collapseReason(watched, rules.collapse) ?? null;

@@ -1,13 +1,19 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { verifyIdentity } from "@consilium/shared/identity/identity-key.js";
 import {
+  type AbortStatement,
   type DropReason,
   type KeyAdvert,
   planContext,
   type Reveal,
   type SealedShare,
+  type SealedShares,
 } from "@consilium/shared/protocol.js";
 import { verifyAdvert } from "@consilium/shared/secagg/adverts.js";
+import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
+import { rootAlong } from "@consilium/shared/secagg/merkle.js";
 import { sameBytes } from "@consilium/shared/secagg/protocol.js";
+import { abortSignatureInput, shareLeaf, shareSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import { faultIn } from "../secagg/collect-shares.js";
 
 /** What is wrong with a site's message, and what the site is dropped for. */
@@ -49,9 +55,56 @@ export function checkAdvert(siteId: string, advert: KeyAdvert, { planBody, enrol
   }
 }
 
-/** @throws MessageFault unless there is one sealed share for each other advertiser. */
-export function checkShares(siteId: string, shares: readonly SealedShare[], advertisers: readonly string[]): void {
+/**
+ * @param contextOf ctx of an attempt at the round; undefined for one that never was
+ * @throws MessageFault unless the site's identity key signed each of its own statements
+ */
+export function checkAborts(
+  { siteId, enrolledKey }: { readonly siteId: string; readonly enrolledKey: Uint8Array },
+  aborts: readonly AbortStatement[],
+  contextOf: (attempt: number) => Uint8Array | undefined,
+): void {
+  for (const { siteId: signer, attempt, signature } of aborts) {
+    const context = contextOf(attempt);
+    const holds = context !== undefined && verifyIdentity(enrolledKey, abortSignatureInput(context), signature);
+    if (signer !== siteId || !holds) {
+      throw new MessageFault(siteId, "bad-signature", `its word about attempt ${attempt} is not signed by it`);
+    }
+  }
+}
+
+/** @throws MessageFault unless the site's identity key signed the text. */
+export function checkSignature(
+  { siteId, enrolledKey }: { readonly siteId: string; readonly enrolledKey: Uint8Array },
+  text: Uint8Array,
+  signature: Uint8Array,
+): void {
+  if (verifyIdentity(enrolledKey, text, signature)) return;
+  throw new MessageFault(siteId, "bad-signature", "its signature does not hold");
+}
+
+export interface SharesFacts {
+  readonly advertisers: readonly string[];
+  readonly binding: AttemptBinding;
+  readonly enrolledKey: Uint8Array;
+}
+
+/** @throws MessageFault unless there is one sealed share for each other advertiser, all under the root that the site signed. */
+export function checkShares(siteId: string, sealed: SealedShares, facts: SharesFacts): void {
+  const { advertisers, binding, enrolledKey } = facts;
   const expected = advertisers.filter((site) => site !== siteId);
+  requireEveryShare(siteId, sealed.shares, expected);
+  checkSignature({ siteId, enrolledKey }, shareSignatureInput(binding, siteId, sealed.root), sealed.signature);
+  for (const share of sealed.shares) {
+    const place = { index: expected.indexOf(share.toSite), count: expected.length };
+    const reached = rootAlong(shareLeaf(share), place, share.path);
+    if (reached === undefined || !sameBytes(reached, sealed.root)) {
+      throw new MessageFault(siteId, "bad-share", `the share for site ${share.toSite} is not under the signed root`);
+    }
+  }
+}
+
+function requireEveryShare(siteId: string, shares: readonly SealedShare[], expected: readonly string[]): void {
   const addressed = new Set(shares.map((share) => share.toSite));
   const fits =
     shares.length === expected.length &&

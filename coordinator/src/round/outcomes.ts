@@ -1,11 +1,12 @@
 import type { StageName } from "../store/run-store.js";
-import { isOut, type Member, type RoundState, type RunningState } from "./state.js";
+import { isOut, type Member, type RoundState, type RunningState, type StoredAbort } from "./state.js";
 
 /** What a stage's call is answered with. Site lists are sorted. */
 export type Outcome =
-  | { readonly kind: "advertised"; readonly advertisers: readonly string[] }
+  | { readonly kind: "advertised"; readonly advertisers: readonly string[]; readonly aborts: readonly StoredAbort[] }
   | { readonly kind: "delivered"; readonly sharers: readonly string[] }
   | { readonly kind: "survivors"; readonly sites: readonly string[] }
+  | { readonly kind: "confirmed"; readonly signers: readonly string[] }
   | { readonly kind: "result"; readonly cohort: readonly string[]; readonly checkpointDigest: string }
   | { readonly kind: "dropped"; readonly reason: string }
   | { readonly kind: "aborted"; readonly reason: string };
@@ -34,11 +35,14 @@ function runningOutcome(state: RunningState, siteId: string, stage: StageName): 
   if (member === undefined || isOut(member.status)) return droppedOutcome(member);
   switch (stage) {
     case "advertise":
-      return state.kind === "training" ? undefined : { kind: "advertised", advertisers: state.advertisers };
+      if (state.kind === "training") return undefined;
+      return { kind: "advertised", advertisers: state.advertisers, aborts: state.aborts };
     case "share":
       return "sharers" in state ? { kind: "delivered", sharers: state.sharers } : undefined;
     case "upload":
       return "survivors" in state ? { kind: "survivors", sites: state.survivors } : undefined;
+    case "confirm":
+      return "signers" in state ? { kind: "confirmed", signers: state.signers } : undefined;
     case "unmask":
       return undefined;
   }

@@ -1,11 +1,11 @@
 import type {
+  Advertisement,
   CommittedRound,
   DropReason,
-  KeyAdvert,
   Reveal,
   RoundKey,
   RoundPlan,
-  SealedShare,
+  SealedShares,
 } from "@consilium/shared/protocol.js";
 import type { StageState } from "./state.js";
 
@@ -31,8 +31,10 @@ export interface MessageCodec {
   decodePlan(body: Uint8Array): RoundPlan;
   encodeResult(result: CommittedRound): Uint8Array;
   decodeResult(body: Uint8Array): CommittedRound;
-  decodeAdvert(bytes: Uint8Array): KeyAdvert;
-  decodeShares(bytes: Uint8Array): SealedShare[];
+  decodeAdvert(bytes: Uint8Array): Advertisement;
+  decodeShares(bytes: Uint8Array): SealedShares;
+  /** @returns the signature under the survivors */
+  decodeConfirmation(bytes: Uint8Array): Uint8Array;
   decodeReveals(bytes: Uint8Array): Reveal[];
 }
 

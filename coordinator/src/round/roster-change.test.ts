@@ -63,7 +63,7 @@ describe("the roster and the rounds", () => {
     await federation.all("advertise");
     federation.parts.membership.roster = { version: 2, digest: "22".repeat(32) };
     federation.parts.queue.rosterChanged();
-    for (const stage of ["share", "upload", "unmask"] as const) await federation.all(stage);
+    for (const stage of ["share", "upload", "confirm", "unmask"] as const) await federation.all(stage);
     await settle();
     expect(keyOf(federation.plan)).toMatchObject({ round: 2, attempt: 1 });
     expect(planText(federation.plan.body)).toMatchObject({ rosterVersion: 2 });

@@ -40,12 +40,14 @@ export function selectionFloor(rules: AttemptRules): number {
   return Math.max(fewestSites, rules.minSites);
 }
 
-/** Fewest sites with which the stage may close: the floors of |U1|, |U2|, |U3| and the shares needed to unmask. */
+/** Fewest sites with which the stage may close: the floors of |U1|, |U2|, |U3|, of signatures under U3 and of reveals. */
 export function stageFloor(state: StageState): number {
   const { rules } = state;
   if (state.kind === "training") return selectionFloor(rules);
   const threshold = thresholdOf(state.advertisers.length, rules.colluders);
-  return state.kind === "unmasking" ? threshold : Math.max(threshold, rules.minSites);
+  // Whom the sum is over is settled then; what is left takes as many sites as it takes to open it.
+  const settled = state.kind === "confirming" || state.kind === "unmasking";
+  return settled ? threshold : Math.max(threshold, rules.minSites);
 }
 
 const retryBaseMs = 1_000;

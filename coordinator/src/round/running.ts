@@ -9,6 +9,7 @@ import {
   type RoundEvent,
   type RunningState,
   type SiteStatus,
+  type StoredAbort,
   type Training,
   type Transition,
 } from "./state.js";
@@ -64,6 +65,20 @@ export function reportPhase(state: RunningState, event: Extract<RoundEvent, { ki
     return { ...member, stepsDone, status: { kind: phase } };
   });
   return unchanged(next);
+}
+
+/** Also takes what the site says about earlier attempts, once. */
+export function acceptAdvert(
+  state: RunningState,
+  { siteId, aborts }: Extract<RoundEvent, { kind: "adverted" }>,
+): Transition {
+  const accepted = acceptMessage(state, { siteId, stage: "advertise" }, { status: { kind: "ready" } });
+  const isKnown = (said: StoredAbort) => {
+    return state.aborts.some((known) => known.siteId === said.siteId && known.attempt === said.attempt);
+  };
+  const fresh = accepted.state === state ? [] : aborts.filter((said) => !isKnown(said));
+  if (fresh.length === 0) return accepted;
+  return { ...accepted, state: { ...accepted.state, aborts: [...state.aborts, ...fresh] } };
 }
 
 /** Takes a stage's message when it is open to the site; a second one changes nothing. */

@@ -78,10 +78,10 @@ export function eligibleIn(state: Selecting, present: readonly string[]): string
 }
 
 function begin(state: Selecting, cohort: readonly string[], nowMs: number): Transition {
-  const { key, rules, roundStartedAtMs, failures, excluded, conduct, watched } = state;
+  const { key, rules, roundStartedAtMs, failures, excluded, aborts, conduct, watched } = state;
   const training: Training = {
     kind: "training",
-    ...{ key, rules, roundStartedAtMs, failures, excluded, conduct, watched },
+    ...{ key, rules, roundStartedAtMs, failures, excluded, aborts, conduct, watched },
     stageStartedAtMs: nowMs,
     members: Object.fromEntries(cohort.map((site) => [site, newMember()])),
     deadlineMs: nowMs + rules.trainingWindowMs,

@@ -12,6 +12,7 @@ const doneKind: Record<StageState["kind"], SiteStatus["kind"]> = {
   training: "ready",
   sharing: "shared",
   uploading: "uploaded",
+  confirming: "confirmed",
   unmasking: "unmasked",
 };
 
@@ -32,8 +33,10 @@ export function poolOf(state: StageState): readonly string[] {
       return state.advertisers;
     case "uploading":
       return state.sharers;
-    case "unmasking":
+    case "confirming":
       return state.survivors;
+    case "unmasking":
+      return state.signers;
   }
 }
 

@@ -7,13 +7,22 @@ import type { Conduct } from "./conduct.js";
  * One attempt at a round. Plain data: it is stored as JSON after every change, and a restarted coordinator continues
  * from it. `transition.ts` is the only place that makes one state out of another.
  */
-export type RoundState = Selecting | Training | Sharing | Uploading | Unmasking | Aggregating | Committed | Aborted;
+export type RoundState =
+  | Selecting
+  | Training
+  | Sharing
+  | Uploading
+  | Confirming
+  | Unmasking
+  | Aggregating
+  | Committed
+  | Aborted;
 
 /** A state in which sites have work to do or to wait for. */
-export type RunningState = Training | Sharing | Uploading | Unmasking | Aggregating;
+export type RunningState = Training | Sharing | Uploading | Confirming | Unmasking | Aggregating;
 
 /** A state with a deadline at which its stage closes. */
-export type StageState = Training | Sharing | Uploading | Unmasking;
+export type StageState = Training | Sharing | Uploading | Confirming | Unmasking;
 
 /** What decides an attempt and never changes during it. */
 export interface AttemptRules {
@@ -44,6 +53,7 @@ export type SiteStatus =
   | { readonly kind: "ready" }
   | { readonly kind: "shared" }
   | { readonly kind: "uploaded" }
+  | { readonly kind: "confirmed" }
   | { readonly kind: "unmasked" }
   /** The site's own policy said no; `clause` names its line. */
   | { readonly kind: "refused"; readonly clause: string }
@@ -66,6 +76,13 @@ export interface Exclusion {
   readonly detail: string;
 }
 
+/** As `AbortStatement`; the signature is hex. */
+export interface StoredAbort {
+  readonly siteId: string;
+  readonly attempt: number;
+  readonly signature: string;
+}
+
 interface AttemptBase {
   readonly key: RoundKey;
   readonly rules: AttemptRules;
@@ -78,6 +95,8 @@ interface AttemptBase {
   readonly excluded: Readonly<Record<string, Exclusion>>;
   /** What sites have done wrong since the run was launched or resumed; those without an entry nothing. */
   readonly conduct: Readonly<Record<string, Conduct>>;
+  /** What sites of this round's attempts said that they gave up; proves to others that an attempt can never be summed. */
+  readonly aborts: readonly StoredAbort[];
   /** The newest rounds committed since the run was launched or resumed, oldest first: what the alarm looks back on. */
   readonly watched: readonly WatchedRound[];
 }
@@ -124,15 +143,27 @@ export interface Uploading extends AttemptBase {
   readonly sharers: readonly string[];
 }
 
-/** Sites of U3 reveal what removes the masks from their sum. */
-export interface Unmasking extends AttemptBase {
-  readonly kind: "unmasking";
+/** Sites of U3 sign that they were shown it; closes with those who did. */
+export interface Confirming extends AttemptBase {
+  readonly kind: "confirming";
   readonly members: Members;
   readonly deadlineMs: number;
   readonly advertisers: readonly string[];
   readonly sharers: readonly string[];
   /** U3, sorted: the sites in the sum. */
   readonly survivors: readonly string[];
+}
+
+/** Sites that confirmed U3 reveal what removes the masks from its sum. */
+export interface Unmasking extends AttemptBase {
+  readonly kind: "unmasking";
+  readonly members: Members;
+  readonly deadlineMs: number;
+  readonly advertisers: readonly string[];
+  readonly sharers: readonly string[];
+  readonly survivors: readonly string[];
+  /** Survivors that signed, sorted. */
+  readonly signers: readonly string[];
 }
 
 /** The sum is being unmasked and the checkpoint written. */
@@ -167,6 +198,7 @@ export type AbortReason =
   | "too-few-sites"
   | "too-few-shares"
   | "too-few-uploads"
+  | "too-few-confirmations"
   | "too-few-reveals"
   | "aggregation-failed"
   | "roster-changed"
@@ -208,9 +240,10 @@ export type RoundEvent =
       readonly stepsDone: number;
     }
   /** The site's message of the stage is here and well formed. */
-  | { readonly kind: "adverted"; readonly siteId: string }
+  | { readonly kind: "adverted"; readonly siteId: string; readonly aborts: readonly StoredAbort[] }
   | { readonly kind: "shared"; readonly siteId: string }
   | { readonly kind: "uploaded"; readonly siteId: string; readonly bytes: number }
+  | { readonly kind: "confirmed"; readonly siteId: string }
   | { readonly kind: "revealed"; readonly siteId: string }
   | { readonly kind: "refused"; readonly siteId: string; readonly clause: string }
   | { readonly kind: "site-failed"; readonly siteId: string; readonly reason: DropReason; readonly code: string }
@@ -257,6 +290,10 @@ export function isOver(state: RoundState): state is Committed | Aborted {
 
 export function hasDeadline(state: RoundState): state is StageState {
   return (
-    state.kind === "training" || state.kind === "sharing" || state.kind === "uploading" || state.kind === "unmasking"
+    state.kind === "training" ||
+    state.kind === "sharing" ||
+    state.kind === "uploading" ||
+    state.kind === "confirming" ||
+    state.kind === "unmasking"
   );
 }

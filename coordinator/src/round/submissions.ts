@@ -1,17 +1,19 @@
 import { createHash } from "node:crypto";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import { type DropReason, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { type DropReason, planContext, type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { survivorsDigest, survivorsSignatureInput, uploadSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { RunStore, StageName, UploadRow } from "../store/run-store.js";
 import type { SpooledUpload, SpoolWriter, UploadSpool } from "../store/upload-spool.js";
 import { type Admission, admit } from "./admission.js";
 import { storedState } from "./attempt.js";
 import type { RunDriver } from "./driver.js";
-import { checkAdvert, checkReveals, checkShares, MessageFault } from "./message-checks.js";
+import { checkAborts, checkAdvert, checkReveals, checkShares, checkSignature, MessageFault } from "./message-checks.js";
 import { type Outcome, outcomeOf } from "./outcomes.js";
 import type { MessageCodec, RoundObserver } from "./ports.js";
 import type { RunQueue } from "./run-queue.js";
 import type { RoundEvent, RoundState } from "./state.js";
+import { Transcripts } from "./transcript.js";
 
 type ExchangeStage = Exclude<StageName, "upload">;
 
@@ -39,18 +41,28 @@ export type UploadStart =
   | { readonly kind: "compare"; readonly stored: UploadRow }
   | { readonly kind: "answered"; readonly outcome: Outcome };
 
-const eventOf: Record<ExchangeStage, "adverted" | "shared" | "revealed"> = {
-  advertise: "adverted",
+/** A whole upload: who sent it, and the site's signature under it. */
+export interface SealedUpload {
+  readonly key: RoundKey;
+  readonly siteId: string;
+  readonly signature: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+const eventOf: Record<Exclude<ExchangeStage, "advertise">, "shared" | "confirmed" | "revealed"> = {
   share: "shared",
+  confirm: "confirmed",
   unmask: "revealed",
 };
 
-/** The sites' messages of the four stages: taken once, stored, answered when the stage closes. */
+/** The sites' messages of the five stages: taken once, stored, answered when the stage closes. */
 export class Submissions {
   readonly #options: SubmissionOptions;
+  readonly #transcripts: Transcripts;
 
   constructor(options: SubmissionOptions) {
     this.#options = options;
+    this.#transcripts = new Transcripts(options.store, options.codec);
   }
 
   /**
@@ -67,7 +79,7 @@ export class Submissions {
     if (driver === undefined) return this.#pastOutcome(key, siteId, stage);
     if (this.#admission(driver, siteId, stage) === "open") {
       this.#check(driver, submission);
-      driver.apply({ kind: eventOf[stage], siteId }, { message: { siteId, stage, digest, bytes } });
+      driver.apply(this.#eventOf(submission), { message: { siteId, stage, digest, bytes } });
     }
     return this.#outcome(key, siteId, { stage, signal });
   }
@@ -87,8 +99,17 @@ export class Submissions {
     return { kind: "write", writer: await this.#options.spool.begin(key, siteId), expectedBytes: 4 * expected };
   }
 
+  #eventOf({ siteId, stage, bytes }: Submission): RoundEvent {
+    if (stage !== "advertise") return { kind: eventOf[stage], siteId };
+    const aborts = this.#options.codec.decodeAdvert(bytes).aborts.map(({ attempt, signature }) => {
+      return { siteId, attempt, signature: Buffer.from(signature).toString("hex") };
+    });
+    return { kind: "adverted", siteId, aborts };
+  }
+
   /** Makes a whole vector durable, takes it, and waits for the survivors. */
-  async finishUpload(key: RoundKey, siteId: string, writer: SpoolWriter, signal: AbortSignal): Promise<Outcome> {
+  async finishUpload({ key, siteId, signature, signal }: SealedUpload, writer: SpoolWriter): Promise<Outcome> {
+    this.#checkUpload({ key, siteId, signature }, writer);
     const upload = await this.#keep(key, writer);
     const driver = this.#options.queue.driverOf(key);
     if (driver === undefined || upload === undefined) return this.#pastOutcome(key, siteId, "upload");
@@ -96,7 +117,7 @@ export class Submissions {
     if (stored !== undefined && !Buffer.from(stored.sha256).equals(upload.sha256))
       throw conflict(key, siteId, "upload");
     if (stored === undefined && this.#admission(driver, siteId, "upload") === "open") {
-      driver.apply({ kind: "uploaded", siteId, bytes: upload.bytes }, { upload: { siteId, ...upload } });
+      driver.apply({ kind: "uploaded", siteId, bytes: upload.bytes }, { upload: { siteId, ...upload, signature } });
       this.#options.observer.uploadStored(upload.bytes);
     }
     return this.#outcome(key, siteId, { stage: "upload", signal });
@@ -154,24 +175,64 @@ export class Submissions {
     }
   }
 
+  /** @throws MessageFault for a signature that does not hold: the site is then dropped */
+  #checkUpload({ key, siteId, signature }: Omit<SealedUpload, "signal">, writer: SpoolWriter): void {
+    const driver = this.#options.queue.driverOf(key);
+    const state = driver?.state;
+    if (driver === undefined || state?.kind !== "uploading") return;
+    const binding = this.#transcripts.sharedBindingOf(state, driver.plan!.body);
+    const text = uploadSignatureInput(binding, siteId, { sha256: writer.digest(), words: writer.bytes / 4 });
+    try {
+      checkSignature(this.#signer(siteId), text, signature);
+    } catch (thrown) {
+      this.#drop(key, siteId, "bad-signature");
+      throw thrown;
+    }
+  }
+
+  #signer(siteId: string) {
+    return { siteId, enrolledKey: this.#options.registry.requireEnrolled(siteId).identityKey };
+  }
+
   #checkMessage(driver: RunDriver, { key, siteId, stage, bytes }: Submission): void {
-    const { codec, store, registry } = this.#options;
+    const { codec } = this.#options;
     const state = stateOf(driver);
+    const planBody = driver.plan!.body;
     switch (stage) {
       case "advertise":
-        checkAdvert(siteId, codec.decodeAdvert(bytes), {
-          planBody: driver.plan!.body,
-          enrolledKey: registry.requireEnrolled(siteId).identityKey,
-          others: store.listMessages(key, "advertise").map((message) => codec.decodeAdvert(message.bytes)),
-        });
+        this.#checkAdvertisement({ key, siteId, bytes }, planBody);
         break;
       case "share":
-        if (state.kind === "sharing") checkShares(siteId, codec.decodeShares(bytes), state.advertisers);
+        if (state.kind !== "sharing") break;
+        checkShares(siteId, codec.decodeShares(bytes), {
+          ...this.#signer(siteId),
+          advertisers: state.advertisers,
+          binding: this.#transcripts.bindingOf(state, planBody),
+        });
         break;
+      case "confirm": {
+        if (state.kind !== "confirming") break;
+        const digest = survivorsDigest(this.#transcripts.uploadsOf(state));
+        const text = survivorsSignatureInput(this.#transcripts.sharedBindingOf(state, planBody), digest);
+        checkSignature(this.#signer(siteId), text, codec.decodeConfirmation(bytes));
+        break;
+      }
       case "unmask":
         if (state.kind === "unmasking") checkReveals(siteId, codec.decodeReveals(bytes), state);
         break;
     }
+  }
+
+  #checkAdvertisement({ key, siteId, bytes }: Omit<Submission, "stage">, planBody: Uint8Array): void {
+    const { codec, store } = this.#options;
+    const signer = this.#signer(siteId);
+    const { advert, aborts } = codec.decodeAdvert(bytes);
+    const others = store.listMessages(key, "advertise").map((message) => codec.decodeAdvert(message.bytes).advert);
+    checkAdvert(siteId, advert, { planBody, enrolledKey: signer.enrolledKey, others });
+    checkAborts(signer, aborts, (attempt) => {
+      const row = attempt < key.attempt ? store.findAttempt({ ...key, attempt }) : undefined;
+      return row && planContext(row.planBody);
+    });
   }
 
   async #outcome(key: RoundKey, siteId: string, call: { stage: StageName; signal: AbortSignal }): Promise<Outcome> {

@@ -3,17 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
-import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import {
-  type CommittedRound,
-  planContext,
-  type Reveal,
-  type RoundKey,
-  type RoundPlan,
-  type SealedShare,
-} from "@consilium/shared/protocol.js";
-import { signAdvert } from "@consilium/shared/secagg/adverts.js";
+import type { CommittedRound, RoundKey, RoundPlan } from "@consilium/shared/protocol.js";
 import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { FinishJob } from "../aggregate/finish-round.js";
 import { AggregateStore } from "../checkpoint/aggregate-store.js";
@@ -27,6 +18,7 @@ import type { Outcome } from "./outcomes.js";
 import type { MessageCodec } from "./ports.js";
 import { RunQueue } from "./run-queue.js";
 import { Submissions } from "./submissions.js";
+import { AttemptMessages, identities, type Lists, sites } from "./test-messages.js";
 
 /** For tests: the whole round machinery with fake sites, real store, spool and checkpoints, and a clock that stands still. */
 
@@ -42,12 +34,11 @@ cohort: { minSites: 2 }
 deadlines: { trainingSeconds: 100, stageSeconds: 10 }
 `;
 
-export const sites = ["a", "b", "c"];
-export const stageNames = ["advertise", "share", "upload", "unmask"] as const;
+export { advertOf, sites } from "./test-messages.js";
+export const stageNames = ["advertise", "share", "upload", "confirm", "unmask"] as const;
 type StageName = (typeof stageNames)[number];
 
 const signal = new AbortController().signal;
-const identities = new Map(sites.map((site) => [site, IdentityKey.generate()]));
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value, (_, part: unknown) => packed(part)));
 const packed = (part: unknown) => (part instanceof Uint8Array ? { hex: Buffer.from(part).toString("hex") } : part);
@@ -64,6 +55,7 @@ const codec: MessageCodec = {
   decodePlan: (body) => parsed<RoundPlan>(body),
   decodeAdvert: (bytes) => parsed(bytes),
   decodeShares: (bytes) => parsed(bytes),
+  decodeConfirmation: (bytes) => parsed(bytes),
   decodeReveals: (bytes) => parsed(bytes),
 };
 
@@ -154,23 +146,9 @@ export const settle = () => new Promise<void>((resolve) => setImmediate(resolve)
 
 export const keyOf = (plan: { body: Uint8Array }): RoundKey => parsed<RoundPlan>(plan.body).key;
 
-/** Deterministic in site and plan, so that a repeated call has the same bytes. */
-export function advertOf(siteId: string, body: Uint8Array) {
-  const filled = (label: number) => new Uint8Array(32).fill(siteId.charCodeAt(0) * 3 + label);
-  const fields = { siteId, maskPublicKey: filled(0), sealPublicKey: filled(1), selfCommitment: filled(2) };
-  return signAdvert(planContext(body), { ...fields, nonce: filled(0) }, identities.get(siteId)!);
+interface Acting extends Lists {
+  readonly plan?: { readonly body: Uint8Array };
 }
-
-const sharesOf = (siteId: string): SealedShare[] =>
-  sites
-    .filter((site) => site !== siteId)
-    .map((toSite) => ({ fromSite: siteId, toSite, ciphertext: new Uint8Array(60) }));
-
-const revealsOf = (survivors: readonly string[]): Reveal[] =>
-  sites.map((aboutSite) => ({
-    aboutSite,
-    share: { $case: survivors.includes(aboutSite) ? "selfShare" : "pairwiseShare", value: new Uint8Array(32).fill(1) },
-  }));
 
 /** A coordinator's inside that can be killed and started again. */
 export class TestFederation {
@@ -237,27 +215,38 @@ export class TestFederation {
     return this.parts.submissions.submit({ key, siteId, stage, bytes: json(value) }, signal);
   }
 
-  /** The site's part in a stage of the plan. */
-  act(siteId: string, stage: StageName, { plan = this.plan, survivors = sites } = {}): Promise<Outcome> {
+  /** The site's part in a stage of the plan; the lists are the coordinator's unless they are given. */
+  act(siteId: string, stage: StageName, { plan = this.plan, ...lists }: Acting = {}): Promise<Outcome> {
     const key = keyOf(plan);
+    const messages = this.#messages(plan, lists);
     switch (stage) {
       case "advertise":
-        return this.send(siteId, stage, { key, value: advertOf(siteId, plan.body) });
+        return this.send(siteId, stage, { key, value: messages.advertise(siteId) });
       case "share":
-        return this.send(siteId, stage, { key, value: sharesOf(siteId) });
+        return this.send(siteId, stage, { key, value: messages.share(siteId) });
       case "upload":
-        return this.#upload(siteId, plan);
+        return this.#upload(siteId, plan, messages);
+      case "confirm":
+        return this.send(siteId, stage, { key, value: messages.confirm(siteId) });
       case "unmask":
-        return this.send(siteId, stage, { key, value: revealsOf(survivors) });
+        return this.send(siteId, stage, { key, value: messages.reveals() });
     }
   }
 
+  /** The site's signature under a vector of the plan. */
+  sealOf(siteId: string, vector: Uint8Array): Uint8Array {
+    return this.#messages(this.plan, {}).seal(siteId, vector);
+  }
+
+  #messages(plan: { readonly body: Uint8Array }, lists: Lists): AttemptMessages {
+    const { dimension, lanes, key } = parsed<RoundPlan>(plan.body);
+    const state = this.parts.queue.driverOf(key)?.state;
+    const known = state !== undefined && "advertisers" in state ? state : {};
+    return new AttemptMessages({ body: plan.body, words: dimension + lanes.length }, { ...known, ...lists });
+  }
+
   /** Some sites' parts in a stage, at once. */
-  all(
-    stage: StageName,
-    of: readonly string[] = sites,
-    how: { plan?: { body: Uint8Array }; survivors?: string[] } = {},
-  ) {
+  all(stage: StageName, of: readonly string[] = sites, how: Acting = {}) {
     return Promise.all(of.map((site) => this.act(site, stage, how)));
   }
 
@@ -272,13 +261,15 @@ export class TestFederation {
     while (this.parts.store.listUploads(keyOf(this.plan)).length < count) await settle();
   }
 
-  async #upload(siteId: string, plan: { readonly body: Uint8Array }): Promise<Outcome> {
+  async #upload(siteId: string, plan: { readonly body: Uint8Array }, messages: AttemptMessages): Promise<Outcome> {
     const { submissions } = this.parts;
     const { key, dimension, lanes } = parsed<RoundPlan>(plan.body);
     const start = await submissions.beginUpload(key, siteId, dimension + lanes.length);
     if (start.kind === "answered") return start.outcome;
     if (start.kind === "compare") return submissions.repeatUpload(key, siteId, start.stored.sha256, signal);
-    await start.writer.write(Buffer.alloc(start.expectedBytes, siteId));
-    return submissions.finishUpload(key, siteId, start.writer, signal);
+    const vector = messages.vector(siteId);
+    await start.writer.write(vector);
+    const signature = messages.seal(siteId, vector);
+    return submissions.finishUpload({ key, siteId, signature, signal }, start.writer);
   }
 }

@@ -21,7 +21,8 @@ const aggregate = {
 };
 
 const event: fc.Arbitrary<RoundEvent> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constantFrom("adverted", "shared", "revealed"), siteId: site }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("adverted"), siteId: site, aborts: fc.constant([]) }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constantFrom("shared", "confirmed", "revealed"), siteId: site }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("uploaded"), siteId: site, bytes: fc.nat(100) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("site-attached", "site-detached"), siteId: site }) },
   fc.record({
@@ -80,6 +81,7 @@ function begin({
     failures,
     excluded: {},
     conduct: {},
+    aborts: [],
     watched: [],
     present: siteIds.slice(0, 4),
     awaited: siteIds.slice(4),
@@ -88,7 +90,10 @@ function begin({
   };
 }
 
-const order = ["selecting", "training", "sharing", "uploading", "unmasking", "aggregating", "committed", "aborted"];
+const order = [
+  ...["selecting", "training", "sharing", "uploading", "confirming", "unmasking"],
+  ...["aggregating", "committed", "aborted"],
+];
 
 function holdInvariants(before: RoundState, after: RoundState, effects: readonly Effect[]): void {
   expect(order.indexOf(after.kind)).toBeGreaterThanOrEqual(order.indexOf(before.kind));
@@ -102,10 +107,11 @@ function holdInvariants(before: RoundState, after: RoundState, effects: readonly
     }
     if ("survivors" in after) {
       expect(after.survivors.length).toBeGreaterThanOrEqual(Math.max(threshold, minSites));
+      if ("signers" in after) expect(after.signers.length).toBeGreaterThanOrEqual(threshold);
     }
   }
   // Once fixed, a list never changes: it has been shown to sites.
-  for (const list of ["advertisers", "sharers", "survivors"] as const) {
+  for (const list of ["advertisers", "sharers", "survivors", "signers"] as const) {
     if (list in before && list in after) expect(Reflect.get(after, list)).toEqual(Reflect.get(before, list));
   }
   if (after.kind === "committed" && "survivors" in before) expect(after.survivors).toEqual(before.survivors);
@@ -160,7 +166,10 @@ describe("transition() under any order of events", () => {
           nowMs += waitMs;
           const before = state;
           state = transition(state, next, nowMs).state;
-          const marks = { adverted: "ready", shared: "shared", uploaded: "uploaded", revealed: "unmasked" } as const;
+          const marks = {
+            ...{ adverted: "ready", shared: "shared", uploaded: "uploaded" },
+            ...{ confirmed: "confirmed", revealed: "unmasked" },
+          } as const;
           if (!(next.kind in marks) || !("siteId" in next)) continue;
           const statusIn = (of: RoundState) => ("members" in of ? of.members[next.siteId]?.status.kind : undefined);
           const mark = marks[next.kind as keyof typeof marks];

@@ -26,6 +26,7 @@ function selecting(change: Partial<Selecting> = {}): Selecting {
     failures: 0,
     excluded: {},
     conduct: {},
+    aborts: [],
     watched: [],
     present: [],
     awaited: [],
@@ -36,8 +37,9 @@ function selecting(change: Partial<Selecting> = {}): Selecting {
 }
 
 const tick: RoundEvent = { kind: "deadline-ticked" };
-type SiteEventKind = "site-attached" | "site-detached" | "adverted" | "shared" | "revealed";
-const each = (kind: SiteEventKind, ...sites: string[]): RoundEvent[] => sites.map((siteId) => ({ kind, siteId }));
+type SiteEventKind = "site-attached" | "site-detached" | "adverted" | "shared" | "confirmed" | "revealed";
+const each = (kind: SiteEventKind, ...sites: string[]): RoundEvent[] =>
+  sites.map((siteId) => (kind === "adverted" ? { kind, siteId, aborts: [] } : { kind, siteId }));
 const uploads = (...sites: string[]): RoundEvent[] => sites.map((siteId) => ({ kind: "uploaded", siteId, bytes: 8 }));
 const kinds = (effects: readonly Effect[]) => effects.map((effect) => effect.kind);
 
@@ -54,7 +56,8 @@ function training(sites = ["a", "b", "c", "d"], change: Partial<Selecting> = {})
 }
 const sharing = (sites?: string[]) => feed(training(sites), each("adverted", "a", "b", "c", "d")).state;
 const uploading = () => feed(sharing(), each("shared", "a", "b", "c", "d")).state;
-const unmasking = () => feed(uploading(), uploads("a", "b", "c", "d")).state;
+const confirming = () => feed(uploading(), uploads("a", "b", "c", "d")).state;
+const unmasking = () => feed(confirming(), each("confirmed", "a", "b", "c", "d")).state;
 const aggregating = () => feed(unmasking(), each("revealed", "a", "b", "c", "d")).state;
 
 const aggregate = {
@@ -187,7 +190,9 @@ describe("training", () => {
 describe("masking stages", () => {
   it("shares, uploads, unmasks and aggregates in order", () => {
     expect(uploading()).toMatchObject({ kind: "uploading", sharers: ["a", "b", "c", "d"] });
-    expect(unmasking()).toMatchObject({ kind: "unmasking", survivors: ["a", "b", "c", "d"] });
+    expect(confirming()).toMatchObject({ kind: "confirming", survivors: ["a", "b", "c", "d"] });
+    const signers = ["a", "b", "c", "d"];
+    expect(unmasking()).toMatchObject({ kind: "unmasking", survivors: signers, signers });
     const { state, effects } = feed(unmasking(), each("revealed", "a", "b", "c", "d"));
     expect(state.kind).toBe("aggregating");
     expect(effects.at(-1)).toEqual({ kind: "start-aggregation" });
@@ -197,7 +202,14 @@ describe("masking stages", () => {
     const shared = transition(feed(sharing(), each("shared", "a", "b", "c")).state, tick, 1_000).state;
     expect(shared).toMatchObject({ kind: "uploading", sharers: ["a", "b", "c"] });
     const uploaded = transition(feed(uploading(), uploads("a", "b", "d")).state, tick, 1_000).state;
-    expect(uploaded).toMatchObject({ kind: "unmasking", survivors: ["a", "b", "d"] });
+    expect(uploaded).toMatchObject({ kind: "confirming", survivors: ["a", "b", "d"] });
+    const confirmed = transition(feed(confirming(), each("confirmed", "a", "b", "d")).state, tick, 1_000);
+    expect(confirmed.state).toMatchObject({ kind: "unmasking", signers: ["a", "b", "d"] });
+    expect(confirmed.state).toMatchObject({
+      survivors: ["a", "b", "c", "d"],
+      members: { c: { status: { kind: "uploaded" } } },
+    });
+    expect(kinds(confirmed.effects)).not.toContain("withdraw");
     const revealed = transition(feed(unmasking(), each("revealed", "a", "b", "d")).state, tick, 1_000);
     expect(revealed.state).toMatchObject({ kind: "aggregating", survivors: ["a", "b", "c", "d"] });
     expect(kinds(revealed.effects)).not.toContain("withdraw");
@@ -207,6 +219,7 @@ describe("masking stages", () => {
     for (const [state, events, reason] of [
       [sharing(), each("shared", "a", "b"), "too-few-shares"],
       [uploading(), uploads("a", "b"), "too-few-uploads"],
+      [confirming(), each("confirmed", "a", "b"), "too-few-confirmations"],
       [unmasking(), each("revealed", "a", "b"), "too-few-reveals"],
     ] as const) {
       const ended = transition(feed(state, events).state, tick, 1_000).state;
@@ -220,7 +233,7 @@ describe("masking stages", () => {
       ...each("shared", "a", "b", "c"),
       ...uploads("a", "b"),
     ]).state;
-    expect(transition(state, tick, 1_000).state).toMatchObject({ kind: "unmasking", survivors: ["a", "b"] });
+    expect(transition(state, tick, 1_000).state).toMatchObject({ kind: "confirming", survivors: ["a", "b"] });
   });
 
   it("pauses after five attempts in a row were lost", () => {
@@ -231,7 +244,7 @@ describe("masking stages", () => {
   });
 
   it("gives every stage its time again after a restart", () => {
-    for (const state of [sharing(), uploading(), unmasking()]) {
+    for (const state of [sharing(), uploading(), confirming(), unmasking()]) {
       const recovered = transition(state, { kind: "recovered" }, 5_000).state;
       expect(recovered).toMatchObject({ kind: state.kind, deadlineMs: 6_000, members: { a: { detachedAtMs: 5_400 } } });
     }
@@ -303,7 +316,7 @@ describe("the end", () => {
 
   it("stops from everywhere, and nothing follows", () => {
     const stopped: RoundEvent = { kind: "stopped", reason: "stopped by x" };
-    for (const state of [selecting(), training(), sharing(), uploading(), unmasking(), aggregating()]) {
+    for (const state of [selecting(), training(), sharing(), uploading(), confirming(), unmasking(), aggregating()]) {
       const { state: ended, effects } = transition(state, stopped, 1);
       expect(ended).toMatchObject({ kind: "aborted", reason: "stopped", next: { kind: "stop" } });
       expect(kinds(effects).at(-1)).toBe("stop-run");
@@ -319,10 +332,11 @@ describe("the end", () => {
       ...each("adverted", "zz"),
       ...each("shared", "zz"),
       ...uploads("zz"),
+      ...each("confirmed", "zz"),
       ...each("revealed", "zz"),
     ];
     const over = transition(aggregating(), { kind: "aggregated", aggregate, blamed: [] }, 9).state;
-    for (const state of [training(), sharing(), uploading(), unmasking(), over]) {
+    for (const state of [training(), sharing(), uploading(), confirming(), unmasking(), over]) {
       for (const event of events) expect(transition(state, event, 1).state).toEqual(state);
     }
     const all: RoundEvent[] = [...events, tick, { kind: "recovered" }, { kind: "stopped", reason: "" }];

@@ -2,7 +2,7 @@ import { unreachable } from "@consilium/shared/errors.js";
 import { tryClose } from "./closing.js";
 import { withFault } from "./conduct.js";
 import { changeRoster, commit, failAggregation, stop } from "./ending.js";
-import { acceptMessage, attach, detach, leave, recover, refuse, reportPhase } from "./running.js";
+import { acceptAdvert, acceptMessage, attach, detach, leave, recover, refuse, reportPhase } from "./running.js";
 import { onSelecting, trySelect } from "./selecting.js";
 import { hasDeadline, isOver, type RoundEvent, type RoundState, type RunningState, type Transition } from "./state.js";
 
@@ -32,13 +32,15 @@ function onRunning(state: RunningState, event: InnerEvent, nowMs: number): Trans
     case "phase-reported":
       return reportPhase(state, event);
     case "adverted":
-      return acceptMessage(state, { siteId: event.siteId, stage: "advertise" }, { status: { kind: "ready" } });
+      return acceptAdvert(state, event);
     case "shared":
       return acceptMessage(state, { siteId: event.siteId, stage: "share" }, { status: { kind: "shared" } });
     case "uploaded": {
       const { siteId, bytes: uploadedBytes } = event;
       return acceptMessage(state, { siteId, stage: "upload" }, { status: { kind: "uploaded" }, uploadedBytes });
     }
+    case "confirmed":
+      return acceptMessage(state, { siteId: event.siteId, stage: "confirm" }, { status: { kind: "confirmed" } });
     case "revealed":
       return acceptMessage(state, { siteId: event.siteId, stage: "unmask" }, { status: { kind: "unmasked" } });
     case "refused":

@@ -1,7 +1,13 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import { CommittedRound, RoundPlan, type RoundKey as WireKey } from "@consilium/shared/rpc/gen/federation.js";
-import { KeyAdvert, Reveals, SealedShares, type SiteMessage } from "@consilium/shared/rpc/gen/secagg.js";
+import {
+  Advertisement,
+  Confirmation,
+  Reveals,
+  SealedShares,
+  type SiteMessage,
+} from "@consilium/shared/rpc/gen/secagg.js";
 import type { MessageCodec } from "../round/ports.js";
 import type { Submission } from "../round/submissions.js";
 
@@ -30,8 +36,13 @@ export const codec: MessageCodec = {
     const result = CommittedRound.decode(body);
     return { ...result, key: requireKey(result.key) };
   },
-  decodeAdvert: (bytes) => KeyAdvert.decode(bytes),
-  decodeShares: (bytes) => SealedShares.decode(bytes).shares,
+  decodeAdvert: (bytes) => {
+    const { advert, aborts } = Advertisement.decode(bytes);
+    if (advert === undefined) throw new ConsiliumError("update-invalid", "an advertisement holds no keys");
+    return { advert, aborts };
+  },
+  decodeShares: (bytes) => SealedShares.decode(bytes),
+  decodeConfirmation: (bytes) => Confirmation.decode(bytes).signature,
   decodeReveals: (bytes) =>
     Reveals.decode(bytes).reveals.map(({ aboutSite, share }) => ({ aboutSite, share: requireShare(share) })),
 };
@@ -63,9 +74,11 @@ export function requireKey(key: WireKey | undefined): RoundKey {
 export function stageMessage(message: SiteMessage): Pick<Submission, "stage" | "bytes"> {
   switch (message.stage?.$case) {
     case "advertise":
-      return { stage: "advertise", bytes: KeyAdvert.encode(message.stage.value).finish() };
+      return { stage: "advertise", bytes: Advertisement.encode(message.stage.value).finish() };
     case "share":
       return { stage: "share", bytes: SealedShares.encode(message.stage.value).finish() };
+    case "confirm":
+      return { stage: "confirm", bytes: Confirmation.encode(message.stage.value).finish() };
     case "unmask":
       return { stage: "unmask", bytes: Reveals.encode(message.stage.value).finish() };
     default:

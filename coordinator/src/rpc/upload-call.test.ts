@@ -34,7 +34,13 @@ const headerOf = (words: number): UploadPart => ({
 });
 const chunk = (index: number, words: Buffer): UploadPart => ({ part: { $case: "chunk", value: { index, words } } });
 const seal = (of: Buffer): UploadPart => ({
-  part: { $case: "seal", value: { sha256: createHash("sha256").update(of).digest() } },
+  part: {
+    $case: "seal",
+    value: {
+      sha256: createHash("sha256").update(of).digest(),
+      signature: Buffer.from(federation.sealOf("a", of)),
+    },
+  },
 });
 
 async function* stream(...parts: UploadPart[]): AsyncGenerator<UploadPart> {

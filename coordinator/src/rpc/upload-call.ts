@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
-import type { UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
+import type { UploadPart, UploadSeal } from "@consilium/shared/rpc/gen/secagg.js";
 import type { CallContext } from "@consilium/shared/rpc/serve-call.js";
 import type { Outcome } from "../round/outcomes.js";
 import type { Submissions, UploadStart } from "../round/submissions.js";
@@ -66,8 +66,8 @@ async function receiveBody(
         if (writer.bytes !== expectedBytes) {
           throw submissions.wrongLength(key, siteId, `${writer.bytes} bytes instead of ${expectedBytes}`);
         }
-        if (!Buffer.from(sealed).equals(writer.digest())) throw damaged();
-        return await submissions.finishUpload(key, siteId, writer, signal);
+        if (!Buffer.from(sealed.sha256).equals(writer.digest())) throw damaged();
+        return await submissions.finishUpload({ key, siteId, signature: sealed.signature, signal }, writer);
       } finally {
         await writer.discard();
       }
@@ -75,16 +75,16 @@ async function receiveBody(
   }
 }
 
-/** Hands on the chunks and returns the seal's digest; reads to the end of the stream. */
+/** Hands on the chunks and returns the seal; reads to the end of the stream. */
 async function readChunks(
   parts: AsyncIterator<UploadPart>,
   take: (words: Uint8Array) => Promise<void>,
-): Promise<Uint8Array> {
+): Promise<UploadSeal> {
   for (let index = 0; ; index++) {
     const part = await nextPart(parts);
     if (part.$case === "seal") {
       if ((await parts.next()).done !== true) throw malformed("goes on after its seal");
-      return part.value.sha256;
+      return part.value;
     }
     if (part.$case !== "chunk" || part.value.index !== index) throw malformed(`lacks chunk ${index}`);
     await take(part.value.words);

@@ -111,6 +111,10 @@ export const migrations: readonly string[] = [
   ) STRICT;
   ALTER TABLE runs ADD COLUMN launched_by TEXT NOT NULL DEFAULT '';
   `,
+  // Each upload is signed by its site. Attempts from before cannot be finished; the next attempt can.
+  `
+  ALTER TABLE uploads ADD COLUMN signature BLOB NOT NULL DEFAULT x'';
+  `,
 ];
 
 /**

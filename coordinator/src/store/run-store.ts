@@ -34,7 +34,7 @@ export interface AttemptRow {
   readonly recordJson: string | null;
 }
 
-export type StageName = "advertise" | "share" | "upload" | "unmask";
+export type StageName = "advertise" | "share" | "upload" | "confirm" | "unmask";
 
 export interface StageMessage {
   readonly siteId: string;
@@ -48,6 +48,8 @@ export interface UploadRow {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: Uint8Array;
+  /** The site's, by its identity key. */
+  readonly signature: Uint8Array;
 }
 
 /** Everything that changes with one step of an attempt; applied in one transaction. */

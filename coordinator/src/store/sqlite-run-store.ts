@@ -19,7 +19,7 @@ const runColumns = `run_id AS runId, request_id AS requestId, name, config_json 
 const attemptColumns = `run_id AS runId, round, attempt, kind, state_json AS stateJson, plan_body AS planBody,
   plan_signature AS planSignature, parent_digest AS parentDigest, record_json AS recordJson`;
 const messageColumns = "site_id AS siteId, stage, digest, bytes";
-const uploadColumns = "site_id AS siteId, path, bytes, sha256";
+const uploadColumns = "site_id AS siteId, path, bytes, sha256, signature";
 const ofAttempt = "run_id = ? AND round = ? AND attempt = ?";
 
 type AttemptColumns = Omit<AttemptRow, "key"> & RoundKey;
@@ -129,8 +129,9 @@ function messageStatements(database: StoreDatabase) {
       `SELECT ${messageColumns} FROM stage_messages WHERE ${ofAttempt} AND stage = ? ORDER BY site_id`,
     ),
     eraseMessages: database.prepare<KeyValues>(`DELETE FROM stage_messages WHERE ${ofAttempt}`),
-    addUpload: database.prepare<[...KeyValues, string, string, number, Uint8Array]>(
-      "INSERT INTO uploads (run_id, round, attempt, site_id, path, bytes, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    addUpload: database.prepare<[...KeyValues, string, string, number, Uint8Array, Uint8Array]>(
+      `INSERT INTO uploads (run_id, round, attempt, site_id, path, bytes, sha256, signature)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     findUpload: database.prepare<[...KeyValues, string], UploadRow>(
       `SELECT ${uploadColumns} FROM uploads WHERE ${ofAttempt} AND site_id = ?`,
@@ -157,7 +158,8 @@ function advance(sql: Statements, step: AttemptStep): void {
     sql.addMessage.run(...valuesOf(key), message.siteId, message.stage, message.digest, message.bytes);
   }
   if (upload !== undefined) {
-    sql.addUpload.run(...valuesOf(key), upload.siteId, upload.path, upload.bytes, upload.sha256);
+    const { siteId, path, bytes, sha256, signature } = upload;
+    sql.addUpload.run(...valuesOf(key), siteId, path, bytes, sha256, signature);
   }
   if (commit !== undefined) {
     const { checkpointDigest, status, reason } = commit;

@@ -151,7 +151,7 @@ describe("run store", () => {
     }
     const newest = store.newestAttempt("run-1");
     expect(newest?.key).toEqual({ runId: "run-1", round: 2, attempt: 1 });
-    const upload = { siteId: "a", path: "p", bytes: 4, sha256: Buffer.from("s") };
+    const upload = { siteId: "a", path: "p", bytes: 4, sha256: Buffer.from("s"), signature: Buffer.from("n") };
     store.advance({ key: newest!.key, kind: "uploading", stateJson: "1", upload, nowMs: 1 });
     expect(store.findUpload(newest!.key, "a")).toEqual(upload);
     store.eraseMessages(newest!.key);

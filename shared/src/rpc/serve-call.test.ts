@@ -225,7 +225,7 @@ describe("wrapClientStream", () => {
       secagg: (hooks) => ({
         upload: wrapClientStream(async (parts) => {
           for await (const { part } of parts) if (part?.$case === "chunk") sum = sum * 10 + part.value.index;
-          return { outcome: { $case: "survivors", value: { sites: ["a"] } } };
+          return { outcome: { $case: "survivors", value: { uploads: [] } } };
         }, hooks),
       }),
     });

@@ -1,7 +1,15 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { KeyAdvert } from "../protocol.js";
-import { advertsDigest, type IdentityKey, sameAdvert, signAdvert, verifyAdverts } from "./adverts.js";
+import {
+  advertsDigest,
+  type IdentityKey,
+  requireDistinct,
+  requireSigned,
+  sameAdvert,
+  signAdvert,
+  sortAdverts,
+} from "./adverts.js";
 
 const context = Buffer.alloc(32, 1);
 
@@ -22,27 +30,27 @@ function advert(siteId: string, signer = identity()): KeyAdvert {
   return signAdvert(context, fields, signer);
 }
 
-describe("verifyAdverts", () => {
+describe("a list of adverts", () => {
   it("sorts, and gives every order the same digest", () => {
     const adverts = [advert("c"), advert("a"), advert("b")];
-    const sorted = verifyAdverts(context, adverts);
+    const sorted = sortAdverts(adverts);
     expect(sorted.map((one) => one.siteId)).toEqual(["a", "b", "c"]);
-    const reversed = verifyAdverts(context, [...adverts].reverse());
+    const reversed = sortAdverts([...adverts].reverse());
     expect(advertsDigest(reversed).equals(advertsDigest(sorted))).toBe(true);
   });
 
   it("refuses an advert that was altered, or signed for another plan", () => {
     const good = advert("a");
     const swapped = { ...good, sealPublicKey: randomBytes(32) };
-    expect(() => verifyAdverts(context, [swapped])).toThrow(/"a" is not signed/);
-    expect(() => verifyAdverts(Buffer.alloc(32, 2), [good])).toThrow(/"a" is not signed/);
+    expect(() => requireSigned(context, [swapped])).toThrow(/"a" is not signed/);
+    expect(() => requireSigned(Buffer.alloc(32, 2), [good])).toThrow(/"a" is not signed/);
   });
 
   it("refuses two sites with one id or one key", () => {
     const signer = identity();
     const first = advert("a", signer);
-    expect(() => verifyAdverts(context, [first, advert("a")])).toThrow(/repeats/);
-    expect(() => verifyAdverts(context, [first, advert("b", signer)])).toThrow(/repeats/);
+    expect(() => requireDistinct([first, advert("a")])).toThrow(/repeats/);
+    expect(() => requireDistinct([first, advert("b", signer)])).toThrow(/repeats/);
   });
 
   it("refuses keys of low order, with which nobody can share a secret", () => {
@@ -50,15 +58,15 @@ describe("verifyAdverts", () => {
     const lowOrder = Buffer.from("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", "hex");
     for (const change of [{ sealPublicKey: Buffer.alloc(32) }, { maskPublicKey: lowOrder }]) {
       const signed = signAdvert(context, { ...fields, ...change }, identity());
-      expect(() => verifyAdverts(context, [signed])).toThrow(/"a" holds an X25519 key that agrees with nobody/);
+      expect(() => requireSigned(context, [signed])).toThrow(/"a" holds an X25519 key that agrees with nobody/);
     }
   });
 
   it("refuses malformed fields without throwing anything else", () => {
     const good = advert("a");
-    expect(() => verifyAdverts(context, [{ ...good, nonce: new Uint8Array(5) }])).toThrow(/wrong length/);
-    expect(() => verifyAdverts(context, [{ ...good, signature: new Uint8Array(0) }])).toThrow(/wrong length/);
-    expect(() => verifyAdverts(context, [{ ...good, siteId: "../x" }])).toThrow(/invalid site id/);
+    expect(() => requireSigned(context, [{ ...good, nonce: new Uint8Array(5) }])).toThrow(/wrong length/);
+    expect(() => requireSigned(context, [{ ...good, signature: new Uint8Array(0) }])).toThrow(/wrong length/);
+    expect(() => requireSigned(context, [{ ...good, siteId: "../x" }])).toThrow(/invalid site id/);
   });
 });
 

@@ -1,8 +1,9 @@
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createHash } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
+import { verifyIdentity } from "../identity/identity-key.js";
 import type { KeyAdvert } from "../protocol.js";
 import { agree } from "./key-agreement.js";
-import { compareSiteIds, isSiteId, Label, sameBytes, secretBytes } from "./protocol.js";
+import { compareSiteIds, isSiteId, Label, lengthPrefixed, sameBytes, secretBytes } from "./protocol.js";
 
 /** A site's long-lived Ed25519 key. `publicKey` is raw, 32 bytes. */
 export interface IdentityKey {
@@ -15,14 +16,6 @@ export type UnsignedAdvert = Omit<KeyAdvert, "signature">;
 const signatureBytes = 64;
 /** Any secret shows whether a public key is of low order; nothing depends on this one. */
 const probeSecret = new Uint8Array(secretBytes).fill(8);
-// DER of RFC 8410 in front of a raw Ed25519 public key.
-const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
-
-function lengthPrefixed(bytes: Uint8Array): Uint8Array[] {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return [length, bytes];
-}
 
 /**
  * Site id, mask key, seal key, commitment, nonce, identity key: each after its length as a big-endian 32-bit integer.
@@ -54,13 +47,7 @@ export function signAdvert(
 }
 
 function signatureHolds(context: Uint8Array, advert: KeyAdvert): boolean {
-  try {
-    const key = Buffer.concat([spkiPrefix, advert.identityPublicKey]);
-    const publicKey = createPublicKey({ key, format: "der", type: "spki" });
-    return verify(null, advertSignatureInput(context, advert), publicKey, advert.signature);
-  } catch {
-    return false;
-  }
+  return verifyIdentity(advert.identityPublicKey, advertSignatureInput(context, advert), advert.signature);
 }
 
 function badAdvert(siteId: string, reason: string): ConsiliumError {
@@ -107,8 +94,11 @@ export function sortAdverts(adverts: readonly KeyAdvert[]): KeyAdvert[] {
   return [...adverts].sort((a, b) => compareSiteIds(a.siteId, b.siteId));
 }
 
-/** Two sites with one key would be one site counted twice. */
-function requireDistinct(adverts: readonly KeyAdvert[]): void {
+/**
+ * Two sites with one key would be one site counted twice.
+ * @throws ConsiliumError "share-invalid" naming the second one
+ */
+export function requireDistinct(adverts: readonly KeyAdvert[]): void {
   const seen = new Set<string>();
   for (const advert of adverts) {
     const keys = [advert.maskPublicKey, advert.sealPublicKey, advert.selfCommitment, advert.identityPublicKey];
@@ -120,16 +110,9 @@ function requireDistinct(adverts: readonly KeyAdvert[]): void {
   }
 }
 
-/**
- * The adverts sorted by site id, each verified, all ids and keys distinct.
- * @throws ConsiliumError "share-invalid" naming the first site in question
- */
-export function verifyAdverts(context: Uint8Array, adverts: readonly KeyAdvert[]): KeyAdvert[] {
-  const sorted = sortAdverts(adverts);
-  // site-check: adverts-distinct
-  requireDistinct(sorted);
-  for (const advert of sorted) verifyAdvert(context, advert);
-  return sorted;
+/** @throws ConsiliumError "share-invalid" naming the first site whose advert it did not sign for this attempt */
+export function requireSigned(context: Uint8Array, adverts: readonly KeyAdvert[]): void {
+  for (const advert of adverts) verifyAdvert(context, advert);
 }
 
 /** h1 = SHA-256(L1), where L1 is for each sorted advert its canonical bytes and its signature after its length. */

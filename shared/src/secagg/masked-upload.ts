@@ -18,6 +18,8 @@ export interface MaskingInput {
   /** k_u, for the mask that only this site knows until the unmask stage. */
   readonly selfKey: Uint8Array;
   readonly pairwise: readonly PairwiseMask[];
+  /** The site's signature under a digest of all masked words. */
+  readonly seal: (sha256: Uint8Array) => Uint8Array;
 }
 
 /**
@@ -59,6 +61,15 @@ export class MaskedUpload {
     }
   }
 
+  /**
+   * The site's signature that it uploaded the words with this digest.
+   * @throws ConsiliumError "stale" once erased
+   */
+  seal(sha256: Uint8Array): Uint8Array {
+    this.#requireLive();
+    return this.#input.seal(sha256);
+  }
+
   /** Forgets the mask keys. Chunks not yet produced never will be: a zeroed key would mask nothing. */
   erase(): void {
     this.#erased = true;
@@ -68,12 +79,16 @@ export class MaskedUpload {
 
   #fill(words: Uint32Array, firstWord: number, encode: EncodeWords): void {
     // site-check: masks-not-erased
-    if (this.#erased) throw new ConsiliumError("stale", "the attempt is over; its masks were erased");
+    this.#requireLive();
     encode(words, firstWord);
     addMask(words, { key: this.#input.selfKey, firstWord });
     for (const { key, sign } of this.#input.pairwise) {
       if (sign === 1) addMask(words, { key, firstWord });
       else subtractMask(words, { key, firstWord });
     }
+  }
+
+  #requireLive(): void {
+    if (this.#erased) throw new ConsiliumError("stale", "the attempt is over; its masks were erased");
   }
 }

@@ -1,14 +1,18 @@
 import { ConsiliumError } from "../errors.js";
 
 /**
- * Masked aggregation after Bonawitz et al. 2017 with signed keys: advertise, share, upload, unmask. Everything here is
- * a rule that all sites and the coordinator compute alike.
+ * Masked aggregation after Bonawitz et al. 2017 with signed keys and lists: advertise, share, upload, confirm, unmask.
+ * Everything here is a rule that all sites and the coordinator compute alike.
  */
 
 /** First bytes of everything that is hashed, signed or derived; distinct, so that no value passes for another. */
 export const Label = {
   commitment: "fsa1/b",
   advert: "fsa1/advert",
+  share: "fsa1/share",
+  upload: "fsa1/upload",
+  survivors: "fsa1/u3",
+  abort: "fsa1/abort",
   sealKey: "fsa1/enc",
   pairMask: "fsa1/pair",
   selfMask: "fsa1/self",
@@ -32,6 +36,14 @@ export function thresholdOf(sites: number, colluders: number): number {
 /** Largest magnitude of one encoded coordinate, such that the sum over `sites` fits a signed 32-bit word. */
 export function ringBoundOf(sites: number): number {
   return Math.floor((2 ** 31 - 1) / sites);
+}
+
+/**
+ * Abort statements that prove an attempt's survivors can never be confirmed: with so many signers bound, fewer than the
+ * threshold of the others and the colluders are left.
+ */
+export function abortsNeeded(sites: number, colluders: number): number {
+  return sites + colluders - thresholdOf(sites, colluders) + 1;
 }
 
 export interface Floors {
@@ -66,6 +78,13 @@ export function isSiteId(text: string): boolean {
 /** Order of site ids everywhere in the protocol: by code unit, which for these ids is by byte. */
 export function compareSiteIds(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The bytes after their length as a big-endian 32-bit integer. */
+export function lengthPrefixed(bytes: Uint8Array): Uint8Array[] {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return [length, bytes];
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

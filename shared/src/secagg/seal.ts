@@ -13,6 +13,9 @@ export interface SharePair {
   readonly selfShare: Uint8Array;
 }
 
+/** A sealed share before its sender has hashed all of them into one root. */
+export type UnprovenShare = Omit<SealedShare, "path">;
+
 export interface SealRoute {
   readonly fromSite: string;
   readonly toSite: string;
@@ -59,7 +62,7 @@ function plaintextPrefix(route: SealRoute, x: number): Buffer {
 export function sealShares(
   binding: AttemptBinding,
   sealed: { route: SealRoute; keys: SealKeys; shares: SharePair },
-): SealedShare {
+): UnprovenShare {
   const { route, keys, shares } = sealed;
   const key = sealKey(binding, route, keys);
   const plaintext = Buffer.concat([plaintextPrefix(route, shares.x), shares.maskShare, shares.selfShare]);
@@ -70,7 +73,7 @@ export function sealShares(
   return { fromSite: route.fromSite, toSite: route.toSite, ciphertext };
 }
 
-function decrypt(binding: AttemptBinding, share: SealedShare, keys: SealKeys): Buffer {
+function decrypt(binding: AttemptBinding, share: UnprovenShare, keys: SealKeys): Buffer {
   const key = sealKey(binding, share, keys);
   const tagAt = share.ciphertext.length - tagBytes;
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes })
@@ -86,7 +89,7 @@ function decrypt(binding: AttemptBinding, share: SealedShare, keys: SealKeys): B
  */
 export function openShares(
   binding: AttemptBinding,
-  sealed: { share: SealedShare; keys: SealKeys; x: number },
+  sealed: { share: UnprovenShare; keys: SealKeys; x: number },
 ): SharePair {
   const { share, keys, x } = sealed;
   try {

@@ -35,6 +35,8 @@ const mappings: Readonly<Record<AuditAction, Mapping>> = {
   "directive.rejected": does(alert, "E"),
   "model.received": does(imported, "C"),
   "data.opened": does(instancesAccessed, "R"),
+  "message.rejected": does(alert, "E"),
+  "attack.suspected": does(alert, "E"),
   "attempt.ended": does(activity, "E"),
   "message.released": does(exported, "R"),
   "update.uploaded": does(exported, "R"),

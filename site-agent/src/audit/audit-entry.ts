@@ -13,7 +13,7 @@ const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}$/);
 const round = { run: word, round: count, attempt: count };
 
 /** Messages of an attempt that hold key material or the masked update. */
-export const guardedKinds = ["advertise", "share", "unmask", "upload"] as const;
+export const guardedKinds = ["advertise", "share", "confirm", "unmask", "upload"] as const;
 /** Messages of enumerations and counters, of which many are sent: they are counted and told together. */
 export const countedKinds = ["attach", "checkpoint-request", "report"] as const;
 /** Every kind of message that can leave this site. */
@@ -40,6 +40,10 @@ export const auditObjects = {
   "model.received": z.strictObject({ ...round, checkpoint: hexDigest, bytes: count }),
   /** Images are about to be read for training. `dataset` is a keyed hash of which source they come from. */
   "data.opened": z.strictObject({ ...round, dataset: word, images: count }),
+  /** A message of the attempt did not pass this check of the site's. */
+  "message.rejected": z.strictObject({ ...round, check: word }),
+  /** As message.rejected, where no fault or delay of honest processes explains the message. */
+  "attack.suspected": z.strictObject({ ...round, check: word }),
   /** The attempt is over for this site; reason: an error code, or why it was left. */
   "attempt.ended": z.strictObject(round),
 
@@ -165,6 +169,7 @@ const durable: ReadonlySet<AuditAction> = new Set([
   "message.released",
   "update.uploaded",
   "egress.stopped",
+  "attack.suspected",
   "policy.changed",
   "certificate.requested",
   "certificate.stored",

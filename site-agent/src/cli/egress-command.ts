@@ -55,7 +55,7 @@ function runRow({ run, kinds, bytes, firstAt, lastAt }: RunEgress): string[] {
   return [
     run ?? "(no run)",
     sum(["upload"]),
-    sum(["advertise", "share", "unmask"]),
+    sum(["advertise", "share", "confirm", "unmask"]),
     sum(["attach", "report", "checkpoint-request", "enrol"]),
     formatBytes(bytes),
     instant(firstAt),

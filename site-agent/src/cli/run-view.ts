@@ -12,6 +12,7 @@ const stateText: Readonly<Record<string, string>> = {
   ready: "trained; waiting for the other sites",
   sharing: "sharing keys with the other sites",
   uploading: "sending the masked update",
+  confirming: "agreeing on whose updates are in the sum",
   unmasking: "waiting for the sum",
   done: "done; waiting for the next round",
   refused: "refused by this site's policy",

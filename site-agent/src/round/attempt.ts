@@ -1,11 +1,14 @@
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import {
+  type Advertised,
+  type Advertisement,
   type Delivered,
-  type KeyAdvert,
   type ReceivedPlan,
   type Reveal,
   roundKeyText,
-  type SealedShare,
+  type SealedShares,
+  type SignedUpload,
+  type SiteSignature,
 } from "@consilium/shared/protocol.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import type { AuditTrail } from "../audit/audit-log.js";
@@ -13,6 +16,8 @@ import { roundOf } from "../audit/round-object.js";
 import { datasetId } from "../audit/site-log.js";
 import type { DataSettings } from "../data/data-settings.js";
 import type { Policy } from "../policy.js";
+import type { AttemptLedger } from "../secagg/attempt-ledger.js";
+import { ProtocolRefusal } from "../secagg/refusal.js";
 import type { TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
 import { type Contribution, contributionOf } from "../update/delta.js";
 import type { CheckpointCache } from "./checkpoint-cache.js";
@@ -24,10 +29,11 @@ import { loadDelta, type StoredUpdate, type UpdateStore } from "./update-store.j
 
 /** The site's half of one masked aggregation; its secrets live in memory only. */
 export interface MaskingSession {
-  advertise(): KeyAdvert;
-  share(adverts: readonly KeyAdvert[]): readonly SealedShare[];
+  advertise(): Advertisement;
+  share(advertised: Advertised): SealedShares;
   mask(delivered: Delivered, contribution: Contribution): MaskedUpload;
-  reveal(survivors: readonly string[]): readonly Reveal[];
+  confirm(uploads: readonly SignedUpload[]): Uint8Array;
+  reveal(signatures: readonly SiteSignature[]): readonly Reveal[];
   erase(): void;
 }
 
@@ -38,6 +44,7 @@ export interface AttemptSurroundings {
   readonly trainer: Trainer;
   readonly checkpoints: CheckpointCache;
   readonly updates: UpdateStore;
+  readonly ledger: Pick<AttemptLedger, "standingOf">;
   readonly openSession: (received: ReceivedPlan, floors: Policy["secagg"]) => MaskingSession;
   readonly training: {
     /** The trainer keeps one folder per run below it. */
@@ -50,6 +57,8 @@ export interface AttemptSurroundings {
   readonly audit: AuditTrail;
   readonly onProgress: (progress: TrainProgress) => void;
   readonly onTrained: (trained: TrainedRound) => void;
+  /** A message of the attempt did not pass the check of this name. */
+  readonly onRejected: (check: string) => void;
 }
 
 /** A plan that this site follows, and what it was checked against. */
@@ -122,8 +131,10 @@ export class Attempt {
         return this.#ended(await this.#share(expecting(outcome, "advertised")));
       case "upload":
         return this.#ended(await this.#upload(expecting(outcome, "delivered")));
+      case "confirm":
+        return this.#ended(await this.#confirm(expecting(outcome, "survivors")));
       case "unmask":
-        return this.#ended(await this.#unmask(expecting(outcome, "survivors")));
+        return this.#ended(await this.#unmask(expecting(outcome, "confirmed")));
     }
   }
 
@@ -138,10 +149,11 @@ export class Attempt {
   /** Answers that mean "not in this attempt" are no failures of the site. */
   #afterFailure(error: ConsiliumError): ParticipantEvent {
     const { code, message } = error;
+    if (error instanceof ProtocolRefusal && code !== "policy-refused") return { kind: "failed", key: this.#key, error };
     if (code === "stale" || code === "attempt-aborted") return this.#ended({ kind: "aborted", reason: message });
     if (code === "dropped" || code === "message-conflict") return this.#ended({ kind: "dropped", reason: message });
-    // The masking code counts the cohort again at each stage; too small a one is the site's own refusal.
-    if (code === "policy-refused") return { kind: "refused", key: this.#key, clause: "secagg.minCohort" };
+    // The masking code counts cohort and attempts again at each stage; what is not enough is the site's own refusal.
+    if (code === "policy-refused") return { kind: "refused", key: this.#key, clause: clauseOf(error) };
     return { kind: "failed", key: this.#key, error };
   }
 
@@ -242,19 +254,21 @@ export class Attempt {
     });
     this.#contribution = contributionOf({ delta, update, plan, ...this.#checked });
     if (this.abandoned) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
-    updates.markAdvertised(plan.key);
-    this.#session = openSession(received, this.#policy.secagg);
+    const session = openSession(received, this.#policy.secagg);
+    this.#session = session;
+    const advertisement = this.#checking("advertise", () => session.advertise());
     // The stage opens when training ends for everyone, so its answer may take both windows.
     const windowMs = plan.trainingWindowMs + plan.stageWindowMs;
-    return this.#exchange({ stage: "advertise", advert: this.#session.advertise() }, windowMs);
+    return this.#exchange({ stage: "advertise", advertisement }, windowMs);
   }
 
-  #share({ adverts }: Extract<StageOutcome, { kind: "advertised" }>): Promise<StageOutcome> {
-    return this.#exchange({ stage: "share", shares: this.#open().share(adverts) });
+  async #share({ advertised }: Extract<StageOutcome, { kind: "advertised" }>): Promise<StageOutcome> {
+    const sealed = this.#checking("share", () => this.#open().share(advertised));
+    return this.#exchange({ stage: "share", sealed });
   }
 
   async #upload({ delivered }: Extract<StageOutcome, { kind: "delivered" }>): Promise<StageOutcome> {
-    const masked = this.#open().mask(delivered, this.#contribution!);
+    const masked = this.#checking("upload", () => this.#open().mask(delivered, this.#contribution!));
     const windowMs = this.received.plan.stageWindowMs;
     const outcome = await this.#persistently(windowMs, () => {
       return this.#around.coordinator.upload(masked, this.#call(windowMs));
@@ -263,8 +277,29 @@ export class Attempt {
     return outcome;
   }
 
-  #unmask({ sites }: Extract<StageOutcome, { kind: "survivors" }>): Promise<StageOutcome> {
-    return this.#exchange({ stage: "unmask", reveals: this.#open().reveal(sites) });
+  async #confirm({ uploads }: Extract<StageOutcome, { kind: "survivors" }>): Promise<StageOutcome> {
+    const signature = this.#checking("confirm", () => this.#open().confirm(uploads));
+    return this.#exchange({ stage: "confirm", signature });
+  }
+
+  async #unmask({ signatures }: Extract<StageOutcome, { kind: "confirmed" }>): Promise<StageOutcome> {
+    const reveals = this.#checking("unmask", () => this.#open().reveal(signatures));
+    return this.#exchange({ stage: "unmask", reveals });
+  }
+
+  /** Writes down and counts what this site's own checks say no to. */
+  #checking<T>(work: Work, step: () => T): T {
+    try {
+      return step();
+    } catch (thrown) {
+      const error = asConsiliumError(thrown);
+      const check = error instanceof ProtocolRefusal ? error.check : `${work}-${error.code}`;
+      const action = error instanceof ProtocolRefusal && error.isAttack ? "attack.suspected" : "message.rejected";
+      this.#around.onRejected(check);
+      const object = { ...roundOf(this.#key), check };
+      this.#around.audit.record({ action, object, outcome: "refused", corrId: roundKeyText(this.#key) });
+      throw error;
+    }
   }
 
   #open(): MaskingSession {
@@ -293,6 +328,12 @@ function expecting<Kind extends StageOutcome["kind"]>(
 ): Extract<StageOutcome, { kind: Kind }> {
   if (outcome?.kind !== kind) throw new ConsiliumError("internal", `expected the outcome ${kind}`);
   return outcome as Extract<StageOutcome, { kind: Kind }>;
+}
+
+function clauseOf(error: ConsiliumError): string {
+  return error instanceof ProtocolRefusal && error.check === "attempts-left"
+    ? "secagg.maxAttempts"
+    : "secagg.minCohort";
 }
 
 function storedUpdate(trained: TrainedRound, checkpointDigest: string): StoredUpdate {

@@ -1,11 +1,14 @@
 import type {
+  Advertised,
+  Advertisement,
   Delivered,
-  KeyAdvert,
   ReceivedPlan,
   ReceivedResult,
   Reveal,
   RoundKey,
-  SealedShare,
+  SealedShares,
+  SignedUpload,
+  SiteSignature,
 } from "@consilium/shared/protocol.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 
@@ -17,15 +20,17 @@ export type Directive =
 
 /** A site's message of one masking stage; the upload stage has its own call. */
 export type StageMessage =
-  | { readonly stage: "advertise"; readonly advert: KeyAdvert }
-  | { readonly stage: "share"; readonly shares: readonly SealedShare[] }
+  | { readonly stage: "advertise"; readonly advertisement: Advertisement }
+  | { readonly stage: "share"; readonly sealed: SealedShares }
+  | { readonly stage: "confirm"; readonly signature: Uint8Array }
   | { readonly stage: "unmask"; readonly reveals: readonly Reveal[] };
 
 /** How a stage ended for this site. */
 export type StageOutcome =
-  | { readonly kind: "advertised"; readonly adverts: readonly KeyAdvert[] }
+  | { readonly kind: "advertised"; readonly advertised: Advertised }
   | { readonly kind: "delivered"; readonly delivered: Delivered }
-  | { readonly kind: "survivors"; readonly sites: readonly string[] }
+  | { readonly kind: "survivors"; readonly uploads: readonly SignedUpload[] }
+  | { readonly kind: "confirmed"; readonly signatures: readonly SiteSignature[] }
   | { readonly kind: "result"; readonly cohort: readonly string[]; readonly checkpointDigest: Uint8Array }
   | { readonly kind: "dropped"; readonly reason: string }
   | { readonly kind: "aborted"; readonly reason: string };

@@ -27,6 +27,7 @@ describe("a participant", () => {
       "advertise 0/0",
       "share 0/0",
       "upload 0/0",
+      "confirm 0/0",
       "unmask 0/0",
     ]);
     expect(site.coordinator.uploaded).toBe(40);
@@ -52,7 +53,7 @@ describe("a participant", () => {
   });
 
   it("joins the next attempt without training again, when the attempt was aborted at any stage", async () => {
-    for (const stage of ["share", "upload", "unmask"] as const) {
+    for (const stage of ["share", "upload", "confirm", "unmask"] as const) {
       const site = testSite(join(directory, stage));
       site.coordinator.answers[stage] = [{ kind: "aborted", reason: "too-few-shares" }];
       expect(await site.plan(key(1, 0))).toMatchObject({ kind: "left", cause: "aborted" });
@@ -71,7 +72,7 @@ describe("a participant", () => {
 
   it("waits while the coordinator is away, in every stage, and repeats its call", async () => {
     const site = testSite(directory);
-    for (const stage of ["fetch", "advertise", "share", "upload", "unmask"] as const) {
+    for (const stage of ["fetch", "advertise", "share", "upload", "confirm", "unmask"] as const) {
       site.coordinator.answers[stage] = [unreachable(), unreachable()];
     }
     expect((await site.plan()).kind).toBe("done");

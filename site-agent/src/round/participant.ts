@@ -22,12 +22,14 @@ export interface RoundObserver {
   progress(progress: TrainProgress): void;
   trained(trained: TrainedRound): void;
   refused(clause: string): void;
+  /** A message of an attempt did not pass this check of the site's. */
+  rejected(check: string): void;
   /** A piece of work ended, whatever its outcome. */
   worked(work: Work, durationMs: number): void;
 }
 
 export interface ParticipantOptions {
-  readonly attempt: Omit<AttemptSurroundings, "onProgress" | "onTrained">;
+  readonly attempt: Omit<AttemptSurroundings, "onProgress" | "onTrained" | "onRejected">;
   /** The federation that this site joined; its certificate would let it speak to no other. */
   readonly federation: string;
   /** Read anew for each plan, so that an edited policy counts at once. Throws when there is no valid policy. */
@@ -156,6 +158,8 @@ export class Participant {
       // site-check: policy-present
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const checked = checkPlan(plan);
+      // site-check: plan-is-new
+      if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
       const facts = { parameters: checked.layout.dimension, localSamples, approval };
@@ -207,6 +211,7 @@ export class Participant {
       {
         ...attempt,
         onTrained: (trained) => observer.trained(trained),
+        onRejected: (check) => observer.rejected(check),
         onProgress: (progress) => {
           observer.progress(progress);
           this.#dispatch({ kind: "progress", key, stepsDone: progress.step });
@@ -217,7 +222,7 @@ export class Participant {
       kind: "plan-accepted",
       key,
       updateReady: attempt.updates.find(key, Buffer.from(checkpointDigest).toString("hex")) !== undefined,
-      advertised: attempt.updates.advertisedAttempt(key) >= key.attempt,
+      advertised: attempt.ledger.standingOf(key) === "begun",
     };
   }
 
@@ -319,6 +324,12 @@ function leavingFields(event: ParticipantEvent) {
 }
 
 const subjectOf = ({ key: { runId }, runConfigJson }: RoundPlan) => ({ runId, runConfigJson });
+
+function replayedPlan(key: RoundKey): ConsiliumError {
+  return new ConsiliumError("stale", `the plan for ${roundKeyText(key)} is older than what this site took part in`, {
+    remedy: "the coordinator has lost its newest rounds, or repeats old plans; tell its operator",
+  });
+}
 
 function foreignPlan(named: string, own: string): ConsiliumError {
   return new ConsiliumError("plan-invalid", `the plan is for federation ${named}, this site belongs to ${own}`);

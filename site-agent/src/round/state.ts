@@ -5,7 +5,7 @@ import type { SitePhase, StageOutcome } from "./coordinator.js";
 /**
  * Where this site is in the round it was last asked to join.
  *
- *     idle ─▶ fetching ─▶ training ─▶ ready ─▶ sharing ─▶ uploading ─▶ unmasking ─▶ done
+ *     idle ─▶ fetching ─▶ training ─▶ ready ─▶ sharing ─▶ uploading ─▶ confirming ─▶ unmasking ─▶ done
  *      └──────── an update of an earlier attempt exists ──▶ ┘
  *     any active state ─▶ refused | failed | left
  *
@@ -20,6 +20,8 @@ export type ParticipantState =
   | { readonly kind: "ready"; readonly key: RoundKey }
   | { readonly kind: "sharing"; readonly key: RoundKey }
   | { readonly kind: "uploading"; readonly key: RoundKey }
+  /** The survivors are known; this site signs that it was shown them and will accept no others. */
+  | { readonly kind: "confirming"; readonly key: RoundKey }
   | { readonly kind: "unmasking"; readonly key: RoundKey }
   /** The coordinator has a durable checkpoint with this site's update in it. */
   | { readonly kind: "done"; readonly key: RoundKey }
@@ -54,7 +56,7 @@ export type ParticipantEvent =
   | { readonly kind: "failed"; readonly key: RoundKey; readonly error: ConsiliumError };
 
 /** Work that takes time; at most one runs at once, and it ends in an event with the same key. */
-export type Work = "fetch" | "train" | "advertise" | "share" | "upload" | "unmask";
+export type Work = "fetch" | "train" | "advertise" | "share" | "upload" | "confirm" | "unmask";
 
 export type ParticipantEffect =
   /** Stop the work that runs and erase the attempt's secrets. */

@@ -11,23 +11,26 @@ import { RecordedTrail } from "../audit/test-log.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
 import type { Hours } from "../hours.js";
 import type { Policy } from "../policy.js";
+import { AttemptLedger } from "../secagg/attempt-ledger.js";
 import { checkpointBytes, examplePlan, examplePolicy, received } from "../test-plans.js";
 import type { TrainedRound, Trainer, TrainJob, TrainOptions } from "../trainer/protocol.js";
 import type { MaskingSession } from "./attempt.js";
 import { CheckpointCache } from "./checkpoint-cache.js";
 import type { CheckpointRequest, CoordinatorClient, SiteReport, StageCall, StageOutcome } from "./coordinator.js";
+import { ledgerFiles } from "./ledger-files.js";
 import { Participant } from "./participant.js";
 import type { ParticipantState } from "./state.js";
 import { UpdateStore } from "./update-store.js";
 
 /** A coordinator and a trainer that do what a test says, around a real participant. */
 
-type Stage = "advertise" | "share" | "upload" | "unmask";
+type Stage = "advertise" | "share" | "upload" | "confirm" | "unmask";
 
 const outcomeOf: Record<Stage, StageOutcome> = {
-  advertise: { kind: "advertised", adverts: [] },
+  advertise: { kind: "advertised", advertised: { adverts: [], aborts: [] } },
   share: { kind: "delivered", delivered: { sharers: [], shares: [] } },
-  upload: { kind: "survivors", sites: [] },
+  upload: { kind: "survivors", uploads: [] },
+  confirm: { kind: "confirmed", signatures: [] },
   unmask: { kind: "result", cohort: [], checkpointDigest: new Uint8Array(32) },
 };
 
@@ -58,12 +61,13 @@ export class FakeCoordinator implements CoordinatorClient {
     this.reports.push(report);
   }
 
-  async exchange(message: { stage: "advertise" | "share" | "unmask" }, call: StageCall) {
+  async exchange(message: { stage: Exclude<Stage, "upload"> }, call: StageCall) {
     return this.#answer(message.stage, call);
   }
 
   async upload(upload: MaskedUpload, call: StageCall) {
     for await (const chunk of upload.chunks()) this.uploaded += chunk.length;
+    upload.seal(bytes32());
     return this.#answer("upload", call);
   }
 
@@ -111,7 +115,8 @@ function fired(signal: AbortSignal | undefined): Promise<void> {
 
 const bytes32 = () => new Uint8Array(32).fill(7);
 
-function fakeSession(): MaskingSession {
+/** Says nothing true, but keeps the ledger. */
+function fakeSession(ledger: AttemptLedger, { key }: RoundPlan): MaskingSession {
   const advert: KeyAdvert = {
     siteId: "site-a",
     maskPublicKey: bytes32(),
@@ -122,10 +127,14 @@ function fakeSession(): MaskingSession {
     identityPublicKey: bytes32(),
   };
   return {
-    advertise: () => advert,
-    share: () => [],
+    advertise() {
+      ledger.begin(key, { context: bytes32(), maxAttempts: 3 });
+      return { advert, aborts: [] };
+    },
+    share: () => ({ shares: [], root: bytes32(), signature: new Uint8Array(64) }),
     mask: () =>
       MaskedUpload.mask({
+        seal: () => new Uint8Array(64),
         words: 10,
         encoder: () => () => {},
         selfKey: bytes32(),
@@ -134,6 +143,7 @@ function fakeSession(): MaskingSession {
           { key: bytes32(), sign: -1 },
         ],
       }),
+    confirm: () => new Uint8Array(64),
     reveal: () => [],
     erase: () => {},
   };
@@ -146,6 +156,8 @@ export interface TestSite {
   readonly clock: ManualClock;
   readonly states: string[];
   readonly unreachable: ConsiliumError[];
+  /** Checks that messages did not pass. */
+  readonly rejected: string[];
   readonly audit: RecordedTrail;
   readonly approvals: ApprovalStore;
   policy: Policy | Error;
@@ -164,6 +176,8 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
   const unreachable: ConsiliumError[] = [];
   const audit = new RecordedTrail();
   const approvals = new ApprovalStore(join(directory, "approvals"), clock);
+  const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
+  const rejected: string[] = [];
   const participant = new Participant({
     attempt: {
       siteId: "site-a",
@@ -171,7 +185,8 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
       trainer,
       checkpoints: new CheckpointCache(join(directory, "checkpoints")),
       updates: new UpdateStore(join(directory, "updates")),
-      openSession: fakeSession,
+      ledger,
+      openSession: ({ plan }) => fakeSession(ledger, plan),
       training: {
         stateDirectory: join(directory, "runs"),
         data: dataSettingsSchema.parse({ path: directory }),
@@ -199,12 +214,13 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
       progress: () => {},
       trained: () => {},
       refused: () => {},
+      rejected: (check) => rejected.push(check),
       worked: () => {},
     },
     logger: silentLogger,
   });
   const site: TestSite = {
-    ...{ coordinator, trainer, participant, clock, states, unreachable, audit, approvals },
+    ...{ coordinator, trainer, participant, clock, states, unreachable, rejected, audit, approvals },
     policy: examplePolicy,
     async plan(changes = {}) {
       await participant.receive({ kind: "plan", received: received(examplePlan(changes)) });

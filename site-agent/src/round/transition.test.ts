@@ -19,9 +19,10 @@ describe("transition", () => {
       { kind: "fetched", key },
       { kind: "progress", key, stepsDone: 2 },
       { kind: "trained", key },
-      outcome({ kind: "advertised", adverts: [] }),
+      outcome({ kind: "advertised", advertised: { adverts: [], aborts: [] } }),
       outcome({ kind: "delivered", delivered: { sharers: [], shares: [] } }),
-      outcome({ kind: "survivors", sites: [] }),
+      outcome({ kind: "survivors", uploads: [] }),
+      outcome({ kind: "confirmed", signatures: [] }),
       outcome({ kind: "result", cohort: [], checkpointDigest: new Uint8Array(32) }),
     ];
     let state: ParticipantState = { kind: "idle" };
@@ -33,8 +34,10 @@ describe("transition", () => {
       seen.push(state.kind);
       performed.push(...works(step.effects));
     }
-    expect(seen).toEqual(["fetching", "training", "training", "ready", "sharing", "uploading", "unmasking", "done"]);
-    expect(performed).toEqual(["fetch", "train", "advertise", "share", "upload", "unmask"]);
+    expect(seen).toEqual([
+      ...["fetching", "training", "training", "ready", "sharing", "uploading", "confirming", "unmasking", "done"],
+    ]);
+    expect(performed).toEqual(["fetch", "train", "advertise", "share", "upload", "confirm", "unmask"]);
   });
 
   it("goes straight to the masking when the round's update is on disk", () => {
@@ -71,7 +74,7 @@ describe("transition", () => {
   });
 
   it("fails the attempt when the coordinator answers with another stage's outcome", () => {
-    const step = transition({ kind: "ready", key }, outcome({ kind: "survivors", sites: [] }));
+    const step = transition({ kind: "ready", key }, outcome({ kind: "survivors", uploads: [] }));
     expect(step.state).toMatchObject({ kind: "failed", code: "plan-invalid" });
   });
 

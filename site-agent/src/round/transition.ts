@@ -18,7 +18,7 @@ export function transition(state: ParticipantState, event: ParticipantEvent): St
 
 type Active = Extract<
   ParticipantState,
-  { kind: "fetching" | "training" | "ready" | "sharing" | "uploading" | "unmasking" }
+  { kind: "fetching" | "training" | "ready" | "sharing" | "uploading" | "confirming" | "unmasking" }
 >;
 
 export function isActive(state: ParticipantState): state is Active {
@@ -28,6 +28,7 @@ export function isActive(state: ParticipantState): state is Active {
     case "ready":
     case "sharing":
     case "uploading":
+    case "confirming":
     case "unmasking":
       return true;
     default:
@@ -107,6 +108,8 @@ function onOutcome(state: Active, outcome: StageOutcome): Step {
   if (state.kind === "ready" && outcome.kind === "advertised") return toStage("sharing", "share", { key, outcome });
   if (state.kind === "sharing" && outcome.kind === "delivered") return toStage("uploading", "upload", { key, outcome });
   if (state.kind === "uploading" && outcome.kind === "survivors")
+    return toStage("confirming", "confirm", { key, outcome });
+  if (state.kind === "confirming" && outcome.kind === "confirmed")
     return toStage("unmasking", "unmask", { key, outcome });
   return toFailed(key, "plan-invalid");
 }
@@ -131,7 +134,7 @@ function toReady(key: RoundKey): Step {
 }
 
 function toStage(
-  kind: "sharing" | "uploading" | "unmasking",
+  kind: "sharing" | "uploading" | "confirming" | "unmasking",
   work: Work,
   { key, outcome }: { key: RoundKey; outcome: StageOutcome },
 ): Step {

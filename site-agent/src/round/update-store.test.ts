@@ -33,16 +33,6 @@ describe("UpdateStore", () => {
     expect(store.find({ ...key, runId: "run-2" }, checkpointDigest)).toBeUndefined();
   });
 
-  it("remembers the advertised attempt, before and after training", () => {
-    const store = new UpdateStore(directory);
-    expect(store.advertisedAttempt(key)).toBe(-1);
-    store.save(key, trained("a", [1]));
-    store.markAdvertised({ ...key, attempt: 3 });
-    expect(new UpdateStore(directory).advertisedAttempt(key)).toBe(3);
-    expect(store.find(key, checkpointDigest)).toBeDefined();
-    expect(store.advertisedAttempt({ ...key, round: 3 })).toBe(-1);
-  });
-
   it("removes the file when the round is committed or a newer one is trained", () => {
     const store = new UpdateStore(directory);
     const first = trained("a", [1]);

@@ -26,8 +26,8 @@ const updateSchema = z.strictObject({
 const recordSchema = z.strictObject({
   version: z.literal(1),
   round: count,
-  /** The last attempt at the round for which keys were advertised; -1: none. */
-  advertisedAttempt: z.number().int().min(-1),
+  /** Older versions noted here what the ledger of attempts has now. */
+  advertisedAttempt: z.number().int().min(-1).optional(),
   update: updateSchema.optional(),
 });
 
@@ -49,7 +49,7 @@ export class UpdateStore {
     if (old?.update !== undefined && old.update.deltaPath !== update.deltaPath) {
       rmSync(old.update.deltaPath, { force: true });
     }
-    this.#write(runId, { version: 1, round, advertisedAttempt: this.advertisedAttempt({ runId, round }), update });
+    this.#write(runId, { version: 1, round, update });
   }
 
   /** The update of this round, if it was trained from this checkpoint and its file is there. */
@@ -60,19 +60,6 @@ export class UpdateStore {
     // site-check: update-of-checkpoint
     if (record.update.checkpointDigest !== checkpointDigest || !existsSync(record.update.deltaPath)) return undefined;
     return record.update;
-  }
-
-  /** Remembers that keys are about to be advertised, so that no later process does so again in the same attempt. */
-  markAdvertised({ runId, round, attempt }: RoundKey): void {
-    const old = this.#record(runId);
-    const update = old?.round === round ? old.update : undefined;
-    const record = { version: 1 as const, round, advertisedAttempt: attempt };
-    this.#write(runId, update === undefined ? record : { ...record, update });
-  }
-
-  advertisedAttempt({ runId, round }: Pick<RoundKey, "runId" | "round">): number {
-    const record = this.#record(runId);
-    return record?.round === round ? record.advertisedAttempt : -1;
   }
 
   /** The round is committed, or will never use the update. */

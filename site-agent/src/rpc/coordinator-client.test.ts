@@ -105,11 +105,11 @@ const secaggService: SecAggServiceServer = {
     const { stage } = call.request;
     if (stage?.$case === "share") return callback(toStatus(new ConsiliumError("stale", "the stage is over")));
     if (stage?.$case === "unmask") return;
-    callback(null, { outcome: { $case: "advertised", value: { adverts: [] } } });
+    callback(null, { outcome: { $case: "advertised", value: { adverts: [], aborts: [] } } });
   },
   upload(call, callback) {
     call.on("data", (part: UploadPart) => uploaded.push(part));
-    call.on("end", () => callback(null, { outcome: { $case: "survivors", value: { sites: ["site-a"] } } }));
+    call.on("end", () => callback(null, { outcome: { $case: "survivors", value: { uploads: [] } } }));
   },
 };
 
@@ -218,9 +218,21 @@ describe("the coordinator's client", () => {
       ...{ siteId: "site-a", maskPublicKey: bytes, sealPublicKey: bytes, selfCommitment: bytes },
       ...{ nonce: bytes, signature: bytes, identityPublicKey: bytes },
     };
-    expect(await client.exchange({ stage: "advertise", advert }, call)).toEqual({ kind: "advertised", adverts: [] });
-    expect(exchanged[0]).toMatchObject({ key, siteId: "site-a", stage: { $case: "advertise" } });
-    await expect(client.exchange({ stage: "share", shares: [] }, call)).rejects.toMatchObject({ code: "stale" });
+    const abort = { siteId: "site-a", attempt: 1, signature: new Uint8Array(64).fill(5) };
+    const advertisement = { advert, aborts: [abort] };
+    expect(await client.exchange({ stage: "advertise", advertisement }, call)).toEqual({
+      kind: "advertised",
+      advertised: { adverts: [], aborts: [] },
+    });
+    expect(exchanged[0]).toMatchObject({
+      key,
+      siteId: "site-a",
+      stage: { $case: "advertise", value: { aborts: [{ attempt: 1 }] } },
+    });
+    const path = [bytes, bytes];
+    const shares = [{ fromSite: "site-a", toSite: "site-b", ciphertext: bytes, path }];
+    const sealed = { shares, root: bytes, signature: abort.signature };
+    await expect(client.exchange({ stage: "share", sealed }, call)).rejects.toMatchObject({ code: "stale" });
   });
 
   it("uploads header, chunks in order and seal", async () => {
@@ -232,15 +244,16 @@ describe("the coordinator's client", () => {
         { key: new Uint8Array(32).fill(2), sign: 1 },
         { key: new Uint8Array(32).fill(3), sign: -1 },
       ],
+      seal: () => new Uint8Array(64).fill(4),
     });
-    expect(await client.upload(upload, call)).toEqual({ kind: "survivors", sites: ["site-a"] });
+    expect(await client.upload(upload, call)).toEqual({ kind: "survivors", uploads: [] });
     const chunks = await all(upload.chunks());
     expect(uploaded[0]!.part).toEqual({ $case: "header", value: { key, siteId: "site-a", words: 70_000 } });
     expect(uploaded.slice(1, -1).map(({ part }) => part)).toEqual(
       chunks.map((words, index) => ({ $case: "chunk", value: { index, words: Buffer.from(words) } })),
     );
     const sha256 = createHash("sha256").update(Buffer.concat(chunks)).digest();
-    expect(uploaded.at(-1)!.part).toEqual({ $case: "seal", value: { sha256 } });
+    expect(uploaded.at(-1)!.part).toEqual({ $case: "seal", value: { sha256, signature: Buffer.alloc(64, 4) } });
     expect(traffic.sent).toBe(280_000);
   });
 

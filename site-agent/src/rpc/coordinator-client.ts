@@ -222,5 +222,6 @@ async function* uploadParts(header: UploadHeader, upload: MaskedUpload, traffic:
     yield { part: { $case: "chunk", value: { index: index++, words: toBuffer(bytes) } } };
     traffic.sent(bytes.length);
   }
-  yield { part: { $case: "seal", value: { sha256: hash.digest() } } };
+  const sha256 = hash.digest();
+  yield { part: { $case: "seal", value: { sha256, signature: toBuffer(upload.seal(sha256)) } } };
 }

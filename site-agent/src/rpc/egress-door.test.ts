@@ -53,7 +53,7 @@ const secaggService: SecAggServiceServer = {
     call.on("data", (part: UploadPart) => {
       arrived.parts += UploadPart.encode(part).finish().length;
     });
-    call.on("end", () => callback(null, { outcome: { $case: "survivors", value: { sites: ["site-a"] } } }));
+    call.on("end", () => callback(null, { outcome: { $case: "survivors", value: { uploads: [] } } }));
   },
 };
 
@@ -94,6 +94,7 @@ let secagg: SecAggServiceClient;
 const call = { key, timeoutMs: 10_000, signal: new AbortController().signal };
 const send = (message: SiteReport) => callUnary(federation.report.bind(federation), message);
 
+const sealed = { shares: [], root: new Uint8Array(32), signature: new Uint8Array(64) };
 const upload = () =>
   MaskedUpload.mask({
     words: 70_000,
@@ -103,6 +104,7 @@ const upload = () =>
       { key: new Uint8Array(32).fill(2), sign: 1 },
       { key: new Uint8Array(32).fill(3), sign: -1 },
     ],
+    seal: () => new Uint8Array(64),
   });
 
 describe("the door", () => {
@@ -132,11 +134,11 @@ describe("the door", () => {
   it("has the entry written before a share, a key or an update leaves, and sends none without", async () => {
     trail.failure = new ConsiliumError("storage", "the audit log cannot be written (ENOSPC)", { remedy: "free space" });
     const refused = { code: "storage", message: "the audit log cannot be written (ENOSPC)", remedy: "free space" };
-    await expect(client.exchange({ stage: "share", shares: [] }, call)).rejects.toMatchObject(refused);
+    await expect(client.exchange({ stage: "share", sealed }, call)).rejects.toMatchObject(refused);
     await expect(client.upload(upload(), call)).rejects.toMatchObject(refused);
     expect(arrived).toEqual({ reports: 0, parts: 0, exchanges: 0 });
     trail.failure = undefined;
-    expect(await client.exchange({ stage: "share", shares: [] }, call)).toMatchObject({ kind: "dropped" });
+    expect(await client.exchange({ stage: "share", sealed }, call)).toMatchObject({ kind: "dropped" });
     expect(trail.actions).toEqual(["message.released"]);
   });
 

@@ -23,21 +23,41 @@ const digest = binary(32, 32);
 /** Two Shamir shares of a 32-byte secret and a header, encrypted, are shorter. */
 const sealed = binary(512);
 
-const clauses: ReadonlySet<string> = new Set(["", "schedule.hours", "policy.yaml", ...policyClauses]);
+const clauses: ReadonlySet<string> = new Set([
+  "",
+  "schedule.hours",
+  "policy.yaml",
+  "secagg.maxAttempts",
+  ...policyClauses,
+]);
 
-const advertise = z.strictObject({
+const signature = binary(64, 64);
+
+const advert = z.strictObject({
   siteId,
   maskPublicKey: digest,
   sealPublicKey: digest,
   selfCommitment: digest,
   nonce: binary(32),
-  signature: binary(64, 64),
+  signature,
   identityPublicKey: digest,
 });
 
-const share = z.strictObject({
-  shares: z.array(z.strictObject({ fromSite: siteId, toSite: siteId, ciphertext: sealed })),
+const advertise = z.strictObject({
+  advert,
+  aborts: z.array(z.strictObject({ siteId, attempt: count, signature })),
 });
+
+/** A Merkle path for as many sites as there are 32-bit numbers is no longer. */
+const path = z.array(digest).max(32);
+
+const share = z.strictObject({
+  shares: z.array(z.strictObject({ fromSite: siteId, toSite: siteId, ciphertext: sealed, path })),
+  root: digest,
+  signature,
+});
+
+const confirm = z.strictObject({ signature });
 
 const secretShare = z.discriminatedUnion("$case", [
   z.strictObject({ $case: z.literal("selfShare"), value: binary(64) }),
@@ -54,6 +74,7 @@ const exchange = z.strictObject({
   stage: z.discriminatedUnion("$case", [
     z.strictObject({ $case: z.literal("advertise"), value: advertise }),
     z.strictObject({ $case: z.literal("share"), value: share }),
+    z.strictObject({ $case: z.literal("confirm"), value: confirm }),
     z.strictObject({ $case: z.literal("unmask"), value: unmask }),
   ]),
 });
@@ -62,7 +83,7 @@ const upload = z.strictObject({
   part: z.discriminatedUnion("$case", [
     z.strictObject({ $case: z.literal("header"), value: z.strictObject({ key, siteId, words: count }) }),
     z.strictObject({ $case: z.literal("chunk"), value: z.strictObject({ index: count, words: binary(1 << 22) }) }),
-    z.strictObject({ $case: z.literal("seal"), value: z.strictObject({ sha256: digest }) }),
+    z.strictObject({ $case: z.literal("seal"), value: z.strictObject({ sha256: digest, signature }) }),
   ]),
 });
 

@@ -1,5 +1,6 @@
 import { ConsiliumError, unreachable } from "@consilium/shared/errors.js";
 import type {
+  Advertisement,
   KeyAdvert,
   ReceivedPlan,
   ReceivedResult,
@@ -7,6 +8,7 @@ import type {
   RoundKey,
   RoundPlan,
   SealedShare,
+  SealedShares,
 } from "@consilium/shared/protocol.js";
 import {
   RoundPlan as PlanMessage,
@@ -19,9 +21,11 @@ import {
   type Withdrawal,
 } from "@consilium/shared/rpc/gen/federation.js";
 import type {
+  Advertisement as AdvertisementMessage,
   KeyAdvert as KeyAdvertMessage,
   Reveal as RevealMessage,
   SealedShare as SealedShareMessage,
+  SealedShares as SealedSharesMessage,
   SiteMessage,
   StageOutcome as StageOutcomeMessage,
 } from "@consilium/shared/rpc/gen/secagg.js";
@@ -56,14 +60,23 @@ export function stageMessage(siteId: string, key: RoundKey, message: StageMessag
 function stageOf(message: StageMessage): SiteMessage["stage"] {
   switch (message.stage) {
     case "advertise":
-      return { $case: "advertise", value: advertMessage(message.advert) };
+      return { $case: "advertise", value: advertisementMessage(message.advertisement) };
     case "share":
-      return { $case: "share", value: { shares: message.shares.map(sealedShareMessage) } };
+      return { $case: "share", value: sealedSharesMessage(message.sealed) };
+    case "confirm":
+      return { $case: "confirm", value: { signature: toBuffer(message.signature) } };
     case "unmask":
       return { $case: "unmask", value: { reveals: message.reveals.map(revealMessage) } };
     default:
       return unreachable(message);
   }
+}
+
+function advertisementMessage({ advert, aborts }: Advertisement): AdvertisementMessage {
+  const statements = aborts.map(({ siteId, attempt, signature }) => {
+    return { siteId, attempt, signature: toBuffer(signature) };
+  });
+  return { advert: advertMessage(advert), aborts: statements };
 }
 
 function advertMessage(advert: KeyAdvert): KeyAdvertMessage {
@@ -78,8 +91,12 @@ function advertMessage(advert: KeyAdvert): KeyAdvertMessage {
   };
 }
 
-function sealedShareMessage({ fromSite, toSite, ciphertext }: SealedShare): SealedShareMessage {
-  return { fromSite, toSite, ciphertext: toBuffer(ciphertext) };
+function sealedSharesMessage({ shares, root, signature }: SealedShares): SealedSharesMessage {
+  return { shares: shares.map(sealedShareMessage), root: toBuffer(root), signature: toBuffer(signature) };
+}
+
+function sealedShareMessage({ fromSite, toSite, ciphertext, path }: SealedShare): SealedShareMessage {
+  return { fromSite, toSite, ciphertext: toBuffer(ciphertext), path: path.map(toBuffer) };
 }
 
 function revealMessage({ aboutSite, share }: Reveal): RevealMessage {
@@ -95,11 +112,13 @@ export function toBuffer(bytes: Uint8Array): Buffer {
 export function stageOutcome({ outcome }: StageOutcomeMessage, key: RoundKey): StageOutcome {
   switch (outcome?.$case) {
     case "advertised":
-      return { kind: "advertised", adverts: outcome.value.adverts };
+      return { kind: "advertised", advertised: outcome.value };
     case "delivered":
       return { kind: "delivered", delivered: outcome.value };
     case "survivors":
-      return { kind: "survivors", sites: outcome.value.sites };
+      return { kind: "survivors", uploads: outcome.value.uploads };
+    case "confirmed":
+      return { kind: "confirmed", signatures: outcome.value.signatures };
     case "result":
       return resultOf(outcome.value, key);
     case "dropped":

@@ -1,15 +1,16 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { KeyAdvert } from "@consilium/shared/protocol.js";
-import { advertsDigest, sameAdvert, verifyAdverts } from "@consilium/shared/secagg/adverts.js";
-import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
 import {
-  compareSiteIds,
-  type Floors,
-  requireFloor,
-  ringBoundOf,
-  thresholdOf,
-} from "@consilium/shared/secagg/protocol.js";
+  advertsDigest,
+  requireDistinct,
+  requireSigned,
+  sameAdvert,
+  sortAdverts,
+} from "@consilium/shared/secagg/adverts.js";
+import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
+import { type Floors, requireFloor, ringBoundOf, thresholdOf } from "@consilium/shared/secagg/protocol.js";
 import type { PlanFacts } from "./plan-facts.js";
+import { contradiction } from "./refusal.js";
 
 /** The attempt's advertisers U1 as this site verified them. */
 export interface Advertisers {
@@ -31,18 +32,15 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
   const floors: Floors = { advertisers: count, colluders: facts.colluders, minCohort: facts.minCohort };
   // site-check: advertisers-floor
   requireFloor("advertise", count, floors);
-  // site-check: cohort-size
-  if (count > facts.cohortSize) {
-    throw new ConsiliumError("policy-refused", `${count} sites advertised; the plan has ${facts.cohortSize}`);
-  }
-  const sorted = verifyAdverts(facts.context, adverts);
-  const listed = sorted.find((advert) => advert.siteId === ownAdvert.siteId);
+  // site-check: advertisers-within-plan
+  requireWithinPlan(count, facts.cohortSize);
+  const sorted = sortAdverts(adverts);
+  // site-check: adverts-distinct
+  requireDistinct(sorted);
+  // site-check: adverts-signed
+  requireSigned(facts.context, sorted);
   // site-check: own-advert
-  if (listed === undefined || !sameAdvert(listed, ownAdvert)) {
-    throw new ConsiliumError("message-conflict", "the list of adverts lacks this site's own, or changed it", {
-      remedy: "the coordinator is faulty or hostile; tell its operator before taking part again",
-    });
-  }
+  requireOwnAdvert(ownAdvert, sorted);
   return {
     adverts: sorted,
     binding: { context: facts.context, advertsDigest: advertsDigest(sorted) },
@@ -50,6 +48,17 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
     threshold: thresholdOf(count, facts.colluders),
     ringBound: ringBoundOf(count),
   };
+}
+
+function requireWithinPlan(count: number, cohortSize: number): void {
+  if (count <= cohortSize) return;
+  throw new ConsiliumError("policy-refused", `${count} sites advertised; the plan has ${cohortSize}`);
+}
+
+function requireOwnAdvert(own: KeyAdvert, adverts: readonly KeyAdvert[]): void {
+  const listed = adverts.find((advert) => advert.siteId === own.siteId);
+  if (listed !== undefined && sameAdvert(listed, own)) return;
+  throw contradiction("own-advert", "the list of adverts lacks this site's own, or changed it");
 }
 
 export function positionOf(advertisers: Advertisers, siteId: string): number {
@@ -62,32 +71,7 @@ export function advertOf(advertisers: Advertisers, siteId: string): KeyAdvert {
   return advert;
 }
 
-/**
- * A later stage's set, sorted: within the earlier one, without repeats, with this site, and above its floor.
- * @throws ConsiliumError "message-conflict" or "policy-refused"
- */
-export function verifySubset(
-  stage: "share" | "unmask",
-  sites: readonly string[],
-  within: { earlier: readonly string[]; self: string; floors: Floors },
-): string[] {
-  const { earlier, self, floors } = within;
-  const known = new Set(earlier);
-  const stranger = sites.find((site) => !known.has(site));
-  // site-check: subset-of-earlier
-  if (stranger !== undefined)
-    throw conflict(stage, `names ${JSON.stringify(stranger)}, which was not in the one before`);
-  // site-check: subset-distinct
-  if (new Set(sites).size !== sites.length) throw conflict(stage, "names a site twice");
-  // site-check: subset-self
-  if (!sites.includes(self)) throw conflict(stage, "leaves this site out");
-  // site-check: subset-floor
-  requireFloor(stage, sites.length, floors);
-  return [...sites].sort(compareSiteIds);
-}
-
-function conflict(stage: string, reason: string): ConsiliumError {
-  return new ConsiliumError("message-conflict", `the list of sites in stage ${stage} ${reason}`, {
-    remedy: "the attempt ends here for this site; it joins the next one",
-  });
+/** The sites to which `siteId` seals shares, in the order of its tree. */
+export function recipientsOf({ adverts }: Advertisers, siteId: string): string[] {
+  return adverts.map((advert) => advert.siteId).filter((other) => other !== siteId);
 }

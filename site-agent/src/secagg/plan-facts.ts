@@ -8,6 +8,8 @@ export interface SiteFloors {
   readonly minCohort: number;
   /** Colluding sites that masking must at least withstand. */
   readonly maxColluders: number;
+  /** Uploads in one round, all its attempts together. */
+  readonly maxAttempts: number;
 }
 
 /** The part of a plan that masking depends on, checked. */

@@ -3,7 +3,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { pairMaskKey, pairSign, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
 import { encodeLane, type SiteLanes } from "@consilium/shared/secagg/lanes.js";
 import { keystreamChunks } from "@consilium/shared/secagg/mask.js";
-import { type EncodeWords, MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
+import { type EncodeWords, MaskedUpload, type MaskingInput } from "@consilium/shared/secagg/masked-upload.js";
 import { secretBytes } from "@consilium/shared/secagg/protocol.js";
 import { type ClippedTensor, clippedTensors, encodeDelta } from "@consilium/shared/secagg/quantize.js";
 import type { Contribution } from "../update/delta.js";
@@ -74,11 +74,13 @@ export function maskContribution(
     facts: PlanFacts;
     advertisers: Advertisers;
     sharers: readonly string[];
+    /** Signs for the words with this digest. */
+    seal: MaskingInput["seal"];
   },
   contribution: Contribution,
   entropy: Entropy,
 ): MaskedUpload {
-  const { siteId, secrets, facts, advertisers, sharers } = site;
+  const { siteId, secrets, facts, advertisers, sharers, seal } = site;
   const tensors = requireContribution(contribution, facts);
   const mine = { siteId, maskSecret: secrets.maskSecret };
   const roundingKey = entropy.bytes(secretBytes);
@@ -92,5 +94,6 @@ export function maskContribution(
         key: pairMaskKey(advertisers.binding, mine, advertOf(advertisers, other)),
         sign: pairSign(siteId, other),
       })),
+    seal,
   });
 }

@@ -1,18 +1,41 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
-import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { Delivered, KeyAdvert, ReceivedPlan, Reveal, SealedShare } from "@consilium/shared/protocol.js";
+import type {
+  AbortStatement,
+  Advertised,
+  Advertisement,
+  Delivered,
+  ReceivedPlan,
+  Reveal,
+  RoundKey,
+  SealedShares,
+  SignedRoot,
+  SignedUpload,
+  SiteSignature,
+} from "@consilium/shared/protocol.js";
 import { advertsDigest, type IdentityKey, sortAdverts } from "@consilium/shared/secagg/adverts.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { compareSiteIds, sameBytes } from "@consilium/shared/secagg/protocol.js";
 import type { SharePair } from "@consilium/shared/secagg/seal.js";
+import {
+  abortSignatureInput,
+  type SharedBinding,
+  sharersDigest,
+  survivorsDigest,
+  survivorsSignatureInput,
+  uploadSignatureInput,
+} from "@consilium/shared/secagg/transcript.js";
 import type { Contribution } from "../update/delta.js";
-import { type Advertisers, verifyAdvertisers, verifySubset } from "./advertisers.js";
+import { type Advertisers, verifyAdvertisers } from "./advertisers.js";
+import type { AttemptLedger, LedgerAttempt } from "./attempt-ledger.js";
+import { isCertified, requireNothingOpen, requireSafeDifference } from "./earlier-attempts.js";
 import { type PlanFacts, planFacts, type SiteFloors } from "./plan-facts.js";
+import { contradiction, ProtocolRefusal } from "./refusal.js";
+import { requireConfirmed, type UploadedFacts, verifySharers, verifySurvivors } from "./signed-lists.js";
 import { type AttemptSecrets, advertFor, drawSecrets, eraseSecrets } from "./site-keys.js";
 import { maskContribution } from "./site-masking.js";
-import { dealShares, eraseSharePair, openDelivered, revealsFor } from "./site-shares.js";
+import { dealShares, eraseSharePair, openDelivered, revealsFor, signShares } from "./site-shares.js";
 
 export interface SiteSessionOptions {
   readonly received: ReceivedPlan;
@@ -20,21 +43,26 @@ export interface SiteSessionOptions {
   readonly identity: IdentityKey;
   readonly entropy: Entropy;
   readonly floors: SiteFloors;
+  /** What this site did in all its attempts. */
+  readonly ledger: AttemptLedger;
 }
 
-interface Advertised {
+interface Advertising {
   readonly secrets: AttemptSecrets;
-  readonly advert: KeyAdvert;
+  readonly advertisement: Advertisement;
 }
 
-interface Shared extends Advertised {
+interface Shared extends Advertising {
   readonly advertisers: Advertisers;
-  readonly sealed: readonly SealedShare[];
+  readonly sealed: SealedShares;
   readonly own: SharePair;
+  /** Earlier attempts of the round that bind the choice of survivors. */
+  readonly unproven: readonly LedgerAttempt[];
 }
 
 interface Masked extends Shared {
   readonly deliveredDigest: Uint8Array;
+  readonly binding: SharedBinding;
   /** U2, sorted. */
   readonly sharers: readonly string[];
   /** A share of every sharer's secrets, by its author; the site's own among them. */
@@ -43,78 +71,114 @@ interface Masked extends Shared {
   readonly upload: MaskedUpload;
 }
 
-interface Revealed extends Masked {
-  /** U3, sorted. */
+interface Uploaded extends Masked {
+  readonly signed: SignedUpload;
+}
+
+interface Confirmed extends Uploaded {
+  /** U3, sorted, and h3. */
   readonly survivors: readonly string[];
+  readonly digest: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+interface Revealed extends Confirmed {
   readonly reveals: readonly Reveal[];
 }
 
 /**
- * fresh → advertised → shared → masked → revealed, each by the method of that name, and erased from any of them. Every
- * state keeps the answers given so far: a repeated request gets the same answer, one that contradicts an earlier one is
- * refused and changes nothing.
+ * fresh → advertised → shared → masked → uploaded → confirmed → revealed, each by the method of that name or the upload's
+ * seal, and erased from any of them. Every state keeps the answers given so far: a repeated request gets the same answer,
+ * one that contradicts an earlier one is refused and changes nothing.
  */
 type SiteState =
   | { readonly stage: "fresh" }
-  | ({ readonly stage: "advertised" } & Advertised)
+  | ({ readonly stage: "advertised" } & Advertising)
   | ({ readonly stage: "shared" } & Shared)
   | ({ readonly stage: "masked" } & Masked)
+  | ({ readonly stage: "uploaded" } & Uploaded)
+  | ({ readonly stage: "confirmed" } & Confirmed)
   | ({ readonly stage: "revealed" } & Revealed)
   | { readonly stage: "erased" };
 
 /** A site's part in one attempt at one round. Holds the attempt's secrets until `erase`. */
 export class SiteSession {
   readonly #facts: PlanFacts;
+  readonly #key: RoundKey;
+  readonly #maxAttempts: number;
   readonly #siteId: string;
   readonly #identity: IdentityKey;
   readonly #entropy: Entropy;
+  readonly #ledger: AttemptLedger;
   #state: SiteState = { stage: "fresh" };
 
   /** @throws ConsiliumError "policy-refused" or "plan-invalid", see `planFacts` */
-  constructor({ received, siteId, identity, entropy, floors }: SiteSessionOptions) {
+  constructor({ received, siteId, identity, entropy, floors, ledger }: SiteSessionOptions) {
     this.#facts = planFacts(received, floors);
+    this.#key = received.plan.key;
+    this.#maxAttempts = floors.maxAttempts;
     this.#siteId = siteId;
     this.#identity = identity;
     this.#entropy = entropy;
+    this.#ledger = ledger;
   }
 
   get stage(): SiteState["stage"] {
     return this.#state.stage;
   }
 
-  /** The site's signed keys for this attempt. */
-  advertise(): KeyAdvert {
+  /**
+   * The site's signed keys for this attempt, and its word that it gave up those before.
+   * @throws ProtocolRefusal "stale" for an attempt begun before, "policy-refused" after too many; see `AttemptLedger.begin`
+   */
+  advertise(): Advertisement {
     const state = this.#state;
     if (state.stage === "erased") throw outOfOrder("advertise", state.stage);
-    if (state.stage !== "fresh") return state.advert;
+    if (state.stage !== "fresh") return state.advertisement;
+    const { context } = this.#facts;
+    const abandoned = this.#ledger.begin(this.#key, { context, maxAttempts: this.#maxAttempts });
     const secrets = drawSecrets(this.#entropy);
-    const advert = advertFor(secrets, {
-      context: this.#facts.context,
-      siteId: this.#siteId,
-      identity: this.#identity,
-      entropy: this.#entropy,
-    });
-    this.#state = { stage: "advertised", secrets, advert };
-    return advert;
+    const [siteId, identity] = [this.#siteId, this.#identity];
+    const advert = advertFor(secrets, { context, siteId, identity, entropy: this.#entropy });
+    const aborts = abandoned.map((one) => ({
+      siteId,
+      attempt: one.attempt,
+      signature: identity.sign(abortSignatureInput(Buffer.from(one.context, "hex"))),
+    }));
+    const advertisement = { advert, aborts };
+    this.#state = { stage: "advertised", secrets, advertisement };
+    return advertisement;
   }
 
   /**
-   * One sealed share for every other advertiser.
-   * @throws ConsiliumError "policy-refused", "share-invalid" or "message-conflict", see `verifyAdvertisers`
+   * One sealed share for every other advertiser, under one signed root.
+   * @throws ConsiliumError "policy-refused", "share-invalid" or "message-conflict", see `verifyAdvertisers`; the last also
+   * when an earlier attempt of the round may still be summed
    */
-  share(adverts: readonly KeyAdvert[]): SealedShare[] {
+  share({ adverts, aborts }: Advertised): SealedShares {
     const state = this.#state;
     if (state.stage === "fresh" || state.stage === "erased") throw outOfOrder("share", state.stage);
     if (state.stage !== "advertised") {
       const repeated = sameBytes(advertsDigest(sortAdverts(adverts)), state.advertisers.binding.advertsDigest);
       // site-check: adverts-once
-      if (!repeated) throw contradiction("list of adverts");
-      return [...state.sealed];
+      if (!repeated) throw secondList("list of adverts");
+      return state.sealed;
     }
-    const advertisers = verifyAdvertisers(this.#facts, state.advert, adverts);
+    const advertisers = verifyAdvertisers(this.#facts, state.advertisement.advert, adverts);
+    const unproven = this.#unprovenAfter(aborts);
+    // site-check: abort-certificate
+    requireNothingOpen(unproven);
     const dealt = dealShares(advertisers, this.#siteId, { secrets: state.secrets, entropy: this.#entropy });
-    this.#state = { ...state, stage: "shared", advertisers, sealed: dealt.sealed, own: dealt.own };
-    return [...dealt.sealed];
+    const sealed = signShares(advertisers, { siteId: this.#siteId, identity: this.#identity }, dealt.sealed);
+    this.#state = { ...state, stage: "shared", advertisers, sealed, own: dealt.own, unproven };
+    return sealed;
+  }
+
+  #unprovenAfter(aborts: readonly AbortStatement[]): LedgerAttempt[] {
+    const unproven = this.#ledger.unproven(this.#key);
+    const proven = unproven.filter((one) => isCertified(one, aborts));
+    if (proven.length > 0) this.#ledger.certify(this.#key, proven);
+    return unproven.filter((one) => !proven.includes(one));
   }
 
   /**
@@ -123,46 +187,80 @@ export class SiteSession {
    */
   mask(delivered: Delivered, contribution: Contribution): MaskedUpload {
     const state = this.#state;
-    if (state.stage === "masked" || state.stage === "revealed") {
+    if ("upload" in state) {
       // site-check: delivery-once
-      if (!sameBytes(digestOf(delivered), state.deliveredDigest)) throw contradiction("delivery of shares");
+      if (!sameBytes(digestOf(delivered), state.deliveredDigest)) throw secondList("delivery of shares");
       // site-check: contribution-once
-      if (!sameContribution(contribution, state.contribution)) throw contradiction("contribution");
+      if (!sameContribution(contribution, state.contribution)) throw secondList("contribution");
       return state.upload;
     }
     if (state.stage !== "shared") throw outOfOrder("mask", state.stage);
-    const { advertisers, secrets } = state;
-    const earlier = advertisers.adverts.map((advert) => advert.siteId);
-    const within = { earlier, self: this.#siteId, floors: advertisers.floors };
-    const sharers = verifySubset("share", delivered.sharers, within);
+    const { advertisers, secrets, sealed } = state;
+    const own: SignedRoot = { siteId: this.#siteId, root: sealed.root, signature: sealed.signature };
+    const sharers = verifySharers({ advertisers, own }, delivered);
     const held = openDelivered(advertisers, this.#siteId, { delivered, sealSecret: secrets.sealSecret });
     held.set(this.#siteId, state.own);
     const site = { siteId: this.#siteId, secrets, facts: this.#facts, advertisers, sharers };
-    const upload = maskContribution(site, contribution, this.#entropy);
+    const seal = (sha256: Uint8Array) => this.#seal(sha256);
+    const upload = maskContribution({ ...site, seal }, contribution, this.#entropy);
     // The upload holds the mask keys; the secrets behind them are done.
     eraseSecrets(secrets);
-    const deliveredDigest = digestOf(delivered);
-    this.#state = { ...state, stage: "masked", deliveredDigest, sharers, held, contribution, upload };
+    this.#ledger.upload(this.#key, { members: membersOf(advertisers), colluders: this.#facts.colluders });
+    const binding = { ...advertisers.binding, sharersDigest: sharersDigest(delivered.sharers) };
+    const digests = { deliveredDigest: digestOf(delivered), binding };
+    this.#state = { ...state, stage: "masked", ...digests, sharers, held, contribution, upload };
     return upload;
+  }
+
+  /** One signature per attempt: the masked words are the same each time they are sent. */
+  #seal(sha256: Uint8Array): Uint8Array {
+    const state = this.#state;
+    if ("signed" in state) {
+      if (!sameBytes(sha256, state.signed.sha256)) throw secondList("digest of the upload");
+      return state.signed.signature;
+    }
+    if (state.stage !== "masked") throw outOfOrder("seal", state.stage);
+    const text = uploadSignatureInput(state.binding, this.#siteId, { sha256, words: state.upload.words });
+    const signature = this.#identity.sign(text);
+    this.#state = { ...state, stage: "uploaded", signed: { siteId: this.#siteId, sha256, signature } };
+    return signature;
+  }
+
+  /**
+   * The site's signature under the one list of survivors that it accepts in this attempt, for ever.
+   * @throws ConsiliumError "message-conflict" for a second list or one that does not fit what was signed before,
+   * "policy-refused" below the floors
+   */
+  confirm(uploads: readonly SignedUpload[]): Uint8Array {
+    const state = this.#state;
+    const digest = survivorsDigest(uploads);
+    if ("survivors" in state) {
+      // site-check: survivors-unchanged
+      if (!sameBytes(digest, state.digest)) throw secondList("list of survivors", "survivors-once");
+      return state.signature;
+    }
+    if (state.stage !== "uploaded") throw outOfOrder("confirm", state.stage);
+    const survivors = verifySurvivors(uploadedFacts(state), uploads);
+    // site-check: survivors-difference
+    requireSafeDifference(state.unproven, survivors, this.#facts.colluders);
+    this.#ledger.confirm(this.#key, { survivors, digest });
+    const signature = this.#identity.sign(survivorsSignatureInput(state.binding, digest));
+    this.#state = { ...state, stage: "confirmed", survivors, digest, signature };
+    return signature;
   }
 
   /**
    * One share for every sharer, of the kind that the site's own sets decide.
-   * @throws ConsiliumError "message-conflict" for a second, different list or one that does not fit the sharers,
-   * "policy-refused" below the floors
+   * @throws ProtocolRefusal unless enough survivors confirmed the very list that this site confirmed
    */
-  reveal(survivors: readonly string[]): Reveal[] {
+  reveal(signatures: readonly SiteSignature[]): Reveal[] {
     const state = this.#state;
-    if (state.stage === "revealed") {
-      // site-check: survivors-once
-      if (!sameSites(survivors, state.survivors)) throw contradiction("list of survivors");
-      return [...state.reveals];
-    }
-    if (state.stage !== "masked") throw outOfOrder("reveal", state.stage);
-    const within = { earlier: state.sharers, self: this.#siteId, floors: state.advertisers.floors };
-    const sorted = verifySubset("unmask", survivors, within);
-    const reveals = revealsFor(state.sharers, new Set(sorted), state.held);
-    this.#state = { ...state, stage: "revealed", survivors: sorted, reveals };
+    if (state.stage === "revealed") return [...state.reveals];
+    if (state.stage !== "confirmed") throw outOfOrder("reveal", state.stage);
+    // site-check: survivors-confirmed
+    requireConfirmed(state, state, signatures);
+    const reveals = revealsFor(state.sharers, new Set(state.survivors), state.held);
+    this.#state = { ...state, stage: "revealed", reveals };
     return [...reveals];
   }
 
@@ -180,8 +278,19 @@ export class SiteSession {
   }
 }
 
+function uploadedFacts({ advertisers, binding, sharers, signed, upload }: Uploaded): UploadedFacts {
+  return { advertisers, binding, sharers, own: signed, words: upload.words };
+}
+
+/** The advertisers' identity keys, by which later statements about this attempt are checked. */
+function membersOf({ adverts }: Advertisers): Record<string, string> {
+  return Object.fromEntries(
+    adverts.map(({ siteId, identityPublicKey }) => [siteId, Buffer.from(identityPublicKey).toString("hex")]),
+  );
+}
+
 function digestOf({ sharers, shares }: Delivered): Buffer {
-  const hash = createHash("sha256").update(JSON.stringify([...sharers].sort(compareSiteIds)));
+  const hash = createHash("sha256").update(sharersDigest(sharers));
   const sorted = [...shares].sort((a, b) => compareSiteIds(a.fromSite, b.fromSite));
   for (const { fromSite, toSite, ciphertext } of sorted) {
     hash.update(JSON.stringify([fromSite, toSite, ciphertext.length])).update(ciphertext);
@@ -199,18 +308,10 @@ function sameContribution(a: Contribution, b: Contribution): boolean {
   return same && (a.delta === b.delta || sameBytes(bytesOf(a.delta), bytesOf(b.delta)));
 }
 
-function sameSites(a: readonly string[], sorted: readonly string[]): boolean {
-  return JSON.stringify([...a].sort(compareSiteIds)) === JSON.stringify(sorted);
+function outOfOrder(asked: string, stage: string): ProtocolRefusal {
+  return new ProtocolRefusal("in-order", `asked to ${asked} while the attempt is ${stage} at this site`);
 }
 
-function outOfOrder(asked: string, stage: string): ConsiliumError {
-  return new ConsiliumError("message-conflict", `asked to ${asked} while the attempt is ${stage} at this site`, {
-    remedy: "the site joins the round's next attempt",
-  });
-}
-
-function contradiction(what: string): ConsiliumError {
-  return new ConsiliumError("message-conflict", `a second, different ${what} came for the same attempt`, {
-    remedy: "the coordinator is faulty or hostile; tell its operator if this repeats",
-  });
+function secondList(what: string, check = "said-once"): ProtocolRefusal {
+  return contradiction(check, `a second, different ${what} came for the same attempt`);
 }

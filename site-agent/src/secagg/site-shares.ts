@@ -1,14 +1,17 @@
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { Delivered, Reveal, SealedShare } from "@consilium/shared/protocol.js";
-import { openShares, type SharePair, sealShares } from "@consilium/shared/secagg/seal.js";
+import type { Delivered, Reveal, SealedShares } from "@consilium/shared/protocol.js";
+import type { IdentityKey } from "@consilium/shared/secagg/adverts.js";
+import { merkleTree } from "@consilium/shared/secagg/merkle.js";
+import { openShares, type SharePair, sealShares, type UnprovenShare } from "@consilium/shared/secagg/seal.js";
 import { splitSecret } from "@consilium/shared/secagg/shamir.js";
+import { shareLeaf, shareSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import { type Advertisers, advertOf, positionOf } from "./advertisers.js";
 import type { AttemptSecrets } from "./site-keys.js";
 
 export interface DealtShares {
   /** One for every other advertiser. */
-  readonly sealed: readonly SealedShare[];
+  readonly sealed: readonly UnprovenShare[];
   /** The site's share of its own secrets, which stays. */
   readonly own: SharePair;
 }
@@ -41,6 +44,17 @@ export function dealShares(
   return { sealed, own };
 }
 
+/** The message of stage share: each sealed share with its place under the root that the site signs. */
+export function signShares(
+  { binding }: Advertisers,
+  { siteId, identity }: { siteId: string; identity: IdentityKey },
+  sealed: readonly UnprovenShare[],
+): SealedShares {
+  const { root, paths } = merkleTree(sealed.map(shareLeaf));
+  const shares = sealed.map((share, i) => ({ ...share, path: paths[i]! }));
+  return { shares, root, signature: identity.sign(shareSignatureInput(binding, siteId, root)) };
+}
+
 /**
  * Opens one share from every other sharer.
  * @throws ConsiliumError "share-invalid" naming the author of a missing or bad share
@@ -53,7 +67,7 @@ export function openDelivered(
   const { delivered, sealSecret } = from;
   const x = positionOf(advertisers, siteId);
   const held = new Map<string, SharePair>();
-  for (const author of delivered.sharers) {
+  for (const { siteId: author } of delivered.sharers) {
     if (author === siteId) continue;
     const addressed = delivered.shares.filter((share) => share.fromSite === author && share.toSite === siteId);
     const [share] = addressed;
