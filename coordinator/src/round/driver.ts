@@ -20,6 +20,7 @@ import { resultBefore, signResult } from "./results.js";
 import { type Kept, pruneAfter } from "./retention.js";
 import type { RuleTimes } from "./rules.js";
 import { parseStoredConfig } from "./run-file.js";
+import { messageOf } from "./stage.js";
 import { type Committed, type Effect, isOut, isOver, type RoundEvent, type RoundState } from "./state.js";
 import { stepOf } from "./step.js";
 import { transition } from "./transition.js";
@@ -394,11 +395,3 @@ type AttemptFacts = Pick<
   "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "conduct" | "watched"
 > &
   Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;
-
-const messageOf = {
-  training: "advertise",
-  sharing: "share",
-  uploading: "upload",
-  confirming: "confirm",
-  unmasking: "unmask",
-} as const;

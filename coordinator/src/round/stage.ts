@@ -1,3 +1,4 @@
+import type { StageName } from "../store/run-store.js";
 import { stageFloor } from "./rules.js";
 import { isOut, type SiteStatus, type StageState } from "./state.js";
 
@@ -15,6 +16,15 @@ const doneKind: Record<StageState["kind"], SiteStatus["kind"]> = {
   confirming: "confirmed",
   unmasking: "unmasked",
 };
+
+/** The site's message that each stage waits for. */
+export const messageOf = {
+  training: "advertise",
+  sharing: "share",
+  uploading: "upload",
+  confirming: "confirm",
+  unmasking: "unmask",
+} as const satisfies Record<StageState["kind"], StageName>;
 
 export function viewStage(state: StageState): StageView {
   const pool = poolOf(state);

@@ -76,7 +76,7 @@ describe("a participant", () => {
       site.coordinator.answers[stage] = [unreachable(), unreachable()];
     }
     expect((await site.plan()).kind).toBe("done");
-    expect(site.unreachable).toHaveLength(10);
+    expect(site.unreachable).toHaveLength(12);
     expect(site.coordinator.calls.slice(0, 2)).toEqual(["fetch 0/0 from 0", "fetch 0/0 from 2048"]);
     expect(site.coordinator.calls.filter((call) => call === "upload 0/0")).toHaveLength(3);
   });
