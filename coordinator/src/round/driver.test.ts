@@ -110,16 +110,16 @@ describe("a run", () => {
   it("pauses when attempt after attempt is lost after training, and can be resumed", async () => {
     const runId = await federation.launch(1);
     federation.attach(...sites);
-    for (let lost = 0; lost < 5; lost++) {
+    for (let lost = 0; lost < 3; lost++) {
       await federation.all("advertise");
       federation.clock.advance(10_000);
       federation.clock.advance(60_000);
     }
     const { summary } = federation.detail(runId);
     expect(summary.status).toBe("paused");
-    expect(summary.statusReason).toContain("5 attempts in a row were lost");
+    expect(summary.statusReason).toContain("3 attempts in a row were lost");
     federation.parts.queue.resume(runId);
-    expect(keyOf(federation.plan)).toMatchObject({ round: 1, attempt: 6 });
+    expect(keyOf(federation.plan)).toMatchObject({ round: 1, attempt: 4 });
     expect(federation.parts.paused).toEqual(["lost-attempts"]);
   });
 });

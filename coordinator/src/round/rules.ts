@@ -17,7 +17,8 @@ export const defaultRuleTimes: RuleTimes = {
   settleMs: 3_000,
 };
 
-const maxFailures = 5;
+/** As many uploads as a site's policy allows in one round unless it says otherwise. */
+const maxFailures = 3;
 
 export function rulesOf(config: RunConfig, times: RuleTimes = defaultRuleTimes): AttemptRules {
   const { minSites, maxSites, colluders, sites } = config.cohort;

@@ -88,6 +88,7 @@ export class Attempt {
   #earlierCheckpointPath: string | undefined;
   #session: MaskingSession | undefined;
   #contribution: Contribution | undefined;
+  #confirmed = false;
 
   constructor(subject: AttemptSubject, around: AttemptSurroundings) {
     this.received = subject.received;
@@ -279,6 +280,8 @@ export class Attempt {
 
   async #confirm({ uploads }: Extract<StageOutcome, { kind: "survivors" }>): Promise<StageOutcome> {
     const signature = this.#checking("confirm", () => this.#open().confirm(uploads));
+    if (this.#confirmed) throw new ConsiliumError("plan-invalid", "the coordinator asks twice for one confirmation");
+    this.#confirmed = true;
     return this.#exchange({ stage: "confirm", signature });
   }
 

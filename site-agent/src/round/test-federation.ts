@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
 import { AbortedError, type ConsiliumError } from "@consilium/shared/errors.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import type { KeyAdvert, RoundPlan } from "@consilium/shared/protocol.js";
+import type { KeyAdvert, ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
 import { RecordedTrail } from "../audit/test-log.js";
@@ -12,11 +12,19 @@ import { dataSettingsSchema } from "../data/data-settings.js";
 import type { Hours } from "../hours.js";
 import type { Policy } from "../policy.js";
 import { AttemptLedger } from "../secagg/attempt-ledger.js";
+import type { SiteFloors } from "../secagg/plan-facts.js";
 import { checkpointBytes, examplePlan, examplePolicy, received } from "../test-plans.js";
 import type { TrainedRound, Trainer, TrainJob, TrainOptions } from "../trainer/protocol.js";
 import type { MaskingSession } from "./attempt.js";
 import { CheckpointCache } from "./checkpoint-cache.js";
-import type { CheckpointRequest, CoordinatorClient, SiteReport, StageCall, StageOutcome } from "./coordinator.js";
+import type {
+  CheckpointRequest,
+  CoordinatorClient,
+  SiteReport,
+  StageCall,
+  StageMessage,
+  StageOutcome,
+} from "./coordinator.js";
 import { ledgerFiles } from "./ledger-files.js";
 import { Participant } from "./participant.js";
 import type { ParticipantState } from "./state.js";
@@ -61,11 +69,11 @@ export class FakeCoordinator implements CoordinatorClient {
     this.reports.push(report);
   }
 
-  async exchange(message: { stage: Exclude<Stage, "upload"> }, call: StageCall) {
+  async exchange(message: StageMessage, call: StageCall): Promise<StageOutcome> {
     return this.#answer(message.stage, call);
   }
 
-  async upload(upload: MaskedUpload, call: StageCall) {
+  async upload(upload: MaskedUpload, call: StageCall): Promise<StageOutcome> {
     for await (const chunk of upload.chunks()) this.uploaded += chunk.length;
     upload.seal(bytes32());
     return this.#answer("upload", call);
@@ -167,10 +175,18 @@ export interface TestSite {
   rest(): Promise<ParticipantState>;
 }
 
+export interface TestSiteOptions {
+  readonly hours?: Hours;
+  readonly samples?: number;
+  readonly coordinator?: FakeCoordinator;
+  /** A real session instead of one that says nothing true. */
+  readonly openSession?: (received: ReceivedPlan, floors: SiteFloors, ledger: AttemptLedger) => MaskingSession;
+}
+
 /** A site whose state lies in `directory`; a second one in the same directory is the site after a restart. */
-export function testSite(directory: string, options: { hours?: Hours; samples?: number } = {}): TestSite {
+export function testSite(directory: string, options: TestSiteOptions = {}): TestSite {
   const clock = new ManualClock(new Date(2026, 0, 15, 12, 0).getTime());
-  const coordinator = new FakeCoordinator();
+  const { coordinator = new FakeCoordinator(), openSession } = options;
   const trainer = new FakeTrainer();
   const states: string[] = [];
   const unreachable: ConsiliumError[] = [];
@@ -186,7 +202,7 @@ export function testSite(directory: string, options: { hours?: Hours; samples?: 
       checkpoints: new CheckpointCache(join(directory, "checkpoints")),
       updates: new UpdateStore(join(directory, "updates")),
       ledger,
-      openSession: ({ plan }) => fakeSession(ledger, plan),
+      openSession: (received, floors) => openSession?.(received, floors, ledger) ?? fakeSession(ledger, received.plan),
       training: {
         stateDirectory: join(directory, "runs"),
         data: dataSettingsSchema.parse({ path: directory }),

@@ -107,11 +107,15 @@ function onOutcome(state: Active, outcome: StageOutcome): Step {
   if (outcome.kind === "result") return toDone(key);
   if (state.kind === "ready" && outcome.kind === "advertised") return toStage("sharing", "share", { key, outcome });
   if (state.kind === "sharing" && outcome.kind === "delivered") return toStage("uploading", "upload", { key, outcome });
-  if (state.kind === "uploading" && outcome.kind === "survivors")
-    return toStage("confirming", "confirm", { key, outcome });
+  if (isAfterUpload(state) && outcome.kind === "survivors") return toStage("confirming", "confirm", { key, outcome });
   if (state.kind === "confirming" && outcome.kind === "confirmed")
     return toStage("unmasking", "unmask", { key, outcome });
   return toFailed(key, "plan-invalid");
+}
+
+/** Survivors that come again are looked at too: other ones than before are an attack, to be written down as one. */
+function isAfterUpload({ kind }: Active): boolean {
+  return kind === "uploading" || kind === "confirming" || kind === "unmasking";
 }
 
 function toFetching(key: RoundKey): Step {

@@ -102,10 +102,9 @@ export class TestAttempt {
   constructor(
     members: readonly TestMember[],
     facts: Partial<RoundPlan> = {},
-    options: { floors?: SiteFloors; contribution?: Contribution } = {},
+    options: { floors?: SiteFloors; contribution?: Contribution; received?: ReceivedPlan } = {},
   ) {
-    const { floors, contribution = testContribution } = options;
-    const received = testPlan(facts);
+    const { floors, contribution = testContribution, received = testPlan(facts) } = options;
     this.members = members;
     this.contribution = contribution;
     this.sessions = new Map(members.map((member) => [member.siteId, sessionOf(member, received, floors)]));
