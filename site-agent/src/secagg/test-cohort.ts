@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { systemEntropy } from "@consilium/shared/entropy.js";
+import { type Entropy, systemEntropy } from "@consilium/shared/entropy.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import type {
   Advertisement,
@@ -25,10 +25,11 @@ export interface TestMember {
   readonly identity: IdentityKey;
   /** The ledger's files. */
   readonly records: Map<string, string>;
+  readonly entropy: Entropy;
 }
 
 export function testMember(siteId: string): TestMember {
-  return { siteId, identity: IdentityKey.generate(), records: new Map() };
+  return { siteId, identity: IdentityKey.generate(), records: new Map(), entropy: systemEntropy };
 }
 
 /** The member's ledger as a new process finds it. */
@@ -79,8 +80,8 @@ export const testContribution: Contribution = {
 };
 
 export function sessionOf(member: TestMember, received: ReceivedPlan, floors: SiteFloors = testFloors): SiteSession {
-  const { siteId, identity } = member;
-  return new SiteSession({ received, siteId, identity, entropy: systemEntropy, floors, ledger: ledgerOf(member) });
+  const { siteId, identity, entropy } = member;
+  return new SiteSession({ received, siteId, identity, entropy, floors, ledger: ledgerOf(member) });
 }
 
 export async function bytesOf(upload: Pick<MaskedUpload, "chunks">): Promise<Buffer> {
