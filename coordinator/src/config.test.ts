@@ -4,6 +4,8 @@ import { coordinatorConfigSchema } from "./config.js";
 
 const parse = (text: string) => parseYaml(text, coordinatorConfigSchema, "coordinator.yaml");
 
+const dayMs = 86_400_000;
+
 describe("coordinator.yaml", () => {
   it("has a default for everything but the names", () => {
     expect(parse("federation: demo\npublicHost: fl.example.org\nlisten: {}")).toEqual({
@@ -11,6 +13,7 @@ describe("coordinator.yaml", () => {
       publicHost: "fl.example.org",
       listen: { host: "0.0.0.0", port: 7700, enrolPort: 7701 },
       metrics: { host: "127.0.0.1", port: 7790 },
+      certificates: { sites: 30 * dayMs, coordinator: 30 * dayMs, revocationList: dayMs },
       retention: { checkpoints: "all", aggregates: "all" },
     });
   });

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { durationBetween } from "@consilium/shared/config/duration.js";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { z } from "zod";
 
@@ -20,6 +21,15 @@ export const coordinatorConfigSchema = z.strictObject({
   /** The name or address that sites dial; goes into invitations and is in the coordinator's certificate. */
   publicHost: host,
   metrics: z.strictObject({ host: host.default("127.0.0.1"), port: port.default(7790) }).prefault({}),
+  /** How long what the coordinator issues is valid. Sites and coordinator renew theirs by themselves after two thirds. */
+  certificates: z
+    .strictObject({
+      sites: durationBetween("10s", "366d").prefault("30d"),
+      coordinator: durationBetween("10s", "366d").prefault("30d"),
+      /** Made anew at half its life. A coordinator that is not running for longer than this comes back with a new one. */
+      revocationList: durationBetween("10s", "30d").prefault("1d"),
+    })
+    .prefault({}),
   retention: z
     .strictObject({
       /** Rounds of a run whose checkpoints are kept, besides its first; "all" keeps every one. */

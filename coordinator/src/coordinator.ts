@@ -2,15 +2,15 @@ import { type Clock, systemClock } from "@consilium/shared/clock.js";
 import { type Entropy, systemEntropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError } from "@consilium/shared/errors.js";
 import { type CertificateAuthority, loadAuthority } from "@consilium/shared/identity/certificate-authority.js";
-import { checkBundle } from "@consilium/shared/identity/certificate-check.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { spkiPin } from "@consilium/shared/identity/invitation.js";
-import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
+import { loadTlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
 import type { ServerLimits } from "@consilium/shared/rpc/server.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import { createTelemetry, serveTelemetry } from "@consilium/shared/telemetry.js";
 import { finishInThread } from "./aggregate/finish-thread.js";
+import { CertificateKeeper } from "./certificates/certificate-keeper.js";
 import { AggregateStore } from "./checkpoint/aggregate-store.js";
 import { CheckpointStore } from "./checkpoint/store.js";
 import { type CoordinatorConfig, homePaths, loadCoordinatorConfig } from "./config.js";
@@ -26,6 +26,7 @@ import { Enrolment } from "./sites/enrolment.js";
 import { siteIssuer } from "./sites/issuer.js";
 import { membershipBy } from "./sites/membership.js";
 import { SiteRegistry } from "./sites/registry.js";
+import { CertificateRenewal } from "./sites/renewal.js";
 import { RosterDesk } from "./sites/roster-desk.js";
 import { openDatabase } from "./store/database.js";
 import { lockHome } from "./store/lock.js";
@@ -80,18 +81,24 @@ async function assemble(options: StartOptions, onStop: OnStop): Promise<Omit<Coo
   const surroundings = { clock: systemClock, entropy: systemEntropy, ...options };
   const { home, clock, logger } = surroundings;
   const config = loadCoordinatorConfig(home);
-  const credentials = await loadCredentials(home, config, surroundings);
   const stores = openStores(home, clock, onStop);
+  const credentials = await loadCredentials(home, { config, stores, ...surroundings });
   const telemetry = createTelemetry();
   const metrics = createMetrics(telemetry);
   const rounds = createRounds({ ...surroundings, config, credentials, stores, metrics });
   const { queue, registry, streams } = rounds;
+  const { authority, keeper, planKey } = credentials;
   const servers = createServers({
-    ...{ ...rounds, ...stores, config, credentials, clock, metrics },
-    ...createSites({ ...surroundings, config, credentials, stores, registry, ports: () => servers.ports() }),
+    ...{ ...rounds, ...stores, config, clock, metrics, planKey, tls: keeper.tls },
+    ...createSites({ ...surroundings, config, credentials, stores, registry, servers: () => servers }),
+    trustPem: () => authority.trustPem,
+    onRevoked: () => keeper.refreshLists(),
     log: logger,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
+  metrics.certificates(() => keeper.times);
+  keeper.start((tls) => servers.reload(tls));
+  onStop(() => keeper.stop());
   const metricsPort = await startMetrics({ config, telemetry, registry, onStop });
   // Before the first call is answered, so that no site meets a coordinator that has forgotten its round.
   await queue.start();
@@ -106,7 +113,7 @@ async function assemble(options: StartOptions, onStop: OnStop): Promise<Omit<Coo
 
 interface Credentials {
   readonly authority: CertificateAuthority;
-  readonly bundle: TlsBundle;
+  readonly keeper: CertificateKeeper;
   readonly planKey: IdentityKey;
 }
 
@@ -116,15 +123,23 @@ interface Surroundings {
   readonly logger: Logger;
 }
 
-async function loadCredentials(home: string, config: CoordinatorConfig, { clock, entropy, logger }: Surroundings) {
+type CredentialParts = Surroundings & { readonly config: CoordinatorConfig; readonly stores: Stores };
+
+async function loadCredentials(home: string, parts: CredentialParts): Promise<Credentials> {
+  const { config, stores, clock, entropy, logger: log } = parts;
   const paths = homePaths(home);
   const authority = await loadAuthority(paths.authority, { clock, entropy });
-  const bundle = await loadTlsBundle(paths.tls);
-  const identity = { federation: config.federation, role: "coordinator", id: "coordinator" } as const;
-  const { notAfterMs } = checkBundle(bundle, { identity, nowMs: clock.now() });
-  const daysLeft = Math.floor((notAfterMs - clock.now()) / 86_400_000);
-  if (daysLeft < 60) logger.warn("certificate-expires-soon", { daysLeft });
-  return { authority, bundle, planKey: await IdentityKey.load(paths.planKey) };
+  const keeper = await CertificateKeeper.open({
+    ...{ authority, clock, log, directory: paths.tls, host: config.publicHost },
+    bundle: await loadTlsBundle(paths.tls),
+    certificateMs: config.certificates.coordinator,
+    revocationListMs: config.certificates.revocationList,
+    revoked: () =>
+      stores.siteStore
+        .revokedCertificates(clock.now())
+        .map(({ serial, revokedAtMs }) => ({ serial, revokedAtMs: revokedAtMs ?? clock.now() })),
+  });
+  return { authority, keeper, planKey: await IdentityKey.load(paths.planKey) };
 }
 
 interface Stores {
@@ -193,20 +208,29 @@ function createRounds({ config, credentials, stores, metrics, clock, entropy, lo
 
 interface SiteParts extends Pick<RoundParts, "config" | "credentials" | "stores" | "clock" | "entropy"> {
   readonly registry: SiteRegistry;
-  readonly ports: Servers["ports"];
+  readonly servers: () => Pick<Servers, "ports" | "shutOut">;
 }
 
-function createSites({ config, credentials, stores, registry, clock, entropy, ports }: SiteParts) {
-  const { authority, bundle } = credentials;
-  const enrolment = new Enrolment({ store: stores.siteStore, clock, entropy, issue: siteIssuer(authority) });
+function createSites({ config, credentials, stores, registry, clock, entropy, servers }: SiteParts) {
+  const { authority, keeper } = credentials;
+  const { siteStore: store } = stores;
+  const issue = siteIssuer(authority, config.certificates.sites);
+  const enrolment = new Enrolment({
+    ...{ store, clock, entropy, issue },
+    onReplaced({ siteId, serial }) {
+      keeper.refreshLists();
+      servers().shutOut(siteId, serial);
+    },
+  });
+  const renewal = new CertificateRenewal({ store, clock, issue });
   const address = () => ({
     federation: config.federation,
     host: config.publicHost,
-    port: ports().main,
-    enrolmentPort: ports().enrolment,
-    pin: spkiPin(bundle.certPem),
+    port: servers().ports().main,
+    enrolmentPort: servers().ports().enrolment,
+    pin: spkiPin(keeper.tls.certPem),
   });
-  return { enrolment, desk: new SiteDesk({ store: stores.siteStore, registry, enrolment, clock, address }) };
+  return { enrolment, renewal, desk: new SiteDesk({ store, registry, enrolment, clock, address }) };
 }
 
 interface MetricsParts {

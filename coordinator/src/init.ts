@@ -5,11 +5,13 @@ import { join, resolve } from "node:path";
 import { parseYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type CertificateAuthority, createAuthority } from "@consilium/shared/identity/certificate-authority.js";
+import { writePrivateFile, writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
-import { saveTlsBundle, writePrivateFile, writePublicFile } from "@consilium/shared/identity/key-files.js";
+import { saveTlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Role } from "@consilium/shared/identity/peer-identity.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
-import { coordinatorConfigSchema, homePaths } from "./config.js";
+import { issueCoordinatorLeaf } from "./certificates/coordinator-leaf.js";
+import { type CoordinatorConfig, coordinatorConfigSchema, homePaths } from "./config.js";
 
 export interface InitOptions {
   readonly home: string;
@@ -28,7 +30,6 @@ export interface InitReport {
 }
 
 const dayMs = 24 * 3_600_000;
-const coordinatorValidMs = 2 * 365 * dayMs;
 const personValidMs = 365 * dayMs;
 
 /**
@@ -49,7 +50,7 @@ export async function initCoordinator(options: InitOptions): Promise<InitReport>
   const authority = await createAuthority({ directory: paths.authority, federation: config.federation });
   const address = dialAddress(config.publicHost, config.listen.port);
   await Promise.all([
-    issueCoordinator(authority, config.publicHost, paths.tls),
+    issueCoordinator(authority, config, paths.tls),
     issuePerson(authority, { role: "operator", address }, paths.operator),
     issuePerson(authority, { role: "researcher", address }, paths.researcher),
     IdentityKey.generate().save(paths.planKey),
@@ -59,18 +60,14 @@ export async function initCoordinator(options: InitOptions): Promise<InitReport>
   return { home, operatorProfile: paths.operator, researcherProfile: paths.researcher };
 }
 
-async function issueCoordinator(authority: CertificateAuthority, host: string, directory: string): Promise<void> {
-  const key = await generateTlsKey();
-  const isAddress = isIP(host) !== 0;
-  const { certificatePem } = authority.issueLeaf({
-    identity: { federation: authority.federation, role: "coordinator", id: "coordinator" },
-    publicKeyPem: key.publicKeyPem,
-    validForMs: coordinatorValidMs,
-    dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
-    ipAddresses: [...new Set([...(isAddress ? [host] : []), "127.0.0.1"])],
-  });
-  const { certificatePem: caPem } = authority;
-  await saveTlsBundle(directory, { caPem, certPem: certificatePem, keyPem: key.privateKeyPem });
+async function issueCoordinator(
+  authority: CertificateAuthority,
+  { publicHost: host, certificates }: CoordinatorConfig,
+  directory: string,
+): Promise<void> {
+  const { publicKeyPem, privateKeyPem: keyPem } = await generateTlsKey();
+  const leaf = issueCoordinatorLeaf(authority, { host, publicKeyPem, validForMs: certificates.coordinator });
+  await saveTlsBundle(directory, { caPem: authority.trustPem, certPem: leaf.certificatePem, keyPem });
 }
 
 /** A folder that the command line can use as it is: certificate, key, CA, and where the coordinator is. */
@@ -89,7 +86,7 @@ async function issuePerson(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await writePrivateFile(join(directory, "key.pem"), key.privateKeyPem);
   await writePublicFile(join(directory, "cert.pem"), certificatePem);
-  await writePublicFile(join(directory, "ca.pem"), authority.certificatePem);
+  await writePublicFile(join(directory, "ca.pem"), authority.trustPem);
   await writePublicFile(join(directory, "profile.yaml"), `address: "${address}"\nfederation: ${federation}\n`);
 }
 
@@ -114,6 +111,10 @@ publicHost: ${JSON.stringify(host)}
 metrics:
   host: 127.0.0.1
   port: ${metricsPort}
+certificates:
+  # Sites and coordinator renew theirs after two thirds of this: s, m, h or d.
+  sites: 30d
+  coordinator: 30d
 retention:
   # How many rounds of a run keep their checkpoint, or all.
   checkpoints: all

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "@consilium/shared/errors.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
+import type { CertificateTimes } from "./certificates/certificate-keeper.js";
 import type { RoundObserver } from "./round/ports.js";
 
 export interface CoordinatorMetrics {
@@ -8,6 +9,8 @@ export interface CoordinatorMetrics {
   readonly rejected: (method: string, code: ErrorCode) => void;
   readonly answered: (method: string, code: ErrorCode | "ok" | "cancelled", durationMs: number) => void;
   readonly attachedSites: (count: number) => void;
+  /** Tells where to read how long certificates and lists are good for. */
+  readonly certificates: (times: () => CertificateTimes) => void;
 }
 
 /** From a stage among test sites to a night of training. */
@@ -16,7 +19,12 @@ const callBuckets = [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600];
 
 /** Every metric of the coordinator. None is labelled by site: who does what is the sites' own affair. */
 export function createMetrics(telemetry: Telemetry): CoordinatorMetrics {
-  return { observer: roundMetrics(telemetry), ...callMetrics(telemetry), ...siteMetrics(telemetry) };
+  return {
+    observer: roundMetrics(telemetry),
+    ...callMetrics(telemetry),
+    ...siteMetrics(telemetry),
+    ...certificateMetrics(telemetry),
+  };
 }
 
 function roundMetrics(telemetry: Telemetry): RoundObserver {
@@ -105,6 +113,24 @@ function siteMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "attachedSi
     help: "Sites with an open stream.",
   });
   return { attachedSites: (count) => attached.set(count) };
+}
+
+function certificateMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "certificates"> {
+  return {
+    certificates: (times) => {
+      telemetry.gauge({
+        name: "consilium_coordinator_certificate_expiry_seconds",
+        help: "Seconds until the coordinator's certificate, its lists of revoked certificates and its authority expire.",
+        labels: ["certificate"],
+        read: (gauge, nowMs) => {
+          const { certificate, revocationLists, authority } = times();
+          gauge.set({ certificate: "coordinator" }, (certificate - nowMs) / 1000);
+          gauge.set({ certificate: "revocation-list" }, (revocationLists - nowMs) / 1000);
+          gauge.set({ certificate: "authority" }, (authority - nowMs) / 1000);
+        },
+      });
+    },
+  };
 }
 
 /** Paths come from callers, who must not be able to make a new time series with each call. */

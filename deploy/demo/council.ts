@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
-import { writePublicFile } from "@consilium/shared/identity/key-files.js";
 import { formatPublicKey } from "@consilium/shared/identity/public-key-text.js";
 import { firstRoster, withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";
 import type { RosterFloors } from "@consilium/shared/roster/roster.js";

@@ -37,6 +37,10 @@ export class LocalFederation {
     this.#setup = setup;
   }
 
+  get hospitals(): readonly HospitalSetup[] {
+    return this.#setup.hospitals;
+  }
+
   get coordinatorHome(): string {
     return join(this.#setup.directory, "coordinator");
   }

@@ -9,10 +9,13 @@ export interface MetricName<L extends string> {
   readonly labels?: readonly L[];
 }
 
+export type ReadGauge<L extends string> = (gauge: Gauge<L>, nowMs: number) => void;
+
 /** The metrics of one process, apart from those of any other in the same memory (as in a simulation). */
 export interface Telemetry {
   counter<L extends string = never>(metric: MetricName<L>): Counter<L>;
-  gauge<L extends string = never>(metric: MetricName<L>): Gauge<L>;
+  /** `read` sets the gauge whenever someone looks at it. */
+  gauge<L extends string = never>(metric: MetricName<L> & { readonly read?: ReadGauge<L> }): Gauge<L>;
   histogram<L extends string = never>(metric: MetricName<L> & { readonly buckets: readonly number[] }): Histogram<L>;
   /** Prometheus text exposition format. */
   text(): Promise<string>;
@@ -45,7 +48,11 @@ export function createTelemetry(options: { processMetrics?: boolean } = {}): Tel
   });
   return {
     counter: (metric) => new Counter(shape(metric)),
-    gauge: (metric) => new Gauge(shape(metric)),
+    gauge: <L extends string>({ read, ...metric }: MetricName<L> & { readonly read?: ReadGauge<L> }) => {
+      const collect = read && { collect: (): void => read(gauge, Date.now()) };
+      const gauge: Gauge<L> = new Gauge({ ...shape(metric), ...collect });
+      return gauge;
+    },
     histogram: (metric) => new Histogram({ ...shape(metric), buckets: [...metric.buckets] }),
     text: () => registry.metrics(),
     contentType: registry.contentType,

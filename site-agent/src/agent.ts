@@ -6,12 +6,14 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
+import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
 import { lockHome } from "./agent-lock.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
 import { stayAttached } from "./attachment.js";
+import { CertificateRenewal, type CertificateState } from "./certificate-renewal.js";
 import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
 import { ImageCounter } from "./data/image-counter.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
@@ -28,6 +30,7 @@ import type { Patience } from "./round/patience.js";
 import { Reporter } from "./round/reporter.js";
 import { UpdateStore } from "./round/update-store.js";
 import { clientOver } from "./rpc/coordinator-client.js";
+import { RenewableClient } from "./rpc/renewable-client.js";
 import { AttemptLedger } from "./secagg/attempt-ledger.js";
 import { SiteSession } from "./secagg/site-session.js";
 import { StatusBoard } from "./status-board.js";
@@ -108,7 +111,8 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const coordinator = `${enrolment.host}:${enrolment.port}`;
   const facts = { pid: process.pid, agentVersion, ...enrolmentFacts(enrolment), coordinator };
   const board = new StatusBoard(facts, { clock, publish: (status) => publish(options, home, status) });
-  const reachability = reachabilityOf(setup, { logger, coordinator, board });
+  const client = clientOf(setup, { metrics, audit, logger, agentVersion });
+  const reachability = reachabilityOf(setup, { logger, coordinator, board, client });
   const backoff = { ...config.reconnect, random };
   const patience: Patience = {
     clock,
@@ -117,8 +121,6 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
     onUnreachable: (error) => reachability.failed(error),
   };
 
-  const channel = openChannel({ ...enrolment, bundle: setup.bundle });
-  const client = clientOf(channel, setup, { metrics, audit, logger, agentVersion });
   const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
   const observer = observerOf({ metrics, board, audit, siteId: enrolment.siteId });
@@ -133,7 +135,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   };
   const telemetryServer = await serveMetrics(config, { telemetry, attached: () => attached }).catch(
     (error: unknown) => {
-      channel.close();
+      client.close();
       audit.close();
       throw error;
     },
@@ -147,7 +149,9 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
     onConnection: (end) => {
       detach = end;
     },
+    rest: () => client.rest(),
   });
+  const renewal = renewalOf(setup, { client, audit, clock, random, logger, metrics, board });
   const cancelReconsidering = everySoOften({
     ...{ clock, everyMs: reconsiderEveryMs },
     task: async () => {
@@ -163,11 +167,12 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
     async stop() {
       stopping.abort();
       cancelReconsidering();
+      await renewal.stop();
       await participant.stop();
       await reporter.stop();
       await attachment;
       await trainer.stop();
-      channel.close();
+      client.close();
       await telemetryServer.close();
       board.stopped();
       audit.close();
@@ -192,27 +197,64 @@ function publish({ onStatus, logger }: AgentOptions, home: SiteHome, status: Age
   onStatus?.(status);
 }
 
+/** What does not go away by itself. */
+const lastingReasons: ReadonlySet<ConnectionReason> = new Set(["own-expired", "own-revoked"]);
+
 function reachabilityOf(
-  { enrolment, bundle }: Setup,
-  { logger, coordinator, board }: { logger: Logger; coordinator: string; board: StatusBoard },
+  { enrolment }: Setup,
+  parts: { logger: Logger; coordinator: string; board: StatusBoard; client: RenewableClient },
 ): Reachability {
+  const { logger, coordinator, board, client } = parts;
   const reachability: Reachability = new Reachability({
     address: coordinator,
     logger,
     explain: async () => {
-      const { reason, message, remedy } = await diagnoseConnection({ ...enrolment, bundle });
-      return reason === "ok" ? undefined : `${message} ${remedy}`;
+      const { reason, message, remedy } = await diagnoseConnection({ ...enrolment, bundle: client.bundle });
+      return reason === "ok" ? undefined : { text: `${message} ${remedy}`, lasting: lastingReasons.has(reason) };
     },
     onChange: () => board.connection(board.status.connected, reachability.reason),
   });
   return reachability;
 }
 
+interface RenewalAudience {
+  readonly client: RenewableClient;
+  readonly audit: AgentAudit;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly metrics: AgentMetrics;
+  readonly board: StatusBoard;
+}
+
+function renewalOf({ home, enrolment }: Setup, parts: RenewalAudience): CertificateRenewal {
+  const { client, audit, clock, random, logger, metrics, board } = parts;
+  const { federation, siteId } = enrolment;
+  return new CertificateRenewal({
+    ...{ client, clock, random, logger, trail: audit.trail, directory: home.identity.directory },
+    identity: { federation, role: "site", id: siteId },
+    onState(state: CertificateState) {
+      metrics.certificate(state);
+      board.certificate(state);
+    },
+  });
+}
+
 function clientOf(
-  channel: RpcChannel,
-  { enrolment }: Setup,
+  { enrolment, bundle }: Setup,
   parts: { metrics: AgentMetrics; audit: AgentAudit; logger: Logger; agentVersion: string },
-): CoordinatorClient {
+): RenewableClient {
+  return new RenewableClient(bundle, (newest) => {
+    const channel = openChannel({ ...enrolment, bundle: newest });
+    return { channel, client: callsOver(channel, enrolment, parts) };
+  });
+}
+
+function callsOver(
+  channel: RpcChannel,
+  enrolment: Enrolment,
+  parts: { metrics: AgentMetrics; audit: AgentAudit; logger: Logger; agentVersion: string },
+) {
   const { metrics, audit, logger, agentVersion } = parts;
   return clientOver(channel, {
     siteId: enrolment.siteId,

@@ -9,11 +9,12 @@ const heartbeat: Directive = { kind: "heartbeat", sentAtMs: 0 };
 /** Each connection says its directives and then ends with its error, or stays open until it is cut. */
 type Connection = { readonly says: readonly Directive[]; readonly ends: Error | "stays" };
 
-function surroundings(connections: Connection[]) {
+function surroundings(connections: Connection[], isLasting: (code: string) => boolean = () => false) {
   const clock = new ManualClock();
   const log: string[] = [];
   const stopping = new AbortController();
   let detach = () => {};
+  let lasting = false;
   const done = stayAttached({
     coordinator: {
       async *attach(signal) {
@@ -25,7 +26,17 @@ function surroundings(connections: Connection[]) {
       },
     },
     receive: async ({ kind }) => void log.push(kind),
-    reachability: { reached: () => log.push("reached"), failed: ({ code }) => log.push(code) },
+    reachability: {
+      reached: () => log.push("reached"),
+      failed({ code }) {
+        log.push(code);
+        lasting = isLasting(code);
+      },
+      get lasting() {
+        return lasting;
+      },
+    },
+    rest: () => void log.push("rest"),
     onAttached: (attached) => log.push(attached ? "attached" : "detached"),
     onConnection: (end) => {
       detach = end;
@@ -74,6 +85,21 @@ describe("stayAttached", () => {
     }
     await settle();
     expect(log.filter((line) => line === "attach")).toHaveLength(4);
+    stopping.abort();
+    await done;
+  });
+
+  it("lets go of a connection that it was shut out from, and looks again ten minutes later", async () => {
+    const revoked = { says: [], ends: new ConsiliumError("certificate-refused", "revoked") };
+    const { clock, log, done, stopping } = surroundings([revoked], (code) => code === "certificate-refused");
+    await settle();
+    expect(log).toEqual(["attach", "certificate-refused", "detached", "rest"]);
+    clock.advance(599_999);
+    await settle();
+    expect(log).toHaveLength(4);
+    clock.advance(1);
+    await settle();
+    expect(log.at(-1)).toBe("attach");
     stopping.abort();
     await done;
   });

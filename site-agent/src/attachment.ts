@@ -8,14 +8,19 @@ import { waitFor } from "./round/patience.js";
 export interface AttachmentOptions {
   readonly coordinator: Pick<CoordinatorClient, "attach">;
   readonly receive: (directive: Directive) => Promise<void>;
-  readonly reachability: Pick<Reachability, "reached" | "failed">;
+  readonly reachability: Pick<Reachability, "reached" | "failed" | "lasting">;
   readonly onAttached: (attached: boolean) => void;
   readonly clock: Clock;
   readonly backoff: Backoff;
   readonly signal: AbortSignal;
   /** Ends the present connection, so that the site attaches anew. */
   readonly onConnection: (detach: () => void) => void;
+  /** Lets go of the connection before a long pause. */
+  readonly rest: () => void;
 }
+
+/** A site that was shut out looks so seldom whether it still is. */
+const shutOutPause = { initialMs: 10 * 60_000, maxMs: 60 * 60_000 };
 
 /** Keeps the site attached until the signal fires: whatever ends the connection, it is made again after a pause. */
 export async function stayAttached(options: AttachmentOptions): Promise<void> {
@@ -26,8 +31,11 @@ export async function stayAttached(options: AttachmentOptions): Promise<void> {
     const heard = await attachOnce(options, AbortSignal.any([signal, connection.signal]));
     onAttached(false);
     if (heard) failures = 0;
+    const shutOut = options.reachability.lasting;
+    if (shutOut) options.rest();
+    const pause = shutOut ? { ...shutOutPause, random: backoff.random } : backoff;
     try {
-      await waitFor(backoffDelayMs(failures, backoff), { clock, signal });
+      await waitFor(backoffDelayMs(failures, pause), { clock, signal });
     } catch {
       return;
     }

@@ -3,12 +3,14 @@ import { termNames } from "@consilium/shared/secagg/figures.js";
 import type { Telemetry } from "@consilium/shared/telemetry.js";
 import { egressKinds } from "./audit/audit-entry.js";
 import type { EgressKind } from "./audit/egress-record.js";
+import type { CertificateState } from "./certificate-renewal.js";
 import type { ParticipantState, Work } from "./round/state.js";
 import type { Prepared, TrainedRound, TrainProgress } from "./trainer/protocol.js";
 
 /** Everything that the agent counts. Stays at the site: loss and counts of one site are nobody else's business. */
 export interface AgentMetrics {
   connected(connected: boolean): void;
+  certificate(state: CertificateState): void;
   sent(bytes: number): void;
   received(bytes: number): void;
   /** A message of this kind went to the connection. */
@@ -33,6 +35,16 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
   const connected = telemetry.gauge({
     name: "consilium_agent_connected",
     help: "1 while the agent is attached to the coordinator.",
+  });
+  let certificate: CertificateState | undefined;
+  telemetry.gauge({
+    name: "consilium_agent_certificate_expiry_seconds",
+    help: "Seconds until this site's certificate expires.",
+    read: (gauge, nowMs) => certificate && gauge.set((certificate.notAfterMs - nowMs) / 1000),
+  });
+  const renewalFails = telemetry.gauge({
+    name: "consilium_agent_certificate_renewal_failing",
+    help: "1 while the certificate should have been renewed and could not be.",
   });
   const sent = telemetry.counter({
     name: "consilium_agent_sent_bytes_total",
@@ -129,6 +141,10 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
   for (const outcome of outcomes) rounds.inc({ outcome }, 0);
   return {
     connected: (is) => connected.set(is ? 1 : 0),
+    certificate(state) {
+      certificate = state;
+      renewalFails.set(state.failing === undefined ? 0 : 1);
+    },
     sent: (bytes) => sent.inc(bytes),
     received: (bytes) => received.inc(bytes),
     left: (kind, bytes) => left.inc({ kind }, bytes),

@@ -14,10 +14,14 @@ function surroundings() {
     warn: (event, fields) => said.push(`${event}: ${String(fields?.["reason"])}`),
   };
   const reasons: (string | undefined)[] = [];
+  const lasting = /expired|revoked/;
   const reachability = new Reachability({
     address: "fl.example.org:7700",
     logger,
-    explain: async () => reasons.shift(),
+    explain: async () => {
+      const text = reasons.shift();
+      return text === undefined ? undefined : { text, lasting: lasting.test(text) };
+    },
     onChange: () => {},
   });
   return { said, reasons, reachability };
@@ -32,7 +36,9 @@ describe("Reachability", () => {
       await settle();
     }
     expect(reachability.reason).toBe("the certificate has expired");
+    expect(reachability.lasting).toBe(true);
     reachability.reached();
+    expect(reachability.lasting).toBe(false);
     reachability.reached();
     expect(said).toEqual([
       "coordinator-unreachable: nothing listens",
@@ -56,5 +62,6 @@ describe("Reachability", () => {
       new ConsiliumError("certificate-refused", "The certificate was revoked.", { remedy: "Join again." }),
     );
     expect(said).toEqual(["coordinator-unreachable: The certificate was revoked. Join again."]);
+    expect(reachability.lasting).toBe(true);
   });
 });

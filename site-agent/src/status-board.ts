@@ -1,4 +1,5 @@
 import type { Clock } from "@consilium/shared/clock.js";
+import type { CertificateState } from "./certificate-renewal.js";
 import type { ParticipantState } from "./round/state.js";
 import type { AgentStatus } from "./status-file.js";
 import type { Prepared, TrainProgress } from "./trainer/protocol.js";
@@ -42,6 +43,10 @@ export class StatusBoard {
     const { unreachable: _old, ...rest } = this.#status;
     this.#status = rest;
     this.#change({ connected, ...(connected || unreachable === undefined ? {} : { unreachable }) });
+  }
+
+  certificate({ notAfterMs, failing }: CertificateState): void {
+    this.#change({ certificate: { notAfterMs, ...(failing === undefined ? {} : { failing }) } });
   }
 
   state(state: ParticipantState): void {

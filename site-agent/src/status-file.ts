@@ -16,6 +16,13 @@ export const statusSchema = z.strictObject({
   connected: z.boolean(),
   /** Why the coordinator cannot be reached, when it cannot. */
   unreachable: z.string().optional(),
+  /** Until when the site's certificate is good, and since when it cannot be renewed, if so. */
+  certificate: z
+    .strictObject({
+      notAfterMs: z.number(),
+      failing: z.strictObject({ sinceMs: z.number(), reason: z.string() }).optional(),
+    })
+    .optional(),
   metrics: z.string().optional(),
   state: z.string(),
   runId: z.string().optional(),

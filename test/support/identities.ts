@@ -4,9 +4,9 @@ import { join } from "node:path";
 import {
   type CertificateAuthority,
   createAuthority,
-  type LeafRequest,
   loadAuthority,
 } from "@consilium/shared/identity/certificate-authority.js";
+import type { LeafRequest } from "@consilium/shared/identity/issue-leaf.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { PeerIdentity, Role } from "@consilium/shared/identity/peer-identity.js";
 import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-key.js";

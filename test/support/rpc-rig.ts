@@ -20,7 +20,9 @@ import { createServer, type RpcServer, type RpcServerOptions } from "@consilium/
 import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
 import type { TestFederation } from "./identities.js";
 
-export type FederationMethods = Partial<Pick<FederationServiceServer, "attach" | "fetchCheckpoint" | "report">>;
+export type FederationMethods = Partial<
+  Pick<FederationServiceServer, "attach" | "fetchCheckpoint" | "report" | "renewCertificate">
+>;
 export type SecAggMethods = Partial<Pick<SecAggServiceServer, "exchange" | "upload">>;
 
 export interface Recorder {
@@ -132,6 +134,7 @@ function silentFederation(hooks: CallHooks): FederationServiceServer {
     fetchAggregate: wrapServerStream(async function* () {}, hooks),
     report: wrapUnary(() => ({}), hooks),
     fetchRosters: wrapServerStream(async function* () {}, hooks),
+    renewCertificate: wrapUnary(() => ({ certificatePem: "", caPem: "" }), hooks),
   };
 }
 

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { readText, type TlsBundle } from "@consilium/shared/identity/key-files.js";
+import { readText } from "@consilium/shared/identity/durable-files.js";
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { z } from "zod";
 
 /** Who this command speaks as, and to which coordinator. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { isMissing, writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
-import { isMissing, writePublicFile } from "@consilium/shared/identity/key-files.js";
 import { parseSignedRoster, type SignedRoster, signedRosterText } from "@consilium/shared/roster/signed-roster.js";
 
 /** Files of the people who hold governance keys; none of this needs a coordinator or a network. */

@@ -11,6 +11,7 @@ export const accessTable: AccessTable = {
   [FederationServiceService.fetchAggregate.path]: ["site"],
   [FederationServiceService.report.path]: ["site"],
   [FederationServiceService.fetchRosters.path]: ["site"],
+  [FederationServiceService.renewCertificate.path]: ["site"],
   [SecAggServiceService.exchange.path]: ["site"],
   [SecAggServiceService.upload.path]: ["site"],
   [AdminServiceService.launchRun.path]: ["researcher", "operator"],

@@ -11,18 +11,19 @@ import type { Enrolment } from "../sites/enrolment.js";
 export interface EnrolmentServiceOptions {
   readonly enrolment: Enrolment;
   readonly federation: string;
-  readonly caPem: string;
+  /** Every authority that sites must trust, in PEM. */
+  readonly trustPem: () => string;
   /** Raw Ed25519 key, 32 bytes. */
   readonly planPublicKey: Uint8Array;
 }
 
 export function enrolmentService(options: EnrolmentServiceOptions, hooks: CallHooks): RpcService {
-  const { enrolment, federation, caPem } = options;
+  const { enrolment, federation, trustPem } = options;
   const implementation: EnrolmentServiceServer = {
     enrol: wrapUnary<EnrolRequest, EnrolReply>(async (request, context) => {
       const address = hostOf(context.remoteAddress);
       const certificatePem = await enrolment.enrol({ ...request, address });
-      return { certificatePem, caPem, federation, planPublicKey: Buffer.from(options.planPublicKey) };
+      return { certificatePem, caPem: trustPem(), federation, planPublicKey: Buffer.from(options.planPublicKey) };
     }, hooks),
   };
   return { definition: EnrolmentServiceService, implementation };

@@ -8,6 +8,8 @@ import {
   type FetchCheckpointRequest,
   type FetchResultsRequest,
   type FetchRostersRequest,
+  type RenewReply,
+  type RenewRequest,
   type ReportAck,
   type SignedResult,
   type SiteReport,
@@ -24,6 +26,7 @@ import { sumsOf } from "../round/results.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { Submissions } from "../round/submissions.js";
 import type { SiteRegistry } from "../sites/registry.js";
+import type { CertificateRenewal } from "../sites/renewal.js";
 import type { RosterDesk } from "../sites/roster-desk.js";
 import type { AttemptRow, RunStore } from "../store/run-store.js";
 import { codec, requireKey } from "./codec.js";
@@ -42,6 +45,9 @@ export interface FederationOptions {
   readonly aggregates: AggregateStore;
   readonly rosters: Pick<RosterDesk, "documentsAfter">;
   readonly clock: Clock;
+  readonly renewal: CertificateRenewal;
+  /** Every authority that sites must trust, in PEM. */
+  readonly trustPem: () => string;
 }
 
 /** A site that hears nothing for a few of these knows that its connection is dead. */
@@ -74,6 +80,11 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       ({ afterVersion }) => rostersAfter(options, afterVersion),
       hooks,
     ),
+    renewCertificate: wrapUnary<RenewRequest, RenewReply>((request, context) => {
+      const siteId = requireOwnSite(context, request.siteId);
+      const certificatePem = options.renewal.renew({ siteId, csrPem: request.csrPem });
+      return { certificatePem, caPem: options.trustPem() };
+    }, hooks),
   };
   return { definition: FederationServiceService, implementation };
 }

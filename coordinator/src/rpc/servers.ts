@@ -1,11 +1,11 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
-import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import type { PeerIdentity } from "@consilium/shared/identity/peer-identity.js";
 import type { Logger } from "@consilium/shared/log.js";
 import type { Caller } from "@consilium/shared/rpc/caller.js";
 import type { CallHooks } from "@consilium/shared/rpc/serve-call.js";
 import { createServer, type RpcServer, type ServerLimits } from "@consilium/shared/rpc/server.js";
-import { TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
+import { type ServerTls, TlsServerCredentials } from "@consilium/shared/rpc/server-credentials.js";
 import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { CoordinatorConfig } from "../config.js";
@@ -15,6 +15,7 @@ import type { Submissions } from "../round/submissions.js";
 import type { SiteDesk } from "../sites/desk.js";
 import type { Enrolment } from "../sites/enrolment.js";
 import type { SiteRegistry } from "../sites/registry.js";
+import type { CertificateRenewal } from "../sites/renewal.js";
 import type { RosterDesk } from "../sites/roster-desk.js";
 import type { RunStore } from "../store/run-store.js";
 import type { SiteStore } from "../store/site-store.js";
@@ -27,7 +28,10 @@ import type { SiteStreams } from "./site-streams.js";
 
 export interface ServersOptions {
   readonly config: CoordinatorConfig;
-  readonly credentials: { readonly bundle: TlsBundle; readonly planKey: IdentityKey };
+  readonly planKey: IdentityKey;
+  readonly tls: ServerTls;
+  /** Every authority that sites must trust, in PEM. */
+  readonly trustPem: () => string;
   readonly queue: RunQueue;
   readonly submissions: Submissions;
   readonly registry: SiteRegistry;
@@ -35,6 +39,9 @@ export interface ServersOptions {
   readonly desk: SiteDesk;
   readonly rosters: RosterDesk;
   readonly enrolment: Enrolment;
+  readonly renewal: CertificateRenewal;
+  /** A site was revoked: from now on no handshake may succeed with a certificate of it. */
+  readonly onRevoked: () => void;
   readonly store: RunStore;
   readonly siteStore: SiteStore;
   readonly checkpoints: CheckpointStore;
@@ -50,6 +57,10 @@ export interface ServersOptions {
 export interface Servers {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** New handshakes use these certificates and lists. */
+  reload(tls: ServerTls): void;
+  /** Ends the calls and connections that were opened with other certificates of a site than this one. */
+  shutOut(siteId: string, exceptSerial?: string): void;
   /** As bound; 0 before the start. */
   ports(): { readonly main: number; readonly enrolment: number };
 }
@@ -64,8 +75,14 @@ export function createServers(options: ServersOptions): Servers {
     onRejected: options.metrics.rejected,
     onFinished: options.metrics.answered,
   };
-  const main = mainServer(options, hooks);
-  const enrolment = enrolmentServer(options, hooks);
+  const credentials = {
+    main: TlsServerCredentials.mutual(options.tls),
+    enrolment: TlsServerCredentials.enrolment(options.tls),
+  };
+  const shutOut = (siteId: string, exceptSerial?: string) =>
+    void main.shutOut(({ identity, serial }) => isSite(identity, siteId) && serial !== exceptSerial);
+  const main = mainServer({ ...options, credentials: credentials.main, shutOut }, hooks);
+  const enrolment = enrolmentServer({ ...options, credentials: credentials.enrolment }, hooks);
   let ports = { main: 0, enrolment: 0 };
   return {
     async start() {
@@ -74,22 +91,34 @@ export function createServers(options: ServersOptions): Servers {
     async stop() {
       await Promise.all([main.stop(), enrolment.stop()]);
     },
+    reload(tls) {
+      credentials.main.reload(tls);
+      credentials.enrolment.reload({ ...tls, revocationLists: undefined });
+    },
+    shutOut,
     ports: () => ports,
   };
 }
 
-function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
-  const { config, credentials, queue, checkpoints, desk, rosters, clock } = options;
-  const endCalls = (siteId: string) =>
-    void server.cancelCalls(({ identity }) => identity.role === "site" && identity.id === siteId);
-  const server = createServer({
+const isSite = ({ role, id }: PeerIdentity, siteId: string) => role === "site" && id === siteId;
+
+type WithCredentials = ServersOptions & { readonly credentials: TlsServerCredentials };
+type ShutOut = { readonly shutOut: (siteId: string) => void };
+
+function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcServer {
+  const { config, credentials, queue, checkpoints, desk, rosters, clock, onRevoked, shutOut } = options;
+  const revoked = (siteId: string) => {
+    onRevoked();
+    shutOut(siteId);
+  };
+  return createServer({
     host: config.listen.host,
     port: config.listen.port,
-    credentials: TlsServerCredentials.mutual(credentials.bundle),
+    credentials,
     services: [
       federationService(options, hooks),
       secAggService(options, hooks),
-      adminService({ queue, checkpoints, sites: desk, rosters, onRevoked: endCalls }, hooks),
+      adminService({ queue, checkpoints, sites: desk, rosters, onRevoked: revoked }, hooks),
     ],
     authorisation: {
       federation: config.federation,
@@ -101,19 +130,16 @@ function mainServer(options: ServersOptions, hooks: CallHooks): RpcServer {
     drainMs,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  return server;
 }
 
-function enrolmentServer({ config, credentials, enrolment }: ServersOptions, hooks: CallHooks): RpcServer {
-  const { bundle, planKey } = credentials;
+function enrolmentServer(options: WithCredentials, hooks: CallHooks): RpcServer {
+  const { config, credentials, enrolment, planKey, trustPem } = options;
   const { federation, listen } = config;
   return createServer({
     host: listen.host,
     port: listen.enrolPort,
-    credentials: TlsServerCredentials.enrolment(bundle),
-    services: [
-      enrolmentService({ enrolment, federation, caPem: bundle.caPem, planPublicKey: planKey.publicKey }, hooks),
-    ],
+    credentials,
+    services: [enrolmentService({ enrolment, federation, trustPem, planPublicKey: planKey.publicKey }, hooks)],
     authorisation: "open",
     hooks,
     drainMs,
@@ -121,9 +147,11 @@ function enrolmentServer({ config, credentials, enrolment }: ServersOptions, hoo
   });
 }
 
-/** A site counts only with its newest certificate: joining again replaces the one before. */
+/** A site counts with each certificate that was issued to it and not revoked since; a good signature is not enough. */
 function isRevoked(store: SiteStore, { identity, serial }: Caller): boolean {
   if (identity.role !== "site") return false;
   const site = store.findSite(identity.id);
-  return site === undefined || site.revokedAtMs !== null || store.newestCertificate(identity.id)?.serial !== serial;
+  if (site === undefined || site.revokedAtMs !== null) return true;
+  const certificate = store.findCertificate(serial);
+  return certificate === undefined || certificate.siteId !== identity.id || certificate.revokedAtMs !== null;
 }

@@ -18,6 +18,8 @@ export interface EnrolmentOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   /** Signs a certificate for the request's public key. @throws ConsiliumError when the request cannot be read. */
+  /** The site has this certificate, and those that it had before count no more. */
+  readonly onReplaced?: (by: { readonly siteId: string; readonly serial: string }) => void;
   readonly issue: (request: { csrPem: string; siteId: string }) => IssuedCertificate | Promise<IssuedCertificate>;
 }
 
@@ -106,8 +108,11 @@ export class Enrolment {
     // The same request may have come twice at once.
     const invitation = this.#find(request);
     if (invitation.consumedAtMs !== null) return repeated(invitation, requestDigest);
-    const certificate = { serial, siteId, pem, issuedAtMs: nowMs, expiresAtMs };
-    store.enrol({ tokenHash: invitation.tokenHash, requestDigest, siteId, identityKey, certificate, nowMs });
+    const unrevoked = { requestDigest: null, revokedAtMs: null };
+    const certificate = { serial, siteId, pem, issuedAtMs: nowMs, expiresAtMs, ...unrevoked };
+    const { tokenHash } = invitation;
+    const replaced = store.enrol({ tokenHash, requestDigest, siteId, identityKey, certificate, nowMs });
+    if (replaced > 0) this.#options.onReplaced?.({ siteId, serial });
     return pem;
   }
 

@@ -2,11 +2,11 @@ import type { CertificateAuthority } from "@consilium/shared/identity/certificat
 import { publicKeyOfRequest } from "@consilium/shared/identity/certificate-request.js";
 import type { IssuedCertificate } from "./enrolment.js";
 
-const validForMs = 365 * 24 * 3_600_000;
+export type IssueSiteCertificate = (request: { csrPem: string; siteId: string }) => IssuedCertificate;
 
-/** Issues a site's certificate. Only the request's public key is used; who the site is comes from its invitation. */
-export function siteIssuer(authority: CertificateAuthority) {
-  return ({ csrPem, siteId }: { csrPem: string; siteId: string }): IssuedCertificate => {
+/** Issues a site's certificate. Only the request's public key is used; who the site is, the caller knows. */
+export function siteIssuer(authority: CertificateAuthority, validForMs: number): IssueSiteCertificate {
+  return ({ csrPem, siteId }) => {
     const { certificatePem, serial, notAfterMs } = authority.issueLeaf({
       identity: { federation: authority.federation, role: "site", id: siteId },
       publicKeyPem: publicKeyOfRequest(csrPem),

@@ -115,6 +115,22 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE uploads ADD COLUMN signature BLOB NOT NULL DEFAULT x'';
   `,
+  // Certificates are renewed: several of a site count at once. Until now only the newest did.
+  `
+  ALTER TABLE certificates ADD COLUMN request_digest BLOB;
+  ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER;
+  UPDATE certificates SET revoked_at_ms = coalesce(
+      (SELECT revoked_at_ms FROM sites WHERE sites.site_id = certificates.site_id),
+      (SELECT max(issued_at_ms) FROM certificates AS newer WHERE newer.site_id = certificates.site_id)
+    )
+    WHERE site_id IN (SELECT site_id FROM sites WHERE revoked_at_ms IS NOT NULL)
+      OR rowid NOT IN (
+        SELECT rowid FROM (
+          SELECT rowid, row_number() OVER (PARTITION BY site_id ORDER BY issued_at_ms DESC, rowid DESC) AS rank
+          FROM certificates
+        ) WHERE rank = 1
+      );
+  `,
 ];
 
 /**

@@ -30,6 +30,10 @@ export interface CertificateRow {
   readonly pem: string;
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
+  /** SHA-256 of the request for a renewal, so that the same request gets the same certificate; null for an enrolment. */
+  readonly requestDigest: Uint8Array | null;
+  /** Since when it counts no more although it has not expired: the site was revoked, or joined again. */
+  readonly revokedAtMs: number | null;
 }
 
 export interface Enrolment {
@@ -44,8 +48,12 @@ export interface Enrolment {
 export interface SiteStore {
   findSite(siteId: string): SiteRow | undefined;
   listSites(): SiteRow[];
-  /** Consumes the invitation, adds the site and its certificate: all or nothing. */
-  enrol(enrolment: Enrolment): void;
+  /**
+   * Consumes the invitation, adds the site and its only certificate that counts: all or nothing. Returns how many
+   * certificates of the site count no more.
+   */
+  enrol(enrolment: Enrolment): number;
+  /** Ends the membership of a site and all its certificates. */
   revokeSite(siteId: string, nowMs: number): void;
   seen(siteId: string, change: { nowMs: number; agentVersion: string }): void;
   keepAuditHead(siteId: string, head: Uint8Array): void;
@@ -55,4 +63,13 @@ export interface SiteStore {
   /** Sites with an invitation that is neither consumed nor expired. */
   listInvitedSites(nowMs: number): { siteId: string; expiresAtMs: number }[];
   newestCertificate(siteId: string): CertificateRow | undefined;
+  findCertificate(serial: string): CertificateRow | undefined;
+  /** Those that are neither revoked nor expired. */
+  currentCertificates(siteId: string, nowMs: number): CertificateRow[];
+  /** Those of all sites that were revoked and have not expired. */
+  revokedCertificates(nowMs: number): CertificateRow[];
+  /** False, and nothing is added, where the site is unknown or revoked. */
+  addCertificate(row: CertificateRow): boolean;
+  /** When the last certificate that counts expires; undefined where there is none. */
+  lastExpiryMs(): number | undefined;
 }

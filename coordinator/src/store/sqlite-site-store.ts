@@ -7,7 +7,8 @@ const siteColumns = `site_id AS siteId, identity_key AS identityKey, enrolled_at
 const invitationColumns = `token_hash AS tokenHash, site_id AS siteId, created_at_ms AS createdAtMs,
   expires_at_ms AS expiresAtMs, consumed_at_ms AS consumedAtMs, request_digest AS requestDigest,
   certificate_pem AS certificatePem`;
-const certificateColumns = "serial, site_id AS siteId, pem, issued_at_ms AS issuedAtMs, expires_at_ms AS expiresAtMs";
+const certificateColumns = `serial, site_id AS siteId, pem, issued_at_ms AS issuedAtMs, expires_at_ms AS expiresAtMs,
+  request_digest AS requestDigest, revoked_at_ms AS revokedAtMs`;
 
 export function createSiteStore(database: StoreDatabase): SiteStore {
   const sql = prepareStatements(database);
@@ -17,6 +18,7 @@ export function createSiteStore(database: StoreDatabase): SiteStore {
     enrol: database.transaction((enrolment: Enrolment) => enrol(sql, enrolment)),
     revokeSite: database.transaction((siteId: string, nowMs: number) => {
       sql.revokeSite.run(nowMs, siteId);
+      sql.revokeCertificates.run(nowMs, siteId);
       sql.withdrawInvitations.run(siteId);
     }),
     seen: (siteId, { nowMs, agentVersion }) => void sql.seen.run(nowMs, agentVersion, siteId),
@@ -25,6 +27,16 @@ export function createSiteStore(database: StoreDatabase): SiteStore {
     listInvitations: (siteId) => sql.listInvitations.all(siteId),
     listInvitedSites: (nowMs) => sql.listInvitedSites.all(nowMs),
     newestCertificate: (siteId) => sql.newestCertificate.get(siteId),
+    findCertificate: (serial) => sql.findCertificate.get(serial),
+    currentCertificates: (siteId, nowMs) => sql.currentCertificates.all(siteId, nowMs),
+    revokedCertificates: (nowMs) => sql.revokedCertificates.all(nowMs),
+    addCertificate: database.transaction((row: CertificateRow) => {
+      const site = sql.findSite.get(row.siteId);
+      if (site === undefined || site.revokedAtMs !== null) return false;
+      sql.addCertificate.run(row);
+      return true;
+    }),
+    lastExpiryMs: () => sql.lastExpiry.get()?.expiresAtMs ?? undefined,
   };
 }
 
@@ -65,8 +77,25 @@ function prepareStatements(database: StoreDatabase) {
        WHERE consumed_at_ms IS NULL AND expires_at_ms > ? GROUP BY site_id ORDER BY site_id`,
     ),
     addCertificate: database.prepare<[CertificateRow]>(
-      `INSERT INTO certificates (serial, site_id, pem, issued_at_ms, expires_at_ms)
-       VALUES (:serial, :siteId, :pem, :issuedAtMs, :expiresAtMs)`,
+      `INSERT INTO certificates (serial, site_id, pem, issued_at_ms, expires_at_ms, request_digest, revoked_at_ms)
+       VALUES (:serial, :siteId, :pem, :issuedAtMs, :expiresAtMs, :requestDigest, :revokedAtMs)`,
+    ),
+    revokeCertificates: database.prepare<[number, string]>(
+      "UPDATE certificates SET revoked_at_ms = ? WHERE site_id = ? AND revoked_at_ms IS NULL",
+    ),
+    findCertificate: database.prepare<[string], CertificateRow>(
+      `SELECT ${certificateColumns} FROM certificates WHERE serial = ?`,
+    ),
+    currentCertificates: database.prepare<[string, number], CertificateRow>(
+      `SELECT ${certificateColumns} FROM certificates
+       WHERE site_id = ? AND revoked_at_ms IS NULL AND expires_at_ms > ? ORDER BY issued_at_ms, rowid`,
+    ),
+    revokedCertificates: database.prepare<[number], CertificateRow>(
+      `SELECT ${certificateColumns} FROM certificates
+       WHERE revoked_at_ms IS NOT NULL AND expires_at_ms > ? ORDER BY revoked_at_ms, rowid`,
+    ),
+    lastExpiry: database.prepare<[], { expiresAtMs: number | null }>(
+      "SELECT max(expires_at_ms) AS expiresAtMs FROM certificates WHERE revoked_at_ms IS NULL",
     ),
     newestCertificate: database.prepare<[string], CertificateRow>(
       `SELECT ${certificateColumns} FROM certificates WHERE site_id = ? ORDER BY issued_at_ms DESC, rowid DESC LIMIT 1`,
@@ -77,12 +106,14 @@ function prepareStatements(database: StoreDatabase) {
 function enrol(
   sql: Statements,
   { tokenHash, requestDigest, siteId, identityKey, certificate, nowMs }: Enrolment,
-): void {
+): number {
   if (sql.consume.run(nowMs, requestDigest, certificate.pem, tokenHash).changes !== 1) {
     throw new ConsiliumError("token-refused", `invitation of ${siteId}: already used`, {
       remedy: "ask the coordinator's operator for a new invitation",
     });
   }
   sql.addSite.run(siteId, identityKey, nowMs);
+  const replaced = sql.revokeCertificates.run(nowMs, siteId).changes;
   sql.addCertificate.run(certificate);
+  return replaced;
 }

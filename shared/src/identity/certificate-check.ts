@@ -69,13 +69,13 @@ export function describeCertificate(certPem: string): CertificateFacts {
 }
 
 /**
- * Whether a process may use this bundle as its own: issued by that CA, fits its key, says who it should, valid now.
+ * Whether a process may use this bundle as its own: issued by one of its CAs, fits its key, says who it should, valid
+ * now.
  * Throws certificate-refused with the first reason why not.
  */
 export function checkBundle(bundle: TlsBundle, expected: { identity: PeerIdentity; nowMs: number }): CertificateFacts {
-  const ca = parseCertificate(bundle.caPem);
   const certificate = parseCertificate(bundle.certPem);
-  assertIssuedBy(certificate, ca);
+  issuerAmong(parseAuthorities(bundle.caPem), certificate);
   if (!certificate.checkPrivateKey(privateKey(bundle.keyPem)))
     throw refused("the private key beside it is another one");
   const facts = readLeaf(certificate);
@@ -86,12 +86,30 @@ export function checkBundle(bundle: TlsBundle, expected: { identity: PeerIdentit
   return facts;
 }
 
+/** During a rollover two count. */
+const mostAuthorities = 4;
+const pemBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*/g;
+
+/** The CAs that a trust bundle names, in its order. Throws certificate-refused. */
+export function parseAuthorities(caPem: string): X509Certificate[] {
+  if (caPem.length > mostAuthorities * largestCertificate) throw refused("its authorities are longer than 64 KiB");
+  const blocks = caPem.match(pemBlock) ?? [];
+  if (blocks.length === 0) throw refused("its authority cannot be read");
+  if (blocks.length > mostAuthorities) throw refused(`it comes with more than ${mostAuthorities} authorities`);
+  return blocks.map((block) => parseCertificate(block));
+}
+
+/** The CA of these that issued the certificate. Throws certificate-refused where none did. */
+export function issuerAmong(authorities: readonly X509Certificate[], certificate: X509Certificate): X509Certificate {
+  const issuer = authorities.find((ca) => ca.ca && certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
+  // site-check: certificate-issuer
+  if (issuer === undefined) throw refused("it was not issued by this federation's certificate authority");
+  return issuer;
+}
+
 /** Throws certificate-refused. */
 export function assertIssuedBy(certificate: X509Certificate, ca: X509Certificate): void {
-  // site-check: certificate-issuer
-  if (!ca.ca || !certificate.checkIssued(ca) || !certificate.verify(ca.publicKey)) {
-    throw refused("it was not issued by this federation's certificate authority");
-  }
+  issuerAmong([ca], certificate);
 }
 
 function privateKey(pem: string): KeyObject {

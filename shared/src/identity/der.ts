@@ -1,13 +1,17 @@
 import { ConsiliumError } from "../errors.js";
 
-/** Tags of the few DER elements that certificates and requests are read for. */
+/** Tags of the few DER elements that certificates, requests and revocation lists are read for or made of. */
 export const derTag = {
   boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
   objectIdentifier: 0x06,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
   sequence: 0x30,
+  /** Context-specific, constructed: a version, or the extensions of a revocation list. */
+  tagged0: 0xa0,
   /** Context-specific, constructed: certificate extensions. */
   extensions: 0xa3,
   dnsName: 0x82,
@@ -87,6 +91,36 @@ export class DerReader {
     if (count !== shortest) throw malformed();
     return length;
   }
+}
+
+/** One element whose content is the parts, one after the other. */
+export function derElement(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  const content = Buffer.concat(parts);
+  return Buffer.concat([Uint8Array.of(tag), derLength(content.length), content]);
+}
+
+/** A non-negative INTEGER from its big-endian hex digits. */
+export function derInteger(hex: string): Uint8Array {
+  const digits = hex.replace(/^0+(?=.)/, "");
+  const bytes = Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, "hex");
+  return derElement(derTag.integer, bytes[0]! >= 0x80 ? Uint8Array.of(0) : Uint8Array.of(), bytes);
+}
+
+/** RFC 5280, 4.1.2.5: two digits of the year until 2049, four from then on; whole seconds, UTC. */
+export function derTime(atMs: number): Uint8Array {
+  const digits = new Date(atMs).toISOString().replaceAll(/\.\d+|[-:T]/g, "");
+  const isShort = digits < "2050";
+  return derElement(
+    isShort ? derTag.utcTime : derTag.generalizedTime,
+    Buffer.from(isShort ? digits.slice(2) : digits, "latin1"),
+  );
+}
+
+function derLength(length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(length);
+  const hex = length.toString(16);
+  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, "hex");
+  return Buffer.concat([Uint8Array.of(0x80 | bytes.length), bytes]);
 }
 
 function malformed(): ConsiliumError {

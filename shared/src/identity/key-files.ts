@@ -1,6 +1,5 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { ConsiliumError } from "../errors.js";
+import { mkdir } from "node:fs/promises";
+import { readTogether, writeTogether } from "./file-set.js";
 
 /** What a process needs to speak TLS as itself. PEM texts; `certPem` is the leaf alone. */
 export interface TlsBundle {
@@ -11,84 +10,22 @@ export interface TlsBundle {
 
 const bundleFiles = { caPem: "ca.pem", certPem: "certificate.pem", keyPem: "key.pem" } as const;
 
-/** Readable by the owner alone. After it resolves, the file is whole and on disk; a crash leaves the old one. */
-export function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
-  return writeAtomically(path, content, 0o600);
-}
-
-export function writePublicFile(path: string, content: string | Uint8Array): Promise<void> {
-  return writeAtomically(path, content, 0o644);
-}
-
-/** The key goes first, so that a certificate on disk always has its key beside it. */
-export async function saveTlsBundle(directory: string, bundle: TlsBundle): Promise<void> {
+/** All or nothing: after a crash, the bundle is the old one or the new one, and its key always fits its certificate. */
+export async function saveTlsBundle(directory: string, { caPem, certPem, keyPem }: TlsBundle): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writePrivateFile(join(directory, bundleFiles.keyPem), bundle.keyPem);
-  await writePublicFile(join(directory, bundleFiles.caPem), bundle.caPem);
-  await writePublicFile(join(directory, bundleFiles.certPem), bundle.certPem);
+  await writeTogether(directory, [
+    { name: bundleFiles.keyPem, content: keyPem, secret: true },
+    { name: bundleFiles.caPem, content: caPem },
+    { name: bundleFiles.certPem, content: certPem },
+  ]);
 }
 
 /** Throws config-missing where a file is not there, input-unreadable where it cannot be read. */
 export async function loadTlsBundle(directory: string): Promise<TlsBundle> {
-  // One after the other, so that of several missing files always the same one is named.
-  const caPem = await readText(join(directory, bundleFiles.caPem));
-  const certPem = await readText(join(directory, bundleFiles.certPem));
-  const keyPem = await readText(join(directory, bundleFiles.keyPem));
-  return { caPem, certPem, keyPem };
-}
-
-export async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw readFailure(path, cause);
-  }
-}
-
-export function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-}
-
-function readFailure(path: string, cause: unknown): ConsiliumError {
-  if (isMissing(cause)) {
-    return new ConsiliumError("config-missing", `${path} does not exist.`, {
-      remedy: "Create it with the join or init command, or correct the path in the configuration.",
-      cause,
-    });
-  }
-  return new ConsiliumError("input-unreadable", `${path} cannot be read.`, {
-    remedy: "Check the file's owner and permissions.",
-    cause,
-  });
-}
-
-async function writeAtomically(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}`;
-  try {
-    await rm(temporary, { force: true });
-    const file = await open(temporary, "wx", mode);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new ConsiliumError("storage", `${path} cannot be written.`, {
-      remedy: "Check that the directory exists, belongs to this user and has space.",
-      cause,
-    });
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  const [caPem, certPem, keyPem] = await readTogether(directory, [
+    bundleFiles.caPem,
+    bundleFiles.certPem,
+    bundleFiles.keyPem,
+  ]);
+  return { caPem: caPem!, certPem: certPem!, keyPem: keyPem! };
 }

@@ -13,7 +13,11 @@ const mostKnown = 1024;
 
 /** Undefined where the connection has no client certificate. Throws certificate-refused for an unfit one. */
 export function callerOf(context: AuthContext): Caller | undefined {
-  const raw = context.sslPeerCertificate?.raw;
+  return readCaller(context.sslPeerCertificate?.raw);
+}
+
+/** The same for a certificate in DER. */
+export function readCaller(raw: Uint8Array | undefined): Caller | undefined {
   if (raw === undefined || raw.length === 0) return undefined;
   const fingerprint = createHash("sha256").update(raw).digest("hex");
   const seen = known.get(fingerprint);

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
-import { Channel, ChannelCredentials, type ClientOptions, type Interceptor } from "@grpc/grpc-js";
+import { Channel, ChannelCredentials, type ClientOptions, connectivityState, type Interceptor } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
 import { parseCertificate, readLeaf } from "../identity/certificate-check.js";
 import type { TlsBundle } from "../identity/key-files.js";
@@ -16,6 +16,8 @@ export interface RpcChannel {
   readonly address: string;
   /** `interceptors` see every message of this client before it is encoded. */
   client<C>(Client: ClientConstructor<C>, interceptors?: readonly Interceptor[]): C;
+  /** Connects, and resolves once the server has accepted this side's certificate. Throws unreachable. */
+  ready(timeoutMs: number): Promise<void>;
   close(): void;
 }
 
@@ -85,8 +87,21 @@ export function openTrusting(host: string, port: number, trust: Trust): RpcChann
     address,
     client: (Client, interceptors = []) =>
       new Client(address, credentials, { ...options, channelOverride: channel, interceptors: [...interceptors] }),
+    ready: (timeoutMs) => ready(channel, { address, deadlineMs: Date.now() + timeoutMs }),
     close: () => channel.close(),
   };
+}
+
+/** An HTTP/2 server speaks first, and only after it has accepted the client's certificate: then gRPC is ready. */
+function ready(channel: Channel, limit: { address: string; deadlineMs: number }): Promise<void> {
+  const state = channel.getConnectivityState(true);
+  if (state === connectivityState.READY) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    channel.watchConnectivityState(state, limit.deadlineMs, (error) => {
+      if (error === undefined) resolve(ready(channel, limit));
+      else reject(new ConsiliumError("unreachable", `${limit.address} did not accept a connection in time.`));
+    });
+  });
 }
 
 /** Keepalive is shorter than the idle limits of hospital firewalls. Retries belong to the protocol, which repeats calls. */

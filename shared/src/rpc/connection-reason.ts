@@ -12,6 +12,7 @@ export type ConnectionReason =
   | "name-mismatch"
   | "own-expired"
   | "own-not-yet-valid"
+  | "own-revoked"
   | "own-refused";
 
 export interface ConnectionDiagnosis {
@@ -66,9 +67,13 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
     (address, detail) => `The certificate used here is not valid before ${detail}: ${address} refuses it.`,
     "Set this machine's clock, for instance with NTP.",
   ],
+  "own-revoked": [
+    (address) => `${address} refuses the certificate used here: it was revoked.`,
+    "Ask the coordinator's operator why; a site joins again with a new invitation.",
+  ],
   "own-refused": [
     (address, detail) => `${address} refuses the certificate used here. ${detail}`,
-    "It may have been revoked, or the coordinator's clock may differ: ask its operator.",
+    "The coordinator's clock may differ, or its list of revoked certificates may have expired: ask its operator.",
   ],
 };
 

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
 import { type Clock, systemClock } from "../clock.js";
 import { ConsiliumError } from "../errors.js";
-import { assertIssuedBy, parseCertificate, readLeaf } from "../identity/certificate-check.js";
+import { issuerAmong, parseAuthorities, parseCertificate, readLeaf } from "../identity/certificate-check.js";
 import type { TlsBundle } from "../identity/key-files.js";
 import { coordinatorFault } from "./channel.js";
 import { type ConnectionDiagnosis, type ConnectionReason, diagnosis } from "./connection-reason.js";
@@ -62,7 +62,7 @@ function ownFault(
     const { notBeforeMs, notAfterMs } = readLeaf(certificate);
     if (clock.now() > notAfterMs) return say("own-expired", new Date(notAfterMs).toISOString());
     if (clock.now() < notBeforeMs) return say("own-not-yet-valid", new Date(notBeforeMs).toISOString());
-    assertIssuedBy(certificate, parseCertificate(bundle.caPem));
+    issuerAmong(parseAuthorities(bundle.caPem), certificate);
   } catch (thrown) {
     if (thrown instanceof ConsiliumError) return say("own-refused", thrown.message);
     throw thrown;
@@ -123,6 +123,7 @@ function networkReason(code: string): ConnectionReason {
   if (code === "ERR_OWN_BUNDLE") return "own-refused";
   if (code === "ECONNREFUSED") return "refused";
   if (/^ERR_SSL_.*ALERT_CERTIFICATE_EXPIRED/.test(code)) return "own-expired";
+  if (/^ERR_SSL_.*ALERT_CERTIFICATE_REVOKED/.test(code)) return "own-revoked";
   if (/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/.test(code)) return "own-refused";
   if (code.startsWith("ERR_SSL_")) return "not-tls13";
   if (code === "ECONNRESET" || code === "EPIPE") return "not-tls13";

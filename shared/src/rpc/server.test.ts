@@ -195,8 +195,8 @@ describe("main server", () => {
     const stream = callServerStream(federation.attach.bind(federation), { siteId: "hospital-a", agentVersion: "1" });
     expect((await stream.next()).value).toMatchObject({ kind: { $case: "heartbeat" } });
     revoked = true;
-    expect(rig.server.cancelCalls(({ identity }) => identity.id === "hospital-b")).toBe(0);
-    expect(rig.server.cancelCalls(({ identity }) => identity.id === "hospital-a")).toBe(1);
+    expect(rig.server.shutOut(({ identity }) => identity.id === "hospital-b")).toBe(0);
+    expect(rig.server.shutOut(({ identity }) => identity.id === "hospital-a")).toBe(1);
     await expect(stream.next()).rejects.toMatchObject({
       code: "certificate-refused",
       message: expect.stringContaining("revoked"),

@@ -1,11 +1,11 @@
-import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
-import type { TLSSocket } from "node:tls";
+import type { Http2SecureServer } from "node:http2";
 import { Server, type ServerOptions, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
 import { type Authorisation, assertComplete, authorisationInterceptor, LiveCalls } from "./authorisation.js";
 import type { Caller } from "./caller.js";
+import { type ConnectionLimits, Connections } from "./connections.js";
 import type { CallHooks } from "./serve-call.js";
-import { connectionWindowBytes, mostConcurrentStreams, type TlsServerCredentials } from "./server-credentials.js";
+import { mostConcurrentStreams, type TlsServerCredentials } from "./server-credentials.js";
 import { stallInterceptor } from "./stall-watch.js";
 import { deliveringUnreadable } from "./unreadable.js";
 
@@ -14,7 +14,7 @@ export interface RpcService {
   readonly implementation: UntypedServiceImplementation;
 }
 
-export interface ServerLimits {
+export interface ServerLimits extends ConnectionLimits {
   readonly messageBytes: number;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -44,8 +44,11 @@ export interface RpcServer {
   start(): Promise<number>;
   /** Takes no new calls, waits for those in progress, then ends them. */
   stop(): Promise<void>;
-  /** Ends the calls in progress of callers that match; returns how many. */
-  cancelCalls(matches: (caller: Caller) => boolean): number;
+  /**
+   * Ends the calls in progress of callers that match, as revoked, and a moment later their connections.
+   * Returns how many calls there were.
+   */
+  shutOut(matches: (caller: Caller) => boolean): number;
 }
 
 const defaults: ServerLimits = {
@@ -55,14 +58,20 @@ const defaults: ServerLimits = {
   connectionAgeMs: 3_600_000,
   connectionGraceMs: 600_000,
   stallMs: 60_000,
+  connections: 2048,
+  handshakesPerAddress: 512,
+  connectionsPerCaller: 8,
 };
+
+/** Time for the last status to reach a caller whose connection is about to be closed. */
+const farewellMs = 500;
 
 /** Throws config-invalid when a served method has no entry in the authorisation table. */
 export function createServer(options: RpcServerOptions): RpcServer {
   const { services, authorisation, hooks, drainMs = 10_000 } = options;
   const limits = { ...defaults, ...options.limits };
   const live = new LiveCalls();
-  const sessions = new Set<ServerHttp2Session>();
+  const connections = new Connections(limits, hooks);
   const interceptors = [stallInterceptor(limits.stallMs, hooks)];
   if (authorisation !== "open") {
     assertComplete(authorisation.table, services.flatMap(methodPaths));
@@ -73,9 +82,12 @@ export function createServer(options: RpcServerOptions): RpcServer {
     server.addService(deliveringUnreadable(definition), implementation);
   }
   return {
-    start: () => bind(server, options, sessions),
-    stop: () => stop(server, sessions, drainMs),
-    cancelCalls: (matches) => live.cancel(matches),
+    start: () => bind(server, options, connections),
+    stop: () => stop(server, connections, drainMs),
+    shutOut(matches) {
+      setTimeout(() => connections.destroy(matches), farewellMs);
+      return live.cancel(matches);
+    },
   };
 }
 
@@ -96,8 +108,8 @@ function serverOptions(limits: ServerLimits): ServerOptions {
   };
 }
 
-function bind(server: Server, options: RpcServerOptions, sessions: Set<ServerHttp2Session>): Promise<number> {
-  const { host, port, credentials, hooks } = options;
+function bind(server: Server, options: RpcServerOptions, connections: Connections): Promise<number> {
+  const { host, port, credentials } = options;
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
@@ -105,7 +117,7 @@ function bind(server: Server, options: RpcServerOptions, sessions: Set<ServerHtt
         const remedy = "Choose a free port and an address of this machine.";
         return reject(new ConsiliumError("unreachable", `Cannot listen on ${address}.`, { remedy, cause: error }));
       }
-      for (const http2Server of listeners(server)) attach(http2Server, hooks, sessions);
+      for (const http2Server of listeners(server)) connections.watch(http2Server);
       resolve(bound);
     });
   });
@@ -121,27 +133,12 @@ function listeners(server: Server): Http2SecureServer[] {
   return [...field.keys()];
 }
 
-function attach(http2Server: Http2SecureServer, hooks: CallHooks, sessions: Set<ServerHttp2Session>): void {
-  http2Server.on("session", (session: ServerHttp2Session) => {
-    session.setLocalWindowSize(connectionWindowBytes);
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-  });
-  http2Server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    // Who hangs up before the handshake ends was not refused: a joining agent does so once it has checked the pin.
-    if (error.code === "ECONNRESET" && !socket.authorizationError) return;
-    const reason = String(socket.authorizationError ?? error.code ?? "handshake failed");
-    hooks.onRejected?.("tls", "certificate-refused");
-    hooks.log.info("rpc.handshake-refused", { reason, from: socket.remoteAddress });
-  });
-}
-
 /** gRPC's own forceShutdown leaves sessions open when channelz is off, and tryShutdown then waits for ever. */
-function stop(server: Server, sessions: ReadonlySet<ServerHttp2Session>, drainMs: number): Promise<void> {
+function stop(server: Server, connections: Connections, drainMs: number): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => {
       server.forceShutdown();
-      for (const session of sessions) session.destroy();
+      connections.destroyAll();
     }, drainMs);
     server.tryShutdown(() => {
       clearTimeout(force);

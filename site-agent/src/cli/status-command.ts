@@ -52,6 +52,7 @@ function statusLines(status: AgentStatus, { running, waiting, nowMs }: Circumsta
     ["site", `${status.siteId} of ${status.federation}`],
     ["agent", running ? `running since ${formatInstant(status.startedAtMs)} (process ${status.pid})` : "not running"],
     ["coordinator", `${status.coordinator}: ${running ? connection : "–"}`],
+    ...(status.certificate === undefined ? [] : [["certificate", certificateText(status.certificate)] as const]),
     ["work", workText(status)],
     ...(approvals === undefined ? [] : [["to be approved", approvals] as const]),
     ["engine", engineText(status)],
@@ -60,6 +61,12 @@ function statusLines(status: AgentStatus, { running, waiting, nowMs }: Circumsta
     ["metrics", status.metrics ?? "–"],
     ["as of", formatAgo(status.updatedAtMs, nowMs)],
   ]);
+}
+
+function certificateText({ notAfterMs, failing }: NonNullable<AgentStatus["certificate"]>): string {
+  const validity = `valid until ${formatInstant(notAfterMs)}`;
+  if (failing === undefined) return validity;
+  return `${validity}; cannot be renewed since ${formatInstant(failing.sinceMs)}: ${failing.reason}`;
 }
 
 function engineText({ engine }: AgentStatus): string {

@@ -35,6 +35,20 @@ import { egressDoor } from "./egress-door.js";
 import { readPlan, readResult, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
 
 const reportTimeoutMs = 20_000;
+const renewTimeoutMs = 30_000;
+
+/** What the coordinator gives for a certificate request. */
+export interface Renewed {
+  readonly certificatePem: string;
+  /** Every authority to trust from now on. */
+  readonly caPem: string;
+}
+
+/** The coordinator, as the whole agent sees it. */
+export interface AgentClient extends CoordinatorClient {
+  /** @param csrPem PKCS #10 with the key that the next certificate is for */
+  renewCertificate(csrPem: string, signal: AbortSignal): Promise<Renewed>;
+}
 
 /** Told what goes over the line, for metrics. */
 export interface Traffic {
@@ -61,13 +75,13 @@ export interface CoordinatorClientOptions {
 export function clientOver(
   channel: RpcChannel,
   { egress, ...options }: Omit<CoordinatorClientOptions, "federation" | "secagg"> & { readonly egress: Egress },
-): CoordinatorClient {
+): AgentClient {
   const door = [egressDoor(egress)];
   const federation = channel.client(FederationServiceClient, door);
   return coordinatorClient({ ...options, federation, secagg: channel.client(SecAggServiceClient, door) });
 }
 
-export function coordinatorClient(options: CoordinatorClientOptions): CoordinatorClient {
+export function coordinatorClient(options: CoordinatorClientOptions): AgentClient {
   return {
     attach: (signal) => attach(options, signal),
     fetchCheckpoint: (request) => fetchChunks(options, "fetchCheckpoint", request),
@@ -76,6 +90,7 @@ export function coordinatorClient(options: CoordinatorClientOptions): Coordinato
     report: (report, signal) => sendReport(options, report, signal),
     exchange: (message, call) => exchange(options, message, call),
     upload: (upload, call) => sendUpload(options, upload, call),
+    renewCertificate: (csrPem, signal) => renewCertificate(options, csrPem, signal),
   };
 }
 
@@ -177,6 +192,19 @@ async function sendReport(options: CoordinatorClientOptions, report: SiteReport,
   const limits = { timeoutMs: reportTimeoutMs, signal };
   try {
     await callUnary(federation.report.bind(federation), reportMessage(siteId, report, options.auditHead?.()), limits);
+  } catch (thrown) {
+    throw brokenAsUnreachable(thrown);
+  }
+}
+
+async function renewCertificate(
+  { federation, siteId }: CoordinatorClientOptions,
+  csrPem: string,
+  signal: AbortSignal,
+): Promise<Renewed> {
+  const limits = { timeoutMs: renewTimeoutMs, signal };
+  try {
+    return await callUnary(federation.renewCertificate.bind(federation), { siteId, csrPem }, limits);
   } catch (thrown) {
     throw brokenAsUnreachable(thrown);
   }

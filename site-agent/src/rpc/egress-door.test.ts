@@ -43,6 +43,7 @@ const federationService: FederationServiceServer = {
     arrived.reports += SiteReport.encode(call.request).finish().length;
     callback(null, {});
   },
+  renewCertificate: (_call, callback) => callback(null, { certificatePem: "", caPem: "" }),
 };
 const secaggService: SecAggServiceServer = {
   exchange(_call, callback) {

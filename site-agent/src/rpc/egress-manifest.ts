@@ -108,6 +108,7 @@ const csrPem = z
   .string()
   .max(8192)
   .regex(/^-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE REQUEST-----\s*$/);
+const renew = z.strictObject({ siteId, csrPem });
 const enrol = z.strictObject({ siteId, csrPem, identityPublicKey: digest, token: digest });
 
 const federation = "/consilium.v1.FederationService";
@@ -127,6 +128,7 @@ const manifest: Readonly<Record<string, ListedMethod>> = {
   [`${federation}/FetchAggregate`]: { schema: checkpointRequest, kind: () => "checkpoint-request" },
   [`${secagg}/Exchange`]: { schema: exchange, kind: stageKind },
   [`${secagg}/Upload`]: { schema: upload, kind: () => "upload" },
+  [`${federation}/RenewCertificate`]: { schema: renew, kind: () => "enrol" },
   "/consilium.v1.EnrolmentService/Enrol": { schema: enrol, kind: () => "enrol" },
 };
 
