@@ -45,13 +45,13 @@ export class CertificateRenewal {
   #cancel = () => {};
   #running: Promise<void> = Promise.resolve();
   #failing: CertificateState["failing"];
-  /** Request and key that no answer came for: the same request gets the same certificate. */
-  #pending: { readonly csrPem: string; readonly keyPem: string } | undefined;
+  /** Made ahead, and kept until there is an answer: the same request gets the same certificate. */
+  #pending: Promise<{ readonly csrPem: string; readonly keyPem: string }> | undefined;
 
   constructor(options: RenewalOptions) {
     this.#options = options;
     this.#tell();
-    this.#arm(this.#firstTryMs());
+    this.#plan();
   }
 
   async stop(): Promise<void> {
@@ -81,11 +81,32 @@ export class CertificateRenewal {
     return clock.now() + pauseMs * (0.5 + random());
   }
 
-  #arm(atMs: number): void {
+  /** A key takes a second, and many on a machine that trains: it is made well before it is needed. */
+  #plan(): void {
+    const { notBeforeMs, notAfterMs } = this.#facts;
+    const tryMs = this.#firstTryMs();
+    const keyMs = Math.min(tryMs, notBeforeMs + (notAfterMs - notBeforeMs) / 3);
+    this.#arm(keyMs, async () => {
+      await this.#nextRequest().catch(() => {});
+      this.#arm(tryMs, () => this.#try());
+    });
+  }
+
+  #arm(atMs: number, then: () => Promise<void>): void {
     if (this.#stopping.signal.aborted) return;
     this.#cancel = this.#options.clock.schedule(atMs, () => {
-      this.#running = this.#try();
+      this.#running = then();
     });
+  }
+
+  async #nextRequest() {
+    this.#pending ??= newRequest(this.#options.identity);
+    try {
+      return await this.#pending;
+    } catch (thrown) {
+      this.#pending = undefined;
+      throw thrown;
+    }
   }
 
   async #try(): Promise<void> {
@@ -95,7 +116,7 @@ export class CertificateRenewal {
       this.#failing = undefined;
       logger.info("certificate-renewed", { notAfter: new Date(notAfterMs).toISOString() });
       this.#tell();
-      this.#arm(this.#firstTryMs());
+      this.#plan();
     } catch (thrown) {
       if (this.#stopping.signal.aborted) return;
       const { code, message: reason } = asConsiliumError(thrown);
@@ -103,14 +124,13 @@ export class CertificateRenewal {
       const notAfter = new Date(this.#facts.notAfterMs).toISOString();
       logger.warn("certificate-not-renewed", { code, reason, notAfter, next: "keeps trying" });
       this.#tell();
-      this.#arm(this.#nextTryMs());
+      this.#arm(this.#nextTryMs(), () => this.#try());
     }
   }
 
   async #renew(): Promise<CertificateFacts> {
     const { client, directory, identity, trail, clock } = this.#options;
-    this.#pending ??= await newRequest(identity);
-    const { csrPem, keyPem } = this.#pending;
+    const { csrPem, keyPem } = await this.#nextRequest();
     const { certificatePem: certPem, caPem } = await client.renewCertificate(csrPem, this.#stopping.signal);
     const bundle: TlsBundle = { caPem, certPem, keyPem };
     // An answer that is no use must not be asked for again.
