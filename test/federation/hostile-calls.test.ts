@@ -7,6 +7,7 @@ import { SecAggServiceService } from "@consilium/shared/rpc/gen/secagg.js";
 import { openPinnedChannel } from "@consilium/shared/rpc/pinned-channel.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { federationName, HostileFederation } from "../support/hostile-federation.js";
+import { insideText } from "../support/inside-text.js";
 import { callRaw, type RawAnswer, type RawMethod } from "../support/raw-calls.js";
 
 const siteMethods: RawMethod[] = [...Object.values(FederationServiceService), ...Object.values(SecAggServiceService)];
@@ -72,10 +73,6 @@ function garbage(): Buffer[] {
     ...[1, 7, 60, 400, 4000].map(noise),
   ];
 }
-
-/** Text that only this program's inside, or the libraries below it, would write. */
-const insideText =
-  /index out of range|wire type|\bat \S+:\d+|node_modules|\/tmp\/|\.ts\b|\.js\b|SQLITE|undefined|TypeError|Cannot read/;
 
 function expectHarmless({ code, details }: RawAnswer, sent: string): void {
   expect(details, sent).not.toMatch(insideText);

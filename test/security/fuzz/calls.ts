@@ -1,0 +1,130 @@
+import type { OutgoingHttpHeaders } from "node:http2";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { randomFor } from "@consilium/shared/random.js";
+import type { HostileFederation } from "../../support/hostile-federation.js";
+import { insideText } from "../../support/inside-text.js";
+import { frame, type RawConnection, type RawReply } from "../../support/raw-http2.js";
+import { type Finding, findingOf, slowestAllowedMs, type Tally } from "./finding.js";
+import { type FuzzedMethod, sampleOf } from "./methods.js";
+import { spoiled } from "./mutate.js";
+
+/** Calls in flight at once; the server takes 64 on a connection. */
+const inFlight = 32;
+const noAnswerMs = 10_000;
+const internal = 13;
+const unknown = 2;
+
+export interface CallTarget {
+  readonly method: FuzzedMethod;
+  /** A new connection of a caller that may call it. */
+  readonly connect: () => Promise<RawConnection>;
+}
+
+/** What is wrong with an answer; undefined for one that any bad call may get. */
+export function problemOf({ code, details }: RawReply): string | undefined {
+  if (code === internal || code === unknown) return `answers ${code}: ${details}`;
+  return insideText.test(details) ? `says of its inside: ${details}` : undefined;
+}
+
+/** Sends `count` spoiled messages to one method, many at a time. */
+export async function fuzzMethod(
+  { method, connect }: CallTarget,
+  { count, seed }: { readonly count: number; readonly seed: string },
+): Promise<{ tally: Tally; findings: Finding[] }> {
+  const { path, input } = method;
+  const samples = Array.from({ length: 6 }, (_, choice) => sampleOf(input, choice));
+  const targetSeed = `${seed}/${path}`;
+  const inputOf = (number: number) => spoiled(samples[number % samples.length]!, { seed: targetSeed, number });
+  const tally: Tally = { target: path.split(".").at(-1)!, inputs: 0, accepted: 0, slowestMs: 0 };
+  const findings: Finding[] = [];
+  const note = (number: number, problem: string | undefined) => {
+    if (problem === undefined || findings.length >= 5) return;
+    findings.push(findingOf({ target: path, seed: targetSeed, number, problem }, inputOf(number)));
+  };
+  const delays = monitorEventLoopDelay({ resolution: 20 });
+  delays.enable();
+  let next = 0;
+  let connection = await connect();
+  const sender = async () => {
+    for (let number = next++; number < count; number = next++) {
+      if (connection.closed) connection = await connect();
+      const reply = await answerTo(connection, path, frame(inputOf(number)));
+      tally.inputs++;
+      if (reply === undefined) note(number, `is not answered within ${noAnswerMs} ms`);
+      else note(number, problemOf(reply));
+      if (reply?.code === 0) tally.accepted++;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, sender));
+  connection.close();
+  delays.disable();
+  tally.slowestMs = delays.max / 1e6;
+  if (tally.slowestMs > slowestAllowedMs) note(count - 1, `held the event loop for ${Math.round(tally.slowestMs)} ms`);
+  return { tally, findings };
+}
+
+async function answerTo(
+  connection: RawConnection,
+  path: string,
+  body: Uint8Array,
+  headers: OutgoingHttpHeaders = {},
+): Promise<RawReply | undefined> {
+  const reply = connection.call(path, body, headers);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), noAnswerMs);
+  });
+  const first = await Promise.race([reply, late]);
+  clearTimeout(timer);
+  return first;
+}
+
+const paths = ["/", "", "//", "/x", "/consilium.v1.FederationService/Nothing", `/${"a".repeat(900)}`, "*", "/../admin"];
+const types = ["application/grpc", "application/grpc+json", "text/html", "application/grpc-web", "", "x".repeat(500)];
+const methods = ["POST", "GET", "PUT", "OPTIONS", "BREW"];
+const encodings = ["identity", "gzip", "deflate", "br", "nothing", "gzip,gzip"];
+const timeouts = ["1S", "0n", "99999999H", "-1S", "1", "x", "1".repeat(30)];
+
+/** Requests whose headers and bodies are no gRPC at all. */
+export async function fuzzHeaders(
+  { federation, connect }: { readonly federation: HostileFederation; readonly connect: () => Promise<RawConnection> },
+  { count, seed }: { readonly count: number; readonly seed: string },
+): Promise<{ tally: Tally; findings: Finding[] }> {
+  const target = "HTTP/2 headers and frames";
+  const tally: Tally = { target, inputs: 0, accepted: 0, slowestMs: 0 };
+  const findings: Finding[] = [];
+  let connection = await connect();
+  let next = 0;
+  const sender = async () => {
+    for (let number = next++; number < count; number = next++) {
+      if (connection.closed) connection = await connect();
+      const random = randomFor(number, `${seed}/${target}`);
+      const pick = (from: readonly string[]) => from[random.integer(from.length)]!;
+      const body = spoiled(frame(Buffer.alloc(random.integer(64), 7)), { seed: `${seed}/${target}`, number });
+      const headers = {
+        ":method": pick(methods),
+        "content-type": pick(types),
+        "grpc-encoding": pick(encodings),
+        "grpc-timeout": pick(timeouts),
+        [`x-${random.integer(1000)}${random.integer(2) === 0 ? "-bin" : ""}`]: "?".repeat(random.integer(2000)),
+      };
+      const path = random.integer(2) === 0 ? "/consilium.v1.SecAggService/Upload" : pick(paths);
+      const startedMs = performance.now();
+      try {
+        const reply = await answerTo(connection, path, body, headers);
+        tally.inputs++;
+        const problem = reply === undefined ? "is not answered" : problemOf(reply);
+        if (problem !== undefined) findings.push(findingOf({ target, seed, number, problem }, body));
+      } catch {
+        // Node's own client refuses to send some of it.
+        tally.inputs++;
+      }
+      tally.slowestMs = Math.max(tally.slowestMs, performance.now() - startedMs);
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, sender));
+  connection.close();
+  // Whoever else is there is still served.
+  await federation.admin("researcher").listSites();
+  return { tally, findings };
+}
