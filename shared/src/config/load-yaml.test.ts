@@ -54,6 +54,20 @@ describe("parseYaml()", () => {
   });
 });
 
+describe("text that nobody wrote", () => {
+  it("is refused at once where it is too long to be settings", () => {
+    expect(problemsOf(`name: a\n${"# more\n".repeat(10_000)}`)).toMatch(/^run\.yaml:1: 70008 characters are more than/);
+  });
+
+  it("is answered in a moment, with as many problems as a person reads", () => {
+    const keys = Array.from({ length: 5000 }, (_, index) => `${"k".repeat(index % 5)}${index}: 1`);
+    const startedMs = performance.now();
+    expect(problemsOf(keys.join("\n")).split("\n")).toHaveLength(50);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(problemsOf(`${"name".repeat(500)}: 1`)).toMatch(/unknown key '(name){15}…'$/m);
+  });
+});
+
 describe("loadYaml()", () => {
   it("names a file that cannot be read", () => {
     expect(() => loadYaml("/nowhere/run.yaml", schema)).toThrow(/\/nowhere\/run\.yaml: cannot be read \(ENOENT\)/);

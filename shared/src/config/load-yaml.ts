@@ -4,6 +4,12 @@ import { z } from "zod";
 import { ConsiliumError } from "../errors.js";
 import { suggestion } from "./nearest-name.js";
 
+/** Looking for a key that comes twice takes the square of a text's length, and no settings are nearly as long. */
+const longestText = 64 * 1024;
+/** Who has more to correct than this has sent another file. */
+const mostProblems = 50;
+const longestKey = 60;
+
 /**
  * Reads YAML strictly: every problem is reported at once, each with its line.
  * @throws ConsiliumError "config-missing" when the file is absent, "config-invalid" when it does not fit the schema.
@@ -23,19 +29,21 @@ function readText(path: string): string {
   }
 }
 
-/** As loadYaml, for text that came another way; `source` names it in errors. */
+/** As loadYaml, for text that came another way; `source` names it in errors. Takes a moment at most, whatever the text is. */
 export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema, source: string): z.output<Schema> {
+  if (text.length > longestText) throw tooLong(source, text.length);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   const lineOf = (path: readonly PropertyKey[], key?: string): number => lineOfPath(document, lines, path, key);
-  const problems = document.errors.map((error) => ({
+  const problems = document.errors.slice(0, mostProblems).map((error) => ({
     line: lines.linePos(error.pos[0]).line,
-    text: error.message.split("\n")[0]!.replace(/ at line \d+, column \d+:$/, ""),
+    text: error.message,
   }));
   if (problems.length === 0) {
     const result = schema.safeParse(expandAliases(document, source));
     if (result.success) return result.data;
-    problems.push(...result.error.issues.flatMap((issue) => issueLines(issue, schema, lineOf)));
+    const issues = result.error.issues.slice(0, mostProblems);
+    problems.push(...issues.flatMap((issue) => issueLines(issue, schema, lineOf)).slice(0, mostProblems));
   }
   problems.sort((a, b) => a.line - b.line);
   throw new ConsiliumError(
@@ -43,6 +51,12 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
     { remedy: "correct the lines named above" },
   );
+}
+
+function tooLong(source: string, length: number): ConsiliumError {
+  return new ConsiliumError("config-invalid", `${source}:1: ${length} characters are more than ${longestText}`, {
+    remedy: "check that this is the right file",
+  });
 }
 
 /** Plain values of the document; a file that multiplies itself through aliases is refused. */
@@ -87,10 +101,15 @@ function issueLines(
 ): Problem[] {
   const where = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      line: lineOf(issue.path, key),
-      text: `unknown key '${where === "" ? key : `${where}.${key}`}'${suggestion(key, knownKeys(schema, issue.path))}`,
-    }));
+    const known = knownKeys(schema, issue.path);
+    return issue.keys.slice(0, mostProblems).map((key) => {
+      const shown = key.length > longestKey ? `${key.slice(0, longestKey)}…` : key;
+      const meant = key.length > longestKey ? "" : suggestion(key, known);
+      return {
+        line: lineOf(issue.path, key),
+        text: `unknown key '${where === "" ? shown : `${where}.${shown}`}'${meant}`,
+      };
+    });
   }
   return [{ line: lineOf(issue.path), text: `${where === "" ? "document" : where}: ${issue.message}` }];
 }

@@ -58,7 +58,10 @@ export function assertValidAt({ notBeforeMs, notAfterMs }: CertificateFacts, now
 export function parseCertificate(certificate: string | Uint8Array): X509Certificate {
   if (certificate.length > largestCertificate) throw refused("it is longer than 16 KiB");
   try {
-    return new X509Certificate(certificate);
+    const parsed = new X509Certificate(certificate);
+    // A key that OpenSSL cannot read is found only when it is asked for.
+    void parsed.publicKey;
+    return parsed;
   } catch (cause) {
     throw refused("it cannot be read", cause);
   }

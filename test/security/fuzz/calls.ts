@@ -1,9 +1,9 @@
 import type { OutgoingHttpHeaders } from "node:http2";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { randomFor } from "@consilium/shared/random.js";
 import type { HostileFederation } from "../../support/hostile-federation.js";
 import { insideText } from "../../support/inside-text.js";
 import { frame, type RawConnection, type RawReply } from "../../support/raw-http2.js";
+import { LoopWatch } from "./busy-time.js";
 import { type Finding, findingOf, slowestAllowedMs, type Tally } from "./finding.js";
 import { type FuzzedMethod, sampleOf } from "./methods.js";
 import { spoiled } from "./mutate.js";
@@ -41,8 +41,7 @@ export async function fuzzMethod(
     if (problem === undefined || findings.length >= 5) return;
     findings.push(findingOf({ target: path, seed: targetSeed, number, problem }, inputOf(number)));
   };
-  const delays = monitorEventLoopDelay({ resolution: 20 });
-  delays.enable();
+  const loop = new LoopWatch();
   let next = 0;
   let connection = await connect();
   const sender = async () => {
@@ -57,8 +56,8 @@ export async function fuzzMethod(
   };
   await Promise.all(Array.from({ length: inFlight }, sender));
   connection.close();
-  delays.disable();
-  tally.slowestMs = delays.max / 1e6;
+  loop.stop();
+  tally.slowestMs = loop.longestMs;
   if (tally.slowestMs > slowestAllowedMs) note(count - 1, `held the event loop for ${Math.round(tally.slowestMs)} ms`);
   return { tally, findings };
 }

@@ -1,4 +1,5 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { busyMs } from "./busy-time.js";
 import { spoiled } from "./mutate.js";
 
 /** Something that bad input must not be able to do. */
@@ -51,7 +52,7 @@ export async function fuzzParser(
 }
 
 async function problemWith(parse: Parser["parse"], input: Buffer, tally: Tally): Promise<string | undefined> {
-  const startedMs = performance.now();
+  const startedMs = busyMs();
   let problem: string | undefined;
   try {
     await parse(input);
@@ -59,7 +60,7 @@ async function problemWith(parse: Parser["parse"], input: Buffer, tally: Tally):
   } catch (thrown) {
     if (!(thrown instanceof ConsiliumError) || thrown.code === "internal") problem = `throws ${String(thrown)}`;
   }
-  const tookMs = performance.now() - startedMs;
+  const tookMs = busyMs() - startedMs;
   tally.inputs++;
   tally.slowestMs = Math.max(tally.slowestMs, tookMs);
   return problem ?? (tookMs > slowestAllowedMs ? `takes ${Math.round(tookMs)} ms` : undefined);
