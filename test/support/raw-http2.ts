@@ -75,7 +75,8 @@ export function replyOf(stream: ClientHttp2Stream): Promise<RawReply> {
     const status = headers["grpc-status"];
     if (status === undefined) return;
     code = Number(status);
-    details = decodeURIComponent(String(headers["grpc-message"] ?? ""));
+    const message = headers["grpc-message"];
+    details = typeof message === "string" ? decodeURIComponent(message) : "";
   };
   stream.on("response", note);
   stream.on("trailers", note);
