@@ -93,7 +93,7 @@ export function contributionFor(layout: ParameterLayout, site: number): Contribu
 
 export function createSites(received: ReceivedPlan, layout: ParameterLayout, count: number): TestSite[] {
   return Array.from({ length: count }, (_, i) => {
-    const siteId = `site-${String.fromCharCode(97 + i)}`;
+    const siteId = i < 26 ? `site-${String.fromCharCode(97 + i)}` : `site-${i}`;
     const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
     const [identity, ledger] = [createIdentity(), memoryLedger()];
     const session = new SiteSession({ received, siteId, identity, entropy: systemEntropy, floors, ledger });

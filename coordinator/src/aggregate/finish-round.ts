@@ -9,7 +9,8 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { KeyAdvert, RoundKey } from "@consilium/shared/protocol.js";
 import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
 import { parseLanes } from "@consilium/shared/secagg/lanes.js";
-import { compareSiteIds, thresholdOf } from "@consilium/shared/secagg/protocol.js";
+import { neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
+import { compareSiteIds } from "@consilium/shared/secagg/protocol.js";
 import type { SiteReveals } from "../secagg/collect-shares.js";
 import { remainingMasks } from "../secagg/reconstruct.js";
 import { type SpooledVector, UnmaskedSum } from "./sum.js";
@@ -92,13 +93,17 @@ async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<Finish
 export async function finishRound(job: FinishJob): Promise<FinishedRound> {
   const context = Buffer.from(job.context, "hex");
   const adverts = sortAdverts(job.adverts);
+  const binding = { context, advertsDigest: advertsDigest(adverts) };
   const { masks, blamed } = remainingMasks({
     adverts,
     sharers: job.sharers,
     survivors: job.survivors,
     reveals: job.reveals,
-    binding: { context, advertsDigest: advertsDigest(adverts) },
-    threshold: thresholdOf(adverts.length, job.colluders),
+    binding,
+    neighbourhoods: neighbourhoodsOf(
+      adverts.map(({ siteId }) => siteId),
+      { colluders: job.colluders, advertsDigest: binding.advertsDigest },
+    ),
   });
   const words = job.layout.dimension + parseLanes(job.lanes).length;
   const sum = await UnmaskedSum.open(survivingVectors(job), words, masks);

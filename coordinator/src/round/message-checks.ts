@@ -14,7 +14,7 @@ import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
 import { rootAlong } from "@consilium/shared/secagg/merkle.js";
 import { sameBytes } from "@consilium/shared/secagg/protocol.js";
 import { abortSignatureInput, shareLeaf, shareSignatureInput } from "@consilium/shared/secagg/transcript.js";
-import { faultIn } from "../secagg/collect-shares.js";
+import { faultIn, type Revelation } from "../secagg/collect-shares.js";
 
 /** What is wrong with a site's message, and what the site is dropped for. */
 export class MessageFault extends ConsiliumError {
@@ -84,15 +84,15 @@ export function checkSignature(
 }
 
 export interface SharesFacts {
-  readonly advertisers: readonly string[];
+  /** The site's neighbours, sorted. */
+  readonly neighbours: readonly string[];
   readonly binding: AttemptBinding;
   readonly enrolledKey: Uint8Array;
 }
 
-/** @throws MessageFault unless there is one sealed share for each other advertiser, all under the root that the site signed. */
+/** @throws MessageFault unless there is one sealed share for each neighbour, all under the root that the site signed. */
 export function checkShares(siteId: string, sealed: SealedShares, facts: SharesFacts): void {
-  const { advertisers, binding, enrolledKey } = facts;
-  const expected = advertisers.filter((site) => site !== siteId);
+  const { neighbours: expected, binding, enrolledKey } = facts;
   requireEveryShare(siteId, sealed.shares, expected);
   checkSignature({ siteId, enrolledKey }, shareSignatureInput(binding, siteId, sealed.root), sealed.signature);
   for (const share of sealed.shares) {
@@ -110,15 +110,15 @@ function requireEveryShare(siteId: string, shares: readonly SealedShare[], expec
     shares.length === expected.length &&
     expected.every((site) => addressed.has(site)) &&
     shares.every((share) => share.fromSite === siteId && share.ciphertext.length <= maxSealedBytes);
-  if (!fits) throw new MessageFault(siteId, "bad-share", "not one sealed share for every other site");
+  if (!fits) throw new MessageFault(siteId, "bad-share", "not one sealed share for every neighbour");
 }
 
-/** @throws MessageFault unless there is one share of the right kind about every sharer. */
+/** @throws MessageFault unless there is one share of the right kind about every sharer that the site holds shares of. */
 export function checkReveals(
   siteId: string,
   reveals: readonly Reveal[],
-  { sharers, survivors }: { sharers: readonly string[]; survivors: readonly string[] },
+  facts: Pick<Revelation, "sharers" | "survivors" | "neighbourhoods">,
 ): void {
-  const fault = faultIn(reveals, sharers, new Set(survivors));
+  const fault = faultIn({ fromSite: siteId, reveals }, facts, new Set(facts.survivors));
   if (fault !== undefined) throw new MessageFault(siteId, "bad-share", fault);
 }

@@ -206,7 +206,7 @@ export class Submissions {
         if (state.kind !== "sharing") break;
         checkShares(siteId, codec.decodeShares(bytes), {
           ...this.#signer(siteId),
-          advertisers: state.advertisers,
+          neighbours: this.#transcripts.neighbourhoodsOf(state, planBody).neighboursOf(siteId),
           binding: this.#transcripts.bindingOf(state, planBody),
         });
         break;
@@ -218,7 +218,11 @@ export class Submissions {
         break;
       }
       case "unmask":
-        if (state.kind === "unmasking") checkReveals(siteId, codec.decodeReveals(bytes), state);
+        if (state.kind !== "unmasking") break;
+        checkReveals(siteId, codec.decodeReveals(bytes), {
+          ...state,
+          neighbourhoods: this.#transcripts.neighbourhoodsOf(state, planBody),
+        });
         break;
     }
   }

@@ -7,17 +7,23 @@ import {
 } from "@consilium/shared/protocol.js";
 import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
 import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
+import { type Neighbourhoods, neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
 import { type SharedBinding, sharersDigest } from "@consilium/shared/secagg/transcript.js";
 import type { RunStore } from "../store/run-store.js";
 import type { MessageCodec } from "./ports.js";
-import type { RoundState } from "./state.js";
+import type { AttemptRules, RoundState } from "./state.js";
 
 /** The lists of an attempt as its sites signed them, from what is stored. A list is asked for once it is closed. */
 export class Transcripts {
   readonly #store: RunStore;
   readonly #codec: MessageCodec;
   /** Of the newest attempt that was asked about; every message of a stage needs the same. */
-  #known: { readonly name: string; binding?: AttemptBinding; roots?: readonly SignedRoot[] } = { name: "" };
+  #known: {
+    readonly name: string;
+    binding?: AttemptBinding;
+    roots?: readonly SignedRoot[];
+    neighbourhoods?: Neighbourhoods;
+  } = { name: "" };
 
   constructor(store: RunStore, codec: MessageCodec) {
     this.#store = store;
@@ -36,6 +42,19 @@ export class Transcripts {
       ),
     };
     return known.binding;
+  }
+
+  /** Who masks and shares with whom. */
+  neighbourhoodsOf(
+    state: { key: RoundKey; advertisers: readonly string[]; rules: Pick<AttemptRules, "colluders"> },
+    planBody: Uint8Array,
+  ): Neighbourhoods {
+    const known = this.#of(state.key);
+    known.neighbourhoods ??= neighbourhoodsOf(state.advertisers, {
+      colluders: state.rules.colluders,
+      advertsDigest: this.bindingOf(state, planBody).advertsDigest,
+    });
+    return known.neighbourhoods;
   }
 
   /** U2, sorted, with what each site shared. */

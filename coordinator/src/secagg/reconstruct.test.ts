@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import type { KeyAdvert, Reveal } from "@consilium/shared/protocol.js";
 import { commitSelfSecret, publicKeyOf, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
+import { completeNeighbourhoods } from "@consilium/shared/secagg/neighbourhoods.js";
 import { randomFieldElement, splitSecret } from "@consilium/shared/secagg/shamir.js";
 import { describe, expect, it } from "vitest";
 import type { SiteReveals } from "./collect-shares.js";
@@ -45,8 +46,9 @@ function attempt(options: { count: number; threshold: number; lost: readonly str
         ? { aboutSite: siteId, share: { $case: "pairwiseShare", value: maskShares[holder]!.value } }
         : { aboutSite: siteId, share: { $case: "selfShare", value: selfShares[holder]!.value } },
     );
+  const neighbourhoods = completeNeighbourhoods(sharers, threshold);
   const reveals = survivors.map((fromSite) => ({ fromSite, reveals: revealsAt(sharers.indexOf(fromSite)) }));
-  return { adverts: dealers.map(({ advert }) => advert), sharers, survivors, reveals, binding, threshold };
+  return { adverts: dealers.map(({ advert }) => advert), sharers, survivors, reveals, binding, neighbourhoods };
 }
 
 function alter(input: UnmaskingInput, site: string, change: (reveals: readonly Reveal[]) => Reveal[]): UnmaskingInput {

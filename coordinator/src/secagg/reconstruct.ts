@@ -25,7 +25,6 @@ export class UnmaskFailedError extends ConsiliumError {
 
 export interface UnmaskingInput extends Revelation {
   readonly binding: AttemptBinding;
-  readonly threshold: number;
 }
 
 export interface RemainingMasks {
@@ -59,11 +58,13 @@ class SecretSource {
   }
 
   #recover(siteId: string, matches: (secret: Buffer) => boolean): Buffer {
-    const { threshold, survivors } = this.#input;
+    const { survivors, neighbourhoods } = this.#input;
+    const { threshold } = neighbourhoods;
+    const holders = new Set(neighbourhoods.holdersOf(siteId));
     const shares = this.#shares.get(siteId) ?? [];
     if (shares.length < threshold) {
       const used = new Set(shares.map((share) => share.holder));
-      const absent = survivors.filter((site) => !used.has(site));
+      const absent = survivors.filter((site) => holders.has(site) && !used.has(site));
       throw new UnmaskFailedError(`${shares.length} of ${threshold} needed shares of site ${siteId} came`, absent);
     }
     const recovery = recoverSecret({ shares, threshold, matches, distrusted: this.blamed, cache: this.#cache });
@@ -83,7 +84,7 @@ class SecretSource {
  * @throws UnmaskFailedError when too few true shares came
  */
 export function remainingMasks(input: UnmaskingInput): RemainingMasks {
-  const { adverts, sharers, survivors, binding } = input;
+  const { adverts, sharers, survivors, binding, neighbourhoods } = input;
   const source = new SecretSource(input);
   const byId = new Map(adverts.map((advert) => [advert.siteId, advert]));
   const advertsOf = (sites: readonly string[]) => sites.flatMap((site) => byId.get(site) ?? []);
@@ -98,7 +99,8 @@ export function remainingMasks(input: UnmaskingInput): RemainingMasks {
   for (const lost of advertsOf(sharers.filter((site) => !survived.has(site)))) {
     const maskSecret = source.maskSecretOf(lost);
     const mine = { siteId: lost.siteId, maskSecret };
-    for (const other of living) {
+    const neighbours = new Set(neighbourhoods.neighboursOf(lost.siteId));
+    for (const other of living.filter(({ siteId }) => neighbours.has(siteId))) {
       masks.push({ key: pairMaskKey(binding, mine, other), sign: pairSign(other.siteId, lost.siteId) });
     }
     maskSecret.fill(0);

@@ -50,15 +50,25 @@ function evaluate(coefficients: readonly bigint[], x: number): bigint {
 /** Shares at x = 1 … count, of which any `threshold` determine the secret and fewer say nothing about it. */
 export function splitSecret(
   secret: Uint8Array,
-  options: { count: number; threshold: number; entropy: Entropy },
+  { count, ...options }: { count: number; threshold: number; entropy: Entropy },
 ): Share[] {
-  const { count, threshold, entropy } = options;
-  if (!isFieldElement(secret) || threshold < 1 || threshold > count) {
-    throw new ConsiliumError("internal", `cannot split a secret of ${secret.length} bytes ${threshold} of ${count}`);
+  return splitSecretAt(secret, { ...options, xs: Array.from({ length: count }, (_, i) => i + 1) });
+}
+
+/** As splitSecret, at these places: distinct, from 1 on. */
+export function splitSecretAt(
+  secret: Uint8Array,
+  { xs, threshold, entropy }: { xs: readonly number[]; threshold: number; entropy: Entropy },
+): Share[] {
+  if (!isFieldElement(secret) || threshold < 1 || threshold > xs.length) {
+    throw new ConsiliumError(
+      "internal",
+      `cannot split a secret of ${secret.length} bytes ${threshold} of ${xs.length}`,
+    );
   }
   const coefficients = [toInteger(secret)];
   while (coefficients.length < threshold) coefficients.push(toInteger(randomFieldElement(entropy)));
-  return Array.from({ length: count }, (_, i) => ({ x: i + 1, value: toBytes(evaluate(coefficients, i + 1)) }));
+  return xs.map((x) => ({ x, value: toBytes(evaluate(coefficients, x)) }));
 }
 
 /** Euclid's algorithm. */

@@ -8,6 +8,7 @@ import {
   sortAdverts,
 } from "@consilium/shared/secagg/adverts.js";
 import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
+import { type Neighbourhoods, neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
 import { type Floors, requireFloor, ringBoundOf, thresholdOf } from "@consilium/shared/secagg/protocol.js";
 import type { PlanFacts } from "./plan-facts.js";
 import { contradiction } from "./refusal.js";
@@ -18,7 +19,10 @@ export interface Advertisers {
   readonly adverts: readonly KeyAdvert[];
   readonly binding: AttemptBinding;
   readonly floors: Floors;
+  /** Sites that must confirm the survivors. */
   readonly threshold: number;
+  /** Who masks and shares with whom. */
+  readonly neighbourhoods: Neighbourhoods;
   /** B */
   readonly ringBound: number;
 }
@@ -41,9 +45,12 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
   requireSigned(facts.context, sorted);
   // site-check: own-advert
   requireOwnAdvert(ownAdvert, sorted);
+  const binding = { context: facts.context, advertsDigest: advertsDigest(sorted) };
+  const sites = sorted.map(({ siteId }) => siteId);
   return {
     adverts: sorted,
-    binding: { context: facts.context, advertsDigest: advertsDigest(sorted) },
+    binding,
+    neighbourhoods: neighbourhoodsOf(sites, { colluders: facts.colluders, advertsDigest: binding.advertsDigest }),
     floors,
     threshold: thresholdOf(count, facts.colluders),
     ringBound: ringBoundOf(count),
@@ -71,7 +78,17 @@ export function advertOf(advertisers: Advertisers, siteId: string): KeyAdvert {
   return advert;
 }
 
-/** The sites to which `siteId` seals shares, in the order of its tree. */
-export function recipientsOf({ adverts }: Advertisers, siteId: string): string[] {
-  return adverts.map((advert) => advert.siteId).filter((other) => other !== siteId);
+/** Those of these sites whose shares this site holds, its own among them where it keeps one. */
+export function heldAmong({ neighbourhoods }: Advertisers, self: string, sites: readonly string[]): string[] {
+  const held = new Set(neighbourhoods.holdersOf(self));
+  return sites.filter((site) => held.has(site));
+}
+
+/** @throws ConsiliumError "policy-refused" when too few of the site's own neighbourhood are left */
+export function requireNeighbours(advertisers: Advertisers, self: string, sites: readonly string[]): void {
+  const [left, least] = [heldAmong(advertisers, self, sites).length, advertisers.neighbourhoods.threshold];
+  if (left >= least) return;
+  throw new ConsiliumError("policy-refused", `${left} of this site's neighbours are left; ${least} are needed`, {
+    remedy: "the attempt ends here for this site; it joins the next one",
+  });
 }

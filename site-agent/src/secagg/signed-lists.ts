@@ -9,7 +9,7 @@ import {
   survivorsSignatureInput,
   uploadSignatureInput,
 } from "@consilium/shared/secagg/transcript.js";
-import { type Advertisers, advertOf, recipientsOf } from "./advertisers.js";
+import { type Advertisers, advertOf, requireNeighbours } from "./advertisers.js";
 import { contradiction, ProtocolRefusal } from "./refusal.js";
 
 /** The later lists of an attempt, as this site checks them: U2 with what was shared, U3 with what was uploaded, and who confirmed U3. */
@@ -64,7 +64,7 @@ function requireProvenShares(advertisers: Advertisers, self: string, { sharers, 
 }
 
 function isUnder(root: Uint8Array, advertisers: Advertisers, self: string, share: SealedShare): boolean {
-  const recipients = recipientsOf(advertisers, share.fromSite);
+  const recipients = advertisers.neighbourhoods.neighboursOf(share.fromSite);
   const place = { index: recipients.indexOf(self), count: recipients.length };
   const reached = rootAlong(shareLeaf(share), place, share.path);
   return reached !== undefined && sameBytes(reached, root);
@@ -89,6 +89,8 @@ export function verifySharers(
   requireSubset("share", sites, { earlier, self: own.siteId });
   // site-check: sharers-floor
   requireFloor("share", sites.length, advertisers.floors);
+  // site-check: sharers-neighbours
+  requireNeighbours(advertisers, own.siteId, sites);
   // site-check: own-root
   requireOwnRoot(own, delivered.sharers);
   // site-check: roots-signed
@@ -134,6 +136,8 @@ export function verifySurvivors(facts: UploadedFacts, uploads: readonly SignedUp
   requireSubset("upload", sites, { earlier: sharers, self: own.siteId });
   // site-check: survivors-floor
   requireFloor("unmask", sites.length, advertisers.floors);
+  // site-check: survivors-neighbours
+  requireNeighbours(advertisers, own.siteId, sites);
   // site-check: own-upload
   requireOwnUpload(own, uploads);
   // site-check: uploads-signed

@@ -64,7 +64,7 @@ function encoderFor({ facts, tensors, advertisers, contribution, roundingKey }: 
 }
 
 /**
- * y_u: the encoded contribution under the site's self mask and one pairwise mask for every other sharer.
+ * y_u: the encoded contribution under the site's self mask and one pairwise mask for every neighbour that shared.
  * @throws ConsiliumError "update-invalid" for a contribution that does not fit the plan
  */
 export function maskContribution(
@@ -88,8 +88,9 @@ export function maskContribution(
     words: facts.dimension + facts.lanes.length,
     encoder: () => encoderFor({ facts, tensors, advertisers, contribution, roundingKey }),
     selfKey: selfMaskKey(advertisers.binding, siteId, secrets.selfSecret),
-    pairwise: sharers
-      .filter((other) => other !== siteId)
+    pairwise: advertisers.neighbourhoods
+      .neighboursOf(siteId)
+      .filter((other) => sharers.includes(other))
       .map((other) => ({
         key: pairMaskKey(advertisers.binding, mine, advertOf(advertisers, other)),
         sign: pairSign(siteId, other),

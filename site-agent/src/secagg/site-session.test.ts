@@ -36,6 +36,17 @@ describe("SiteSession share", () => {
     expect(session.advertise().advert).toEqual(adverts[0]);
   });
 
+  it("seals shares for its neighbours on the ring only, where there are more than 128 sites", () => {
+    const many = Array.from({ length: 130 }, (_, i) => testMember(`s${i}`));
+    const attempt = new TestAttempt(many, { cohortSize: 130, colluders: 6, minCohort: 8 }).advertise();
+    const { shares } = attempt.session("s0").share(attempt.advertised);
+    expect(shares.length).toBeLessThan(40);
+    const back = shares.map(({ toSite }) => toSite)[0]!;
+    const theirs = attempt.session(back).share(attempt.advertised).shares;
+    expect(theirs).toHaveLength(shares.length);
+    expect(theirs.map(({ toSite }) => toSite)).toContain("s0");
+  });
+
   it("refuses a cohort that is too small or larger than planned", () => {
     const attempt = new TestAttempt(cohort()).advertise();
     const { adverts } = attempt;

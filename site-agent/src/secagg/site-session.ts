@@ -27,7 +27,7 @@ import {
   uploadSignatureInput,
 } from "@consilium/shared/secagg/transcript.js";
 import type { Contribution } from "../update/delta.js";
-import { type Advertisers, verifyAdvertisers } from "./advertisers.js";
+import { type Advertisers, heldAmong, verifyAdvertisers } from "./advertisers.js";
 import type { AttemptLedger, LedgerAttempt } from "./attempt-ledger.js";
 import { isCertified, requireNothingOpen, requireSafeDifference } from "./earlier-attempts.js";
 import { type PlanFacts, planFacts, type SiteFloors } from "./plan-facts.js";
@@ -55,7 +55,7 @@ interface Advertising {
 interface Shared extends Advertising {
   readonly advertisers: Advertisers;
   readonly sealed: SealedShares;
-  readonly own: SharePair;
+  readonly own: SharePair | undefined;
   /** Earlier attempts of the round that bind the choice of survivors. */
   readonly unproven: readonly LedgerAttempt[];
 }
@@ -65,7 +65,7 @@ interface Masked extends Shared {
   readonly binding: SharedBinding;
   /** U2, sorted. */
   readonly sharers: readonly string[];
-  /** A share of every sharer's secrets, by its author; the site's own among them. */
+  /** A share of every neighbouring sharer's secrets, by its author; the site's own among them. */
   readonly held: ReadonlyMap<string, SharePair>;
   readonly contribution: Contribution;
   readonly upload: MaskedUpload;
@@ -151,7 +151,7 @@ export class SiteSession {
   }
 
   /**
-   * One sealed share for every other advertiser, under one signed root.
+   * One sealed share for every neighbour among the advertisers, under one signed root.
    * @throws ConsiliumError "policy-refused", "share-invalid" or "message-conflict", see `verifyAdvertisers`; the last also
    * when an earlier attempt of the round may still be summed
    */
@@ -182,7 +182,7 @@ export class SiteSession {
   }
 
   /**
-   * The contribution under masks with every sharer. The contribution must stay as it is until `erase`.
+   * The contribution under masks with every neighbour that shared. The contribution must stay as it is until `erase`.
    * @throws ConsiliumError "update-invalid", "policy-refused", "message-conflict", or "share-invalid" naming the author
    */
   mask(delivered: Delivered, contribution: Contribution): MaskedUpload {
@@ -199,7 +199,7 @@ export class SiteSession {
     const own: SignedRoot = { siteId: this.#siteId, root: sealed.root, signature: sealed.signature };
     const sharers = verifySharers({ advertisers, own }, delivered);
     const held = openDelivered(advertisers, this.#siteId, { delivered, sealSecret: secrets.sealSecret });
-    held.set(this.#siteId, state.own);
+    if (state.own !== undefined) held.set(this.#siteId, state.own);
     const site = { siteId: this.#siteId, secrets, facts: this.#facts, advertisers, sharers };
     const seal = (sha256: Uint8Array) => this.#seal(sha256);
     const upload = maskContribution({ ...site, seal }, contribution, this.#entropy);
@@ -250,7 +250,7 @@ export class SiteSession {
   }
 
   /**
-   * One share for every sharer, of the kind that the site's own sets decide.
+   * One share for every sharer of which this site holds shares, of the kind that the site's own sets decide.
    * @throws ProtocolRefusal unless enough survivors confirmed the very list that this site confirmed
    */
   reveal(signatures: readonly SiteSignature[]): Reveal[] {
@@ -259,7 +259,8 @@ export class SiteSession {
     if (state.stage !== "confirmed") throw outOfOrder("reveal", state.stage);
     // site-check: survivors-confirmed
     requireConfirmed(state, state, signatures);
-    const reveals = revealsFor(state.sharers, new Set(state.survivors), state.held);
+    const about = heldAmong(state.advertisers, this.#siteId, state.sharers);
+    const reveals = revealsFor(about, new Set(state.survivors), state.held);
     this.#state = { ...state, stage: "revealed", reveals };
     return [...reveals];
   }
@@ -271,7 +272,7 @@ export class SiteSession {
     if (state.stage === "fresh" || state.stage === "erased") return;
     eraseSecrets(state.secrets);
     if (state.stage === "advertised") return;
-    eraseSharePair(state.own);
+    if (state.own !== undefined) eraseSharePair(state.own);
     if (state.stage === "shared") return;
     for (const pair of state.held.values()) eraseSharePair(pair);
     state.upload.erase();

@@ -4,16 +4,16 @@ import type { Delivered, Reveal, SealedShares } from "@consilium/shared/protocol
 import type { IdentityKey } from "@consilium/shared/secagg/adverts.js";
 import { merkleTree } from "@consilium/shared/secagg/merkle.js";
 import { openShares, type SharePair, sealShares, type UnprovenShare } from "@consilium/shared/secagg/seal.js";
-import { splitSecret } from "@consilium/shared/secagg/shamir.js";
+import { splitSecretAt } from "@consilium/shared/secagg/shamir.js";
 import { shareLeaf, shareSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import { type Advertisers, advertOf, positionOf } from "./advertisers.js";
 import type { AttemptSecrets } from "./site-keys.js";
 
 export interface DealtShares {
-  /** One for every other advertiser. */
+  /** One for every neighbour. */
   readonly sealed: readonly UnprovenShare[];
-  /** The site's share of its own secrets, which stays. */
-  readonly own: SharePair;
+  /** The site's share of its own secrets, which stays; a ring has none. */
+  readonly own: SharePair | undefined;
 }
 
 export function eraseSharePair({ maskShare, selfShare }: SharePair): void {
@@ -21,22 +21,26 @@ export function eraseSharePair({ maskShare, selfShare }: SharePair): void {
   selfShare.fill(0);
 }
 
-/** Splits s_u and b_u among all advertisers. */
+/** Splits s_u and b_u among those who hold shares of this site. */
 export function dealShares(
   advertisers: Advertisers,
   siteId: string,
   from: { secrets: AttemptSecrets; entropy: Entropy },
 ): DealtShares {
   const { secrets, entropy } = from;
-  const options = { count: advertisers.adverts.length, threshold: advertisers.threshold, entropy };
-  const maskShares = splitSecret(secrets.maskSecret, options);
-  const selfShares = splitSecret(secrets.selfSecret, options);
+  const { neighbourhoods } = advertisers;
+  const holders = neighbourhoods.holdersOf(siteId);
+  const xs = holders.map((holder) => positionOf(advertisers, holder));
+  const options = { xs, threshold: neighbourhoods.threshold, entropy };
+  const maskShares = splitSecretAt(secrets.maskSecret, options);
+  const selfShares = splitSecretAt(secrets.selfSecret, options);
   const pairs = maskShares.map(({ x, value }, i) => ({ x, maskShare: value, selfShare: selfShares[i]!.value }));
-  const own = pairs[positionOf(advertisers, siteId) - 1]!;
-  const sealed = advertisers.adverts.flatMap((advert, i) => {
-    if (advert.siteId === siteId) return [];
-    const route = { fromSite: siteId, toSite: advert.siteId };
-    const keys = { sealSecret: secrets.sealSecret, theirSealPublicKey: advert.sealPublicKey };
+  const own = pairs[holders.indexOf(siteId)];
+  const sealed = holders.flatMap((holder, i) => {
+    if (holder === siteId) return [];
+    const route = { fromSite: siteId, toSite: holder };
+    const theirSealPublicKey = advertOf(advertisers, holder).sealPublicKey;
+    const keys = { sealSecret: secrets.sealSecret, theirSealPublicKey };
     const share = sealShares(advertisers.binding, { route, keys, shares: pairs[i]! });
     eraseSharePair(pairs[i]!);
     return [share];
@@ -56,7 +60,7 @@ export function signShares(
 }
 
 /**
- * Opens one share from every other sharer.
+ * Opens one share from every neighbour that shared.
  * @throws ConsiliumError "share-invalid" naming the author of a missing or bad share
  */
 export function openDelivered(
@@ -67,8 +71,9 @@ export function openDelivered(
   const { delivered, sealSecret } = from;
   const x = positionOf(advertisers, siteId);
   const held = new Map<string, SharePair>();
-  for (const { siteId: author } of delivered.sharers) {
-    if (author === siteId) continue;
+  const sharers = new Set(delivered.sharers.map((sharer) => sharer.siteId));
+  for (const author of advertisers.neighbourhoods.neighboursOf(siteId)) {
+    if (!sharers.has(author)) continue;
     const addressed = delivered.shares.filter((share) => share.fromSite === author && share.toSite === siteId);
     const [share] = addressed;
     // site-check: one-share-each
@@ -82,15 +87,15 @@ export function openDelivered(
 }
 
 /**
- * For every sharer one share: of its self secret where it survived, of its mask secret where it did not. The kind
+ * For every sharer of which this site holds shares, one share: of its self secret where it survived, of its mask secret where it did not. The kind
  * follows from the site's own stored sets; there is no input by which both could be asked for.
  */
 export function revealsFor(
-  sharers: readonly string[],
+  about: readonly string[],
   survivors: ReadonlySet<string>,
   held: ReadonlyMap<string, SharePair>,
 ): Reveal[] {
-  return sharers.map((aboutSite) => {
+  return about.map((aboutSite) => {
     const pair = held.get(aboutSite);
     if (pair === undefined) throw new ConsiliumError("internal", `no share of site ${aboutSite} is held`);
     return survivors.has(aboutSite)
