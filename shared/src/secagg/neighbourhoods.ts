@@ -6,9 +6,9 @@ export interface Neighbourhoods {
   /** Shares that recover a secret of a site. */
   readonly threshold: number;
   /** The sites that share a mask with this one and are sealed a share of its secrets, sorted. */
-  neighboursOf(siteId: string): readonly string[];
+  readonly neighboursOf: (siteId: string) => readonly string[];
   /** The sites whose shares of this one's secrets count, sorted. Whom a site holds shares of is the same set. */
-  holdersOf(siteId: string): readonly string[];
+  readonly holdersOf: (siteId: string) => readonly string[];
 }
 
 /** Dropouts that a ring is made for, as a share of its sites. */
