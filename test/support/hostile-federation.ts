@@ -28,7 +28,7 @@ export class HostileFederation {
   readonly sites: HostileSite[] = [];
   readonly logged: { event: string; fields: LogFields }[] = [];
   readonly #home = join(mkdtempSync(join(tmpdir(), "hostile-")), "home");
-  readonly #admins: Admin[] = [];
+  readonly #admins = new Map<string, Admin>();
   #coordinator: Coordinator | undefined;
   #runs = 0;
 
@@ -82,10 +82,13 @@ export class HostileFederation {
     return { caPem: read("ca.pem"), certPem: read("cert.pem"), keyPem: read("key.pem") };
   }
 
+  /** One connection for each role: the coordinator takes few of one caller. */
   admin(role: "operator" | "researcher"): Admin {
+    const known = this.#admins.get(role);
+    if (known !== undefined) return known;
     const tls = this.credentials(role);
     const admin = connectAdmin({ host: "localhost", port: this.ports.main, federation: federationName, tls });
-    this.#admins.push(admin);
+    this.#admins.set(role, admin);
     return admin;
   }
 
@@ -141,7 +144,7 @@ export class HostileFederation {
 
   async stop(): Promise<void> {
     for (const site of this.sites) await site.close();
-    for (const admin of this.#admins) admin.close();
+    for (const admin of this.#admins.values()) admin.close();
     await this.#coordinator?.stop();
     rmSync(join(this.#home, ".."), { recursive: true, force: true });
   }

@@ -59,6 +59,12 @@ describe("text that nobody wrote", () => {
     expect(problemsOf(`name: a\n${"# more\n".repeat(10_000)}`)).toMatch(/^run\.yaml:1: 70008 characters are more than/);
   });
 
+  it("is refused where values stand deeper inside each other than a stack holds", () => {
+    for (const deep of ['{"a":'.repeat(12_000), "[".repeat(60_000), "- ".repeat(30_000), "? ".repeat(30_000)]) {
+      expect(problemsOf(deep)).toBe("run.yaml:1: values stand too deep inside each other");
+    }
+  });
+
   it("is answered in a moment, with as many problems as a person reads", () => {
     const keys = Array.from({ length: 5000 }, (_, index) => `${"k".repeat(index % 5)}${index}: 1`);
     const startedMs = performance.now();

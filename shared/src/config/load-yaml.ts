@@ -6,6 +6,9 @@ import { suggestion } from "./nearest-name.js";
 
 /** Looking for a key that comes twice takes the square of a text's length, and no settings are nearly as long. */
 const longestText = 64 * 1024;
+const deepest = 64;
+/** Lists in lists, begun on one line; begun on lines of their own, their indentation is what makes a text too long. */
+const rowOfBlocks = new RegExp(`(?:[-?:][ \\t]+){${deepest}}`);
 /** Who has more to correct than this has sent another file. */
 const mostProblems = 50;
 const longestKey = 60;
@@ -32,6 +35,7 @@ function readText(path: string): string {
 /** As loadYaml, for text that came another way; `source` names it in errors. Takes a moment at most, whatever the text is. */
 export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema, source: string): z.output<Schema> {
   if (text.length > longestText) throw tooLong(source, text.length);
+  if (isDeep(text)) throw tooDeep(source);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   const lineOf = (path: readonly PropertyKey[], key?: string): number => lineOfPath(document, lines, path, key);
@@ -51,6 +55,23 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
     { remedy: "correct the lines named above" },
   );
+}
+
+/** Whether values stand deeper inside each other than any settings do: YAML's reader then takes all memory there is. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (const character of text) {
+    if (character === "[" || character === "{") depth++;
+    else if (character === "]" || character === "}") depth = Math.max(0, depth - 1);
+    if (depth > deepest) return true;
+  }
+  return rowOfBlocks.test(text);
+}
+
+function tooDeep(source: string): ConsiliumError {
+  return new ConsiliumError("config-invalid", `${source}:1: values stand too deep inside each other`, {
+    remedy: "check that this is the right file",
+  });
 }
 
 function tooLong(source: string, length: number): ConsiliumError {
