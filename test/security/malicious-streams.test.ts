@@ -68,10 +68,11 @@ describe("parts of an upload that do not follow each other", () => {
     ["without a header", (_header, chunks, seal) => [...chunks, seal]],
     ["without a seal", (header, chunks) => [header, ...chunks]],
     ["with a seal over other bytes", (header, chunks) => [header, ...chunks, sealOf(Buffer.alloc(32))]],
-  ])("K: an upload %s is refused, counted, and may be sent again", async (_, change) => {
-    const before = await rejectedCalls(federation, "SecAggService/Upload", "update-invalid");
-    await expect(upload(change)).rejects.toMatchObject({ code: "update-invalid" });
-    expect(await rejectedCalls(federation, "SecAggService/Upload", "update-invalid")).toBe(before + 1);
+  ])("K: an upload %s is refused, counted, and may be sent again", async (what, change) => {
+    const code = what === "with a seal over other bytes" ? "digest-mismatch" : "update-invalid";
+    const before = await rejectedCalls(federation, "SecAggService/Upload", code);
+    await expect(upload(change)).rejects.toMatchObject({ code });
+    expect(await rejectedCalls(federation, "SecAggService/Upload", code)).toBe(before + 1);
     await expectRoundOfAll();
   });
 });
@@ -108,6 +109,7 @@ describe("bytes below the messages", () => {
     const before = await rejectedCalls(federation, "SecAggService/Upload", "deadline");
     const stream = raw.begin(uploadPath);
     const reply = replyOf(stream);
+    stream.write(frame(Buffer.alloc(0), { length: 1000 }));
     const drip = setInterval(() => stream.writable && stream.write(Buffer.alloc(1)), 100);
     expect(await reply).toMatchObject({ code: deadlineExceeded });
     clearInterval(drip);

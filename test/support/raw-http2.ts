@@ -81,6 +81,8 @@ export function replyOf(stream: ClientHttp2Stream): Promise<RawReply> {
   stream.on("response", note);
   stream.on("trailers", note);
   stream.resume();
+  // The other side has said all: what is still being sent is of no use.
+  stream.once("end", () => stream.close());
   return new Promise((resolve) => {
     stream.once("close", () => resolve({ code, details, reset: stream.rstCode ?? 0 }));
   });
