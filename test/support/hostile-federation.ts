@@ -73,6 +73,11 @@ export class HostileFederation {
     return decodeInvitation((await this.admin("operator").inviteSite({ siteId, validHours: 1 })).token);
   }
 
+  /** Everything that the coordinator keeps on its disk. */
+  get home(): string {
+    return this.#home;
+  }
+
   get ports(): Coordinator["ports"] {
     return this.#coordinator!.ports;
   }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { systemEntropy } from "@consilium/shared/entropy.js";
+import { type Entropy, systemEntropy } from "@consilium/shared/entropy.js";
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { silentLogger } from "@consilium/shared/log.js";
@@ -64,6 +64,8 @@ export class HostileSite {
   readonly credentials: SiteCredentials;
   readonly channel: RpcChannel;
   readonly client: CoordinatorClient;
+  /** Of its attempts; a test may put one here that remembers. */
+  entropy: Entropy = systemEntropy;
   readonly #plans = new Map<string, ReceivedPlan>();
   readonly #attached = new AbortController();
   readonly #listening: Promise<void>;
@@ -139,7 +141,7 @@ export class SitePart {
     const { siteId, identity } = this.site.credentials;
     const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
     const ledger = memoryLedger();
-    return new SiteSession({ received: this.#received, siteId, identity, entropy: systemEntropy, floors, ledger });
+    return new SiteSession({ received: this.#received, siteId, identity, entropy: this.site.entropy, floors, ledger });
   }
 
   send(message: StageMessage, key: RoundKey = this.key): Promise<StageOutcome> {
