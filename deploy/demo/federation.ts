@@ -20,6 +20,8 @@ export interface FederationSetup {
   readonly hospitals: readonly HospitalSetup[];
   readonly threadsPerSite: number;
   readonly minCohort?: number;
+  /** Whether people at the hospitals approve additions to the roster; automatic unless it is given. */
+  readonly additions?: "approve" | "automatic";
   readonly onStep?: (text: string) => void;
   readonly coordinatorEnvironment?: Readonly<Record<string, string>>;
 }
@@ -140,6 +142,18 @@ export class LocalFederation {
     this.#say(`governance: ${ids.join(", ")} are put on the roster, which two of three holders sign`);
     await this.council.admit(Object.fromEntries(keys));
     await this.publishRoster();
+    if (this.#setup.additions === "approve") await this.#approveRoster();
+  }
+
+  /** What a person does at each hospital: fetches the roster, looks at it, and says yes to this version. */
+  async #approveRoster(): Promise<void> {
+    for (const { id } of this.#setup.hospitals) {
+      const home = ["--home", this.agentHome(id)];
+      const text = await mustRun(commands.agent, ["roster", "fetch", ...home, "--json"]);
+      const fetched = JSON.parse(text) as { waiting: number };
+      this.#say(`${id}: a person looks at the roster's sites and keys, and approves version ${fetched.waiting}`);
+      await mustRun(commands.agent, ["roster", "approve", String(fetched.waiting), ...home]);
+    }
   }
 
   async publishRoster(): Promise<void> {
@@ -182,6 +196,7 @@ export class LocalFederation {
     const generous = {
       version: 1,
       federation: "demo",
+      governance: this.council.policy(this.#setup.additions ?? "automatic"),
       secagg: { minCohort: this.#setup.minCohort ?? 3, maxColluders: 0 },
       jobs: {
         methods: [...runMethodNames],

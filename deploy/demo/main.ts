@@ -136,6 +136,7 @@ async function demo(options: DemoOptions): Promise<void> {
     directory: options.directory,
     hospitals: images.hospitals,
     threadsPerSite: options.threads,
+    additions: "approve",
     onStep: say,
   });
   const stopOnInterrupt = () => void federation.stop().then(() => process.exit(130));

@@ -11,6 +11,7 @@ import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
 import { lockHome } from "./agent-lock.js";
+import { openAgentRoster } from "./agent-roster.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
 import { stayAttached } from "./attachment.js";
 import { CertificateRenewal, type CertificateState } from "./certificate-renewal.js";
@@ -18,6 +19,7 @@ import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, schedule
 import { ImageCounter } from "./data/image-counter.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
 import { everySoOften } from "./every-so-often.js";
+import type { SiteRoster } from "./governance/site-roster.js";
 import { type SiteHome, siteHome } from "./home.js";
 import { type AgentMetrics, agentMetrics } from "./metrics.js";
 import { Reachability } from "./reachability.js";
@@ -124,7 +126,8 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
   const observer = observerOf({ metrics, board, audit, siteId: enrolment.siteId });
-  const participant = participantOf(setup, { options, audit, client, trainer, patience, reporter, observer });
+  const { roster, stop: forgetRoster } = openAgentRoster({ ...setup, clock, logger, audit, metrics, client });
+  const participant = participantOf(setup, { options, audit, client, trainer, patience, reporter, observer, roster });
 
   const stopping = new AbortController();
   let attached = false;
@@ -135,6 +138,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   };
   const telemetryServer = await serveMetrics(config, { telemetry, attached: () => attached }).catch(
     (error: unknown) => {
+      forgetRoster();
       client.close();
       audit.close();
       throw error;
@@ -167,6 +171,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
     async stop() {
       stopping.abort();
       cancelReconsidering();
+      forgetRoster();
       await renewal.stop();
       await participant.stop();
       await reporter.stop();
@@ -330,10 +335,11 @@ interface Parts {
   readonly patience: Patience;
   readonly reporter: Reporter;
   readonly observer: RoundObserver;
+  readonly roster: SiteRoster;
 }
 
 function participantOf(setup: Setup, parts: Parts): Participant {
-  const { options, audit, client, trainer, patience, reporter, observer } = parts;
+  const { options, audit, client, trainer, patience, reporter, observer, roster } = parts;
   const { home, config, enrolment, identity } = setup;
   const { entropy = systemEntropy, clock = systemClock, logger } = options;
   const data = dataSettings(home, config);
@@ -348,6 +354,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
       checkpoints: new CheckpointCache(home.checkpoints),
       updates: new UpdateStore(home.updates),
       ledger,
+      roster,
       openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors, ledger }),
       training: {
         stateDirectory: home.runs,

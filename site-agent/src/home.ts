@@ -34,6 +34,8 @@ export interface SiteHome {
   readonly audit: string;
   /** Runs that asked to begin, and what people of this site decided. */
   readonly approvals: string;
+  /** The roster that is followed, and one that waits for a person. */
+  readonly governance: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -60,6 +62,7 @@ export function siteHome(root: string): SiteHome {
     dataIndex: join(root, "cache", "data-index.sqlite"),
     audit: join(root, "audit"),
     approvals: join(root, "approvals"),
+    governance: join(root, "governance"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };

@@ -12,6 +12,7 @@ import { checkData } from "./data/check-data.js";
 import { exportCheckpoint } from "./export-checkpoint.js";
 import { join } from "./join.js";
 import { enrol } from "./rpc/enrolment-client.js";
+import { askForRosters } from "./rpc/roster-client.js";
 
 const stopping = new AbortController();
 let daemon = false;
@@ -54,6 +55,7 @@ const surroundings: Surroundings = {
   createLogger: (level) => createLogger({ level, name: "site-agent" }),
   checkData,
   exportCheckpoint,
+  askForRosters,
   engines: systemEngineTools(() => performance.now()),
 };
 

@@ -23,6 +23,8 @@ export interface AgentMetrics {
   progress(progress: TrainProgress): void;
   trained(trained: TrainedRound): void;
   refused(clause: string): void;
+  /** A roster came that is not followed. */
+  rosterRefused(fault: string): void;
   /** A message of an attempt did not pass this check of the site's. */
   failedCheck(check: string): void;
   worked(work: Work, durationMs: number): void;
@@ -68,6 +70,11 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
     name: "consilium_agent_refusals_total",
     help: "Plans that this site refused, by the clause of its policy or schedule.",
     labels: ["clause"],
+  });
+  const rosters = telemetry.counter({
+    name: "consilium_agent_rosters_refused_total",
+    help: "Rosters that this site does not follow, by fault.",
+    labels: ["fault"],
   });
   const rejected = telemetry.counter({
     name: "consilium_agent_rejected_inputs_total",
@@ -181,6 +188,7 @@ export function agentMetrics(telemetry: Telemetry): AgentMetrics {
       for (const [reason, count] of Object.entries(trained.skipped)) quarantined.set({ reason }, count);
     },
     refused: (clause) => refusals.inc({ clause }),
+    rosterRefused: (fault) => rosters.inc({ fault }),
     worked: (stage, durationMs) => work.observe({ stage }, durationMs / 1000),
   };
 }

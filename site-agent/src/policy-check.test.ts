@@ -27,6 +27,7 @@ const refusing: Readonly<Record<string, Policy>> = {
   "jobs.methods": jobs({ methods: ["mae"] }),
   "jobs.architectures": jobs({ architectures: ["vit-base"] }),
   "jobs.modalities": jobs({ modalities: ["radiograph", "pathology"] }),
+  "jobs.researchers": jobs({ researchers: ["fed://demo/researcher/r2"] }),
   "jobs.maxRounds": jobs({ maxRounds: 9 }),
   "jobs.maxStepsPerRound": jobs({ maxStepsPerRound: 4 }),
   "jobs.maxBatchSize": jobs({ maxBatchSize: 3 }),

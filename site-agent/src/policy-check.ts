@@ -16,7 +16,10 @@ export interface PlanFacts {
 
 /** A plan, or what one made of a run file would hold; the run it belongs to, and what decides about it. */
 export interface PolicyQuestion {
-  readonly plan: Pick<RoundPlan, "federation" | "minCohort" | "colluders" | "lanes">;
+  readonly plan: Pick<RoundPlan, "federation" | "minCohort" | "colluders" | "lanes"> & {
+    /** Undefined where there is no plan yet. */
+    readonly launchedBy?: string;
+  };
   readonly config: RunConfig;
   readonly policy: Policy;
   readonly facts: PlanFacts;
@@ -84,6 +87,8 @@ const clauses: readonly Clause[] = [
   ["jobs.architectures", architectures],
   // site-check: policy-jobs-modalities
   ["jobs.modalities", ({ config, policy }) => oneOf(config.modality, policy.jobs.modalities)],
+  // site-check: policy-jobs-researchers
+  ["jobs.researchers", researchers],
   // site-check: policy-jobs-max-rounds
   ["jobs.maxRounds", ({ config, policy }) => atMost(config.rounds, policy.jobs.maxRounds, "rounds")],
   // site-check: policy-jobs-max-steps-per-round
@@ -134,6 +139,15 @@ function maxColluders({ plan, policy: { secagg } }: PolicyQuestion): Finding {
 function architectures({ config, policy: { jobs } }: PolicyQuestion): Finding {
   if (trainsModel(config.method)) return oneOf(config.model.architecture, jobs.architectures);
   return { asked: "no model", allows: list(jobs.architectures), objection: undefined };
+}
+
+/** Empty in the plans of a coordinator that has forgotten. */
+function researchers({ plan: { launchedBy }, policy: { jobs } }: PolicyQuestion): Finding {
+  if (jobs.researchers === "everyone")
+    return { asked: launchedBy ?? "everyone", allows: "everyone", objection: undefined };
+  const objection = "nobody has launched the run yet";
+  if (launchedBy === undefined) return { asked: "–", allows: list(jobs.researchers), objection, open: true };
+  return oneOf(launchedBy, jobs.researchers);
 }
 
 function minLocalSamples({ facts: { localSamples }, policy: { jobs } }: PolicyQuestion): Finding {

@@ -1,24 +1,69 @@
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { runMethodNames } from "@consilium/shared/config/method-config.js";
 import { resnetNames, vitNames } from "@consilium/shared/config/model-config.js";
-import { modalitySchema } from "@consilium/shared/config/run-config.js";
+import { modalitySchema, siteIdSchema } from "@consilium/shared/config/run-config.js";
+import { publicKeyText } from "@consilium/shared/identity/public-key-text.js";
 import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { z } from "zod";
 
 /** `policy.yaml`: what the hospital allows. No default allows anything, so what is allowed is always written down. */
 
 const limit = z.number().int().positive();
+const identityUri = z
+  .string()
+  .regex(
+    /^fed:\/\/[a-z0-9-]{1,63}\/(researcher|operator)\/[a-z0-9-]{1,63}$/,
+    "must be such as fed://demo/researcher/r1",
+  );
 const architectures = z.enum([...vitNames, ...resnetNames]);
+
+/** Who decides who is a hospital: keys that people hold offline, pinned here and handed over by another way than the coordinator. */
+const governance = z
+  .strictObject(
+    {
+      /** None: nobody is known to be a hospital, and no plan is followed. */
+      keys: z.array(publicKeyText),
+      /** How many of them must have signed a roster. */
+      threshold: limit,
+      /** Whether a person of this site must say yes to a roster with new sites, or with lower floors. */
+      additions: z.enum(["approve", "automatic"]).default("approve"),
+    },
+    {
+      error: ({ input }) =>
+        input === undefined
+          ? "is missing; write governance: { keys: [ed25519:…], threshold: 2 } with the federation's public keys"
+          : undefined,
+    },
+  )
+  .superRefine(({ keys, threshold }, context) => {
+    const problem = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    if (new Set(keys).size !== keys.length) problem("keys", "must not name a key twice");
+    if (keys.length > 0 && threshold > keys.length)
+      problem("threshold", `must be at most ${keys.length}, as many as keys`);
+  });
+
+const requiredPeers = z
+  .strictObject({
+    atLeast: limit,
+    /** Sites of whom this one knows that they do not collude. */
+    of: z.array(siteIdSchema),
+  })
+  .refine(({ atLeast, of }) => new Set(of).size === of.length && atLeast <= of.length, {
+    error: "must name at least as many sites as it asks for, each once",
+  });
 
 export const policySchema = z.strictObject({
   version: z.literal(1),
   /** The only federation whose plans are followed. */
   federation: z.string().min(1),
+  governance,
   secagg: z.strictObject({
     /** Fewest hospitals in a sum that this site's update may enter. */
     minCohort: z.number().int().min(2),
     /** The masking must withstand at least this many hospitals that collude with the coordinator. */
     maxColluders: z.number().int().min(0),
+    /** A sum must also hold so many of these sites; absent: any sites of the roster. */
+    requiredPeers: requiredPeers.optional(),
     /** Attempts at one round to which this site uploads its masked update. */
     maxAttempts: limit.default(3),
   }),
@@ -32,6 +77,8 @@ export const policySchema = z.strictObject({
     maxParameters: limit,
     /** A run is refused while the site has fewer images than this. */
     minLocalSamples: limit,
+    /** Whose runs may train here, as in "fed://demo/researcher/r1". By the coordinator's word, which nothing proves. */
+    researchers: z.union([z.literal("everyone"), z.array(identityUri)]).default("everyone"),
     /** Whether a person of this site must grant each run before it may begin. */
     approval: z.enum(["automatic", "manual"]).default("automatic"),
   }),

@@ -57,6 +57,16 @@ version: 1
 # The only federation whose plans are followed.
 federation: ${yamlText(federation)}
 
+governance:
+  # Public keys of the people who decide, offline, who is a hospital of this federation; ask them for these, not the
+  # coordinator's operator. Without keys every plan is refused. Such as [ed25519:9f2c…, ed25519:41d0…]
+  keys: []
+  # How many of them must have signed the roster of hospitals.
+  threshold: 2
+  # approve: a person here says yes to each roster with new hospitals, by 'consilium-agent roster approve'. automatic:
+  # nobody is asked. Removals count at once either way.
+  additions: approve
+
 secagg:
   # Fewest hospitals in a sum that this site's update may enter; the sum is all that anyone sees.
   minCohort: 3
@@ -74,6 +84,8 @@ jobs:
   maxStepsPerRound: 1000
   maxBatchSize: 512
   maxParameters: 120000000
+  # Whose runs may train here, such as [fed://demo/researcher/r1], by the coordinator's word; or everyone.
+  researchers: everyone
   # A run is refused while the site has fewer images.
   minLocalSamples: 50
 

@@ -56,6 +56,7 @@ export function received(plan: RoundPlan): ReceivedPlan {
 export const examplePolicy: Policy = {
   version: 1,
   federation: "demo",
+  governance: { keys: [`ed25519:${"01".repeat(32)}`], threshold: 1, additions: "approve" },
   secagg: { minCohort: 3, maxColluders: 0, maxAttempts: 3 },
   jobs: {
     methods: ["simclr", "mae"],
@@ -66,6 +67,7 @@ export const examplePolicy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 20,
+    researchers: "everyone",
     approval: "automatic",
   },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },

@@ -92,10 +92,14 @@ export function contributionFor(layout: ParameterLayout, site: number): Contribu
 }
 
 export function createSites(received: ReceivedPlan, layout: ParameterLayout, count: number): TestSite[] {
-  return Array.from({ length: count }, (_, i) => {
-    const siteId = i < 26 ? `site-${String.fromCharCode(97 + i)}` : `site-${i}`;
-    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
-    const [identity, ledger] = [createIdentity(), memoryLedger()];
+  const identities = Array.from({ length: count }, (_, i) => ({
+    siteId: i < 26 ? `site-${String.fromCharCode(97 + i)}` : `site-${i}`,
+    identity: createIdentity(),
+  }));
+  const members = new Map(identities.map(({ siteId, identity }) => [siteId, identity.publicKey]));
+  return identities.map(({ siteId, identity }, i) => {
+    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3, members };
+    const ledger = memoryLedger();
     const session = new SiteSession({ received, siteId, identity, entropy: systemEntropy, floors, ledger });
     return { siteId, session, contribution: contributionFor(layout, i) };
   });

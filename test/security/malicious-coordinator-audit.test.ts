@@ -2,16 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemEntropy } from "@consilium/shared/entropy.js";
-import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type TestSite, testSite } from "../../site-agent/src/round/test-federation.js";
+import { testFloors, testMember } from "../../site-agent/src/secagg/test-cohort.js";
 import { examplePlan, received } from "../../site-agent/src/test-plans.js";
 import { MaliciousCoordinator } from "../support/malicious-coordinator.js";
 
 /** The agent's own participant, whole, before a coordinator that lies in one answer. */
 
-const identity = IdentityKey.generate();
+const { identity } = testMember("site-a");
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "malicious-"));
@@ -22,7 +22,10 @@ function victim(coordinator: MaliciousCoordinator): TestSite {
   return testSite(directory, {
     coordinator,
     openSession: (plan, floors, ledger) =>
-      new SiteSession({ received: plan, siteId: "site-a", identity, entropy: systemEntropy, floors, ledger }),
+      new SiteSession({
+        ...{ received: plan, siteId: "site-a", identity, entropy: systemEntropy, ledger },
+        floors: { ...floors, members: testFloors.members },
+      }),
   });
 }
 

@@ -23,6 +23,7 @@ import type { HostileSite } from "./hostile-site.js";
 const policy: Policy = {
   version: 1,
   federation: "demo",
+  governance: { keys: [`ed25519:${"01".repeat(32)}`], threshold: 1, additions: "approve" },
   secagg: { minCohort: 2, maxColluders: 0, maxAttempts: 3 },
   jobs: {
     methods: ["simclr"],
@@ -33,6 +34,7 @@ const policy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 1,
+    researchers: "everyone",
     approval: "automatic",
   },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
@@ -59,7 +61,8 @@ export function brokenTrainer(value: number): Trainer {
 /** The agent's own participant over the site's connection, with a trainer that the test gives. */
 export function realParticipant(site: HostileSite, options: { directory: string; trainer: Trainer }): Participant {
   const { directory, trainer } = options;
-  const { siteId, identity } = site.credentials;
+  const { siteId, identity, members } = site.credentials;
+  const membership = { members, floors: { minCohort: 2, maxColluders: 0 } };
   const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
   const backoff = { initialMs: 50, maxMs: 500, random: Math.random };
   const patience = { clock: systemClock, backoff, onUnreachable() {}, onReached() {} };
@@ -69,6 +72,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
       checkpoints: new CheckpointCache(join(directory, "checkpoints")),
       updates: new UpdateStore(join(directory, "updates")),
       ledger,
+      roster: { version: 1, follow: async () => membership, requireFollowed: () => membership },
       openSession: (received, floors) =>
         new SiteSession({ ...{ received, floors, siteId, identity, ledger }, entropy: systemEntropy }),
       training: {

@@ -29,6 +29,7 @@ export class HostileFederation {
   readonly logged: { event: string; fields: LogFields }[] = [];
   readonly #home = join(mkdtempSync(join(tmpdir(), "hostile-")), "home");
   readonly #admins = new Map<string, Admin>();
+  readonly #members = new Map<string, Uint8Array>();
   #coordinator: Coordinator | undefined;
   #runs = 0;
 
@@ -60,12 +61,13 @@ export class HostileFederation {
       unwrittenEgress,
     );
     const bundle: TlsBundle = { caPem, certPem: certificatePem, keyPem: key.privateKeyPem };
-    return new HostileSite({ siteId, identity, planPublicKey, bundle, port: this.ports.main });
+    this.#members.set(siteId, identity.publicKey);
+    const members = this.#members;
+    return new HostileSite({ siteId, identity, planPublicKey, bundle, members, port: this.ports.main });
   }
 
   async #publishRoster(): Promise<void> {
-    const members = this.sites.map(({ credentials: { siteId, identity } }) => [siteId, identity.publicKey] as const);
-    const roster = testRoster(Object.fromEntries(members), testGovernance());
+    const roster = testRoster(Object.fromEntries(this.#members), testGovernance());
     await this.admin("operator").publishRoster(signedRosterBytes(roster));
   }
 

@@ -36,6 +36,8 @@ export interface SiteCredentials {
   readonly planPublicKey: Uint8Array;
   readonly bundle: TlsBundle;
   readonly port: number;
+  /** Who is on the federation's roster. */
+  readonly members: ReadonlyMap<string, Uint8Array>;
 }
 
 /** How a vector on the wire differs from the one that the plan asks for. */
@@ -138,8 +140,8 @@ export class SitePart {
   }
 
   newSession(): SiteSession {
-    const { siteId, identity } = this.site.credentials;
-    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
+    const { siteId, identity, members } = this.site.credentials;
+    const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3, members };
     const ledger = memoryLedger();
     return new SiteSession({ received: this.#received, siteId, identity, entropy: this.site.entropy, floors, ledger });
   }

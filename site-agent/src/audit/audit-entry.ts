@@ -15,7 +15,7 @@ const round = { run: word, round: count, attempt: count };
 /** Messages of an attempt that hold key material or the masked update. */
 export const guardedKinds = ["advertise", "share", "confirm", "unmask", "upload"] as const;
 /** Messages of enumerations and counters, of which many are sent: they are counted and told together. */
-export const countedKinds = ["attach", "checkpoint-request", "report"] as const;
+export const countedKinds = ["attach", "checkpoint-request", "report", "roster-request"] as const;
 /** Every kind of message that can leave this site. */
 export const egressKinds = [...guardedKinds, ...countedKinds, "enrol"] as const;
 
@@ -63,6 +63,12 @@ export const auditObjects = {
 
   /** The policy file has another content than before; `policy` is absent where it is missing now. */
   "policy.changed": z.strictObject({ before: hexDigest.optional(), policy: hexDigest.optional() }),
+  /** From now on this site follows this roster; `roster` is the SHA-256 of its canonical bytes. */
+  "roster.pinned": z.strictObject({ version: count, roster: hexDigest }),
+  /** A roster came that the pinned governance keys have signed; it waits for a person. */
+  "roster.waiting": z.strictObject({ version: count, roster: hexDigest }),
+  /** A roster came that is not followed; the entry's reason says why. */
+  "roster.refused": z.strictObject({}),
   /** A certificate is asked for: written before the request, which has this many bytes, is sent. */
   "certificate.requested": z.strictObject({ bytes: count }),
   /** The site has a certificate; `certificate` is its SHA-256. */
@@ -171,6 +177,8 @@ const durable: ReadonlySet<AuditAction> = new Set([
   "egress.stopped",
   "attack.suspected",
   "policy.changed",
+  "roster.pinned",
+  "roster.refused",
   "certificate.requested",
   "certificate.stored",
   "model.exported",

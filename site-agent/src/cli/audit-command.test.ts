@@ -57,6 +57,7 @@ async function run(...parameters: string[]) {
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
     engines: testEngineTools(),
+    askForRosters: async () => [],
   });
   return { code, ...written };
 }

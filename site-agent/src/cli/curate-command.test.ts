@@ -51,6 +51,7 @@ function run(...parameters: string[]): Promise<number> {
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
     engines: testEngineTools(),
+    askForRosters: async () => [],
   });
 }
 

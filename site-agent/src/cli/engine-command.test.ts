@@ -60,6 +60,7 @@ function agent(tools: Partial<EngineTools> = {}) {
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
     engines: testEngineTools(tools),
+    askForRosters: async () => [],
   };
   return { home, written, run: (...parameters: string[]) => runCommandLine(["engine", ...parameters], around) };
 }

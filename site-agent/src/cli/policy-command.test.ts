@@ -52,6 +52,7 @@ async function check(...options: string[]) {
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
     engines: testEngineTools(),
+    askForRosters: async () => [],
   });
   return { code, ...written };
 }

@@ -42,6 +42,7 @@ function surroundings(changes: Partial<Surroundings> = {}) {
     ...{ join: unexpected, startAgent: unexpected, checkData: unexpected, exportCheckpoint: unexpected },
     createLogger: () => silentLogger,
     engines: testEngineTools(),
+    askForRosters: async () => [],
     ...changes,
   };
   return { home, written, run: (...parameters: string[]) => runCommandLine(parameters, around), around };
@@ -53,7 +54,7 @@ describe("consilium-agent", () => {
   it("has these commands", () =>
     expect(commands).toEqual([
       ...["join", "identity", "run", "status", "check-data", "curate", "export", "engine"],
-      ...["audit", "egress", "policy", "approvals"],
+      ...["audit", "egress", "policy", "approvals", "roster"],
     ]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {

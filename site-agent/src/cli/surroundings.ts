@@ -9,6 +9,7 @@ import type { DataReport } from "../data/data-report.js";
 import type { ExportReport, ExportRequest } from "../export-checkpoint.js";
 import { type SiteHome, siteHome } from "../home.js";
 import type { JoinOptions, JoinReport } from "../join.js";
+import type { askForRosters } from "../rpc/roster-client.js";
 import type { EngineTools } from "./engine-tools.js";
 
 /** Everything a command may touch; built once in main.ts, replaced by tests. */
@@ -28,6 +29,7 @@ export interface Surroundings {
   readonly checkData: (options: CheckOptions) => Promise<DataReport>;
   readonly exportCheckpoint: (request: ExportRequest) => Promise<ExportReport>;
   readonly engines: EngineTools;
+  readonly askForRosters: typeof askForRosters;
 }
 
 export const homeHelp =

@@ -15,8 +15,11 @@ import type { AuditTrail } from "../audit/audit-log.js";
 import { roundOf } from "../audit/round-object.js";
 import { datasetId } from "../audit/site-log.js";
 import type { DataSettings } from "../data/data-settings.js";
+import { GovernanceRefusal } from "../governance/governance-refusal.js";
+import type { SiteRoster } from "../governance/site-roster.js";
 import type { Policy } from "../policy.js";
 import type { AttemptLedger } from "../secagg/attempt-ledger.js";
+import type { SiteFloors } from "../secagg/plan-facts.js";
 import { ProtocolRefusal } from "../secagg/refusal.js";
 import type { TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
 import { type Contribution, contributionOf } from "../update/delta.js";
@@ -45,7 +48,8 @@ export interface AttemptSurroundings {
   readonly checkpoints: CheckpointCache;
   readonly updates: UpdateStore;
   readonly ledger: Pick<AttemptLedger, "standingOf">;
-  readonly openSession: (received: ReceivedPlan, floors: Policy["secagg"]) => MaskingSession;
+  readonly openSession: (received: ReceivedPlan, floors: SiteFloors) => MaskingSession;
+  readonly roster: Pick<SiteRoster, "follow" | "requireFollowed" | "version">;
   readonly training: {
     /** The trainer keeps one folder per run below it. */
     readonly stateDirectory: string;
@@ -246,7 +250,7 @@ export class Attempt {
   async #advertise(): Promise<StageOutcome> {
     const { received } = this;
     const { plan } = received;
-    const { updates, openSession } = this.#around;
+    const { updates, openSession, roster } = this.#around;
     const update = updates.find(plan.key, hex(plan.checkpointDigest));
     if (update === undefined) throw new ConsiliumError("storage", "the update of this round is gone from the disk");
     const delta = await loadDelta(update, plan.dimension).catch((error: unknown) => {
@@ -255,7 +259,9 @@ export class Attempt {
     });
     this.#contribution = contributionOf({ delta, update, plan, ...this.#checked });
     if (this.abandoned) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
-    const session = openSession(received, this.#policy.secagg);
+    // Once more: a site may have been removed while this one trained.
+    const { members } = roster.requireFollowed(plan, this.#policy.governance);
+    const session = openSession(received, { ...this.#policy.secagg, members });
     this.#session = session;
     const advertisement = this.#checking("advertise", () => session.advertise());
     // The stage opens when training ends for everyone, so its answer may take both windows.
@@ -334,10 +340,15 @@ function expecting<Kind extends StageOutcome["kind"]>(
 }
 
 function clauseOf(error: ConsiliumError): string {
-  return error instanceof ProtocolRefusal && error.check === "attempts-left"
-    ? "secagg.maxAttempts"
-    : "secagg.minCohort";
+  if (error instanceof GovernanceRefusal) return error.clause;
+  const check = error instanceof ProtocolRefusal ? error.check : "";
+  return clauseOfCheck[check] ?? "secagg.minCohort";
 }
+
+const clauseOfCheck: Readonly<Record<string, string>> = {
+  "attempts-left": "secagg.maxAttempts",
+  "required-peers": "secagg.requiredPeers",
+};
 
 function storedUpdate(trained: TrainedRound, checkpointDigest: string): StoredUpdate {
   const { deltaPath, deltaDigest, sampleCount, meanLoss, figures, steps } = trained;

@@ -10,6 +10,7 @@ import type {
   SignedUpload,
   SiteSignature,
 } from "@consilium/shared/protocol.js";
+import type { SignedRoster } from "@consilium/shared/roster/signed-roster.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 
 /** What the coordinator tells an attached site. Plans have been verified against the pinned plan key. */
@@ -86,6 +87,8 @@ export interface CoordinatorClient {
   fetchAggregate(request: CheckpointRequest): AsyncIterable<CheckpointChunk>;
   /** What the rounds before the key's did to the model, oldest first; verified against the pinned plan key. */
   fetchResults(request: ResultsRequest): AsyncIterable<ReceivedResult>;
+  /** The rosters after this version, oldest first; throws "roster-refused" for one that cannot be read. */
+  fetchRosters(afterVersion: number): Promise<readonly SignedRoster[]>;
   report(report: SiteReport, signal: AbortSignal): Promise<void>;
   exchange(message: StageMessage, call: StageCall): Promise<StageOutcome>;
   upload(upload: MaskedUpload, call: StageCall): Promise<StageOutcome>;

@@ -1,9 +1,11 @@
-import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import { asConsiliumError, ConsiliumError, describeError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
+import type { RosterFloors } from "@consilium/shared/roster/roster.js";
 import type { ApprovalStore } from "../approvals/approval-store.js";
 import type { AuditEvent } from "../audit/audit-entry.js";
 import { planDigest, roundOf } from "../audit/round-object.js";
+import { GovernanceRefusal } from "../governance/governance-refusal.js";
 import { type Hours, withinHours } from "../hours.js";
 import type { Policy } from "../policy.js";
 import { approvalClause, checkPolicy } from "../policy-check.js";
@@ -51,8 +53,8 @@ export class Participant {
   #attempt: Attempt | undefined;
   /** The next attempt, between the check of its plan and the transition. */
   #proposed: Attempt | undefined;
-  /** The plan that was refused last. */
-  #refused: ReceivedPlan | undefined;
+  /** The plan that was refused last, and the roster that was followed then. */
+  #refused: { readonly received: ReceivedPlan; readonly rosterVersion: number } | undefined;
   #directives: Promise<void> = Promise.resolve();
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -91,7 +93,9 @@ export class Participant {
 
   async #reconsider(): Promise<boolean> {
     if (this.#state.kind !== "refused" || this.#refused === undefined || this.#stopped) return false;
-    const event = await this.#judge(this.#refused);
+    // By another roster than the one that decided: the coordinator has another plan by now, or has one soon.
+    if (this.#refused.rosterVersion !== this.#options.attempt.roster.version) return true;
+    const event = await this.#judge(this.#refused.received);
     this.#proposed = undefined;
     return event.kind === "plan-accepted";
   }
@@ -116,7 +120,8 @@ export class Participant {
     this.#options.observer.planned?.(directive.received.plan);
     const event = this.#planReceived(directive.received) ?? (await this.#judge(directive.received));
     if (event.kind === "plan-accepted") this.#note({ action: "plan.accepted", object: roundOf(key) }, key);
-    this.#refused = event.kind === "plan-refused" ? directive.received : undefined;
+    const rosterVersion = this.#options.attempt.roster.version;
+    this.#refused = event.kind === "plan-refused" ? { received: directive.received, rosterVersion } : undefined;
     this.#dispatch(event);
   }
 
@@ -157,21 +162,24 @@ export class Participant {
       const policy = this.#policy();
       // site-check: policy-present
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
+      const { floors } = await attempt.roster.follow(plan, policy.governance);
+      const strict = { ...policy, secagg: stricter(policy.secagg, floors) };
       const checked = checkPlan(plan);
       // site-check: plan-is-new
       if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
       const facts = { parameters: checked.layout.dimension, localSamples, approval };
-      const verdict = checkPolicy({ plan, config: checked.config, policy, facts });
+      const verdict = checkPolicy({ plan, config: checked.config, policy: strict, facts });
       // site-check: policy-verdict
       if (!verdict.allowed) {
         if (verdict.clause === approvalClause) this.#ask(plan);
         return this.#refusal(key, verdict.clause, verdict.reason);
       }
-      return this.#accept(received, checked, { policy, localSamples });
+      return this.#accept(received, checked, { policy: strict, localSamples });
     } catch (thrown) {
       const error = asConsiliumError(thrown);
+      if (error instanceof GovernanceRefusal) return this.#refusal(key, error.clause, describeError(error));
       logger.warn("plan-declined", { round: roundKeyText(key), code: error.code, reason: error.message });
       return { kind: "plan-invalid", key, error };
     }
@@ -333,4 +341,13 @@ function replayedPlan(key: RoundKey): ConsiliumError {
 
 function foreignPlan(named: string, own: string): ConsiliumError {
   return new ConsiliumError("plan-invalid", `the plan is for federation ${named}, this site belongs to ${own}`);
+}
+
+/** The stricter of what the site's own policy and the federation's roster ask for. */
+function stricter(policy: Policy["secagg"], roster: RosterFloors): Policy["secagg"] {
+  return {
+    ...policy,
+    minCohort: Math.max(policy.minCohort, roster.minCohort),
+    maxColluders: Math.max(policy.maxColluders, roster.maxColluders),
+  };
 }

@@ -9,6 +9,7 @@ import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
 import { RecordedTrail } from "../audit/test-log.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
+import type { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { Hours } from "../hours.js";
 import type { Policy } from "../policy.js";
 import { AttemptLedger } from "../secagg/attempt-ledger.js";
@@ -64,6 +65,10 @@ export class FakeCoordinator implements CoordinatorClient {
   async *fetchAggregate() {}
 
   async *fetchResults() {}
+
+  async fetchRosters() {
+    return [];
+  }
 
   async report(report: SiteReport) {
     this.reports.push(report);
@@ -157,6 +162,22 @@ function fakeSession(ledger: AttemptLedger, { key }: RoundPlan): MaskingSession 
   };
 }
 
+/** The roster that a site follows; a test may have it refuse every plan. */
+export class FakeRoster {
+  version = 1;
+  refusal: GovernanceRefusal | undefined;
+  floors = { minCohort: 2, maxColluders: 0 };
+
+  async follow() {
+    return this.requireFollowed();
+  }
+
+  requireFollowed() {
+    if (this.refusal !== undefined) throw this.refusal;
+    return { members: new Map([["site-a", bytes32()]]), floors: this.floors };
+  }
+}
+
 export interface TestSite {
   readonly coordinator: FakeCoordinator;
   readonly trainer: FakeTrainer;
@@ -168,6 +189,7 @@ export interface TestSite {
   readonly rejected: string[];
   readonly audit: RecordedTrail;
   readonly approvals: ApprovalStore;
+  readonly roster: FakeRoster;
   policy: Policy | Error;
   /** Hands a plan over and waits until the participant rests. */
   plan(changes?: Partial<RoundPlan>): Promise<ParticipantState>;
@@ -194,6 +216,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
   const approvals = new ApprovalStore(join(directory, "approvals"), clock);
   const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
   const rejected: string[] = [];
+  const roster = new FakeRoster();
   const participant = new Participant({
     attempt: {
       siteId: "site-a",
@@ -203,6 +226,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
       updates: new UpdateStore(join(directory, "updates")),
       ledger,
       openSession: (received, floors) => openSession?.(received, floors, ledger) ?? fakeSession(ledger, received.plan),
+      roster,
       training: {
         stateDirectory: join(directory, "runs"),
         data: dataSettingsSchema.parse({ path: directory }),
@@ -236,7 +260,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
     logger: silentLogger,
   });
   const site: TestSite = {
-    ...{ coordinator, trainer, participant, clock, states, unreachable, rejected, audit, approvals },
+    ...{ coordinator, trainer, participant, clock, states, unreachable, rejected, audit, approvals, roster },
     policy: examplePolicy,
     async plan(changes = {}) {
       await participant.receive({ kind: "plan", received: received(examplePlan(changes)) });

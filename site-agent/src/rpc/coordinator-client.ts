@@ -32,6 +32,7 @@ import type {
 } from "../round/coordinator.js";
 import { brokenAsUnreachable } from "./connection-end.js";
 import { egressDoor } from "./egress-door.js";
+import { fetchRosters } from "./fetch-rosters.js";
 import { readPlan, readResult, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
 
 const reportTimeoutMs = 20_000;
@@ -87,6 +88,7 @@ export function coordinatorClient(options: CoordinatorClientOptions): AgentClien
     fetchCheckpoint: (request) => fetchChunks(options, "fetchCheckpoint", request),
     fetchAggregate: (request) => fetchChunks(options, "fetchAggregate", request),
     fetchResults: (request) => fetchResults(options, request),
+    fetchRosters: (afterVersion) => fetchRosters(options.federation, afterVersion),
     report: (report, signal) => sendReport(options, report, signal),
     exchange: (message, call) => exchange(options, message, call),
     upload: (upload, call) => sendUpload(options, upload, call),

@@ -222,6 +222,6 @@ describe("the manifest", () => {
       .filter((name) => name.endsWith(".ts") && !name.includes(".test.") && !/(^|\/)test-/.test(name))
       .filter((name) => /ServiceClient\(|\.client\(/.test(readFileSync(join(source, name), "utf8")))
       .map((name) => relative(".", name));
-    expect(callers.sort()).toEqual(["rpc/coordinator-client.ts", "rpc/enrolment-client.ts"]);
+    expect(callers.sort()).toEqual(["rpc/coordinator-client.ts", "rpc/enrolment-client.ts", "rpc/roster-client.ts"]);
   });
 });

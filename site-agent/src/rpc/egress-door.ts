@@ -81,6 +81,7 @@ class Passage {
         return;
       case "attach":
       case "report":
+      case "roster-request":
       case "checkpoint-request":
         this.#egress.count({ kind, runId: key?.runId, bytes });
         return;

@@ -2,6 +2,7 @@ import { isErrorCode } from "@consilium/shared/rpc/status.js";
 import { isSiteId } from "@consilium/shared/secagg/protocol.js";
 import { z } from "zod";
 import type { EgressKind } from "../audit/egress-record.js";
+import { governanceClauses } from "../governance/governance-refusal.js";
 import { policyClauses } from "../policy-check.js";
 
 /**
@@ -28,6 +29,8 @@ const clauses: ReadonlySet<string> = new Set([
   "schedule.hours",
   "policy.yaml",
   "secagg.maxAttempts",
+  "secagg.requiredPeers",
+  ...governanceClauses,
   ...policyClauses,
 ]);
 
@@ -99,6 +102,7 @@ const report = z.strictObject({
   auditHead: digest.optional(),
 });
 
+const rosterRequest = z.strictObject({ afterVersion: count });
 const checkpointRequest = z.strictObject({ key, digest, offset: count });
 
 const resultsRequest = z.strictObject({ key, fromRound: count });
@@ -122,6 +126,7 @@ interface ListedMethod {
 /** Of each method of the coordinator that this site calls, the message it takes. */
 const manifest: Readonly<Record<string, ListedMethod>> = {
   [`${federation}/Attach`]: { schema: attach, kind: () => "attach" },
+  [`${federation}/FetchRosters`]: { schema: rosterRequest, kind: () => "roster-request" },
   [`${federation}/Report`]: { schema: report, kind: () => "report" },
   [`${federation}/FetchCheckpoint`]: { schema: checkpointRequest, kind: () => "checkpoint-request" },
   [`${federation}/FetchResults`]: { schema: resultsRequest, kind: () => "checkpoint-request" },

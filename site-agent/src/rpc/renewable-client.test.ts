@@ -24,6 +24,7 @@ function surroundings(options: { refuses?: string } = {}) {
       async *fetchCheckpoint() {},
       async *fetchAggregate() {},
       async *fetchResults() {},
+      fetchRosters: async () => [],
       report: () => new Promise((resolve) => ends.set(name, resolve)),
       exchange: async () => ({ kind: "aborted", reason: name }),
       upload: async () => ({ kind: "aborted", reason: name }),

@@ -1,5 +1,6 @@
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { ReceivedResult } from "@consilium/shared/protocol.js";
+import type { SignedRoster } from "@consilium/shared/roster/signed-roster.js";
 import type { RpcChannel } from "@consilium/shared/rpc/channel.js";
 import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import type {
@@ -106,6 +107,10 @@ export class RenewableClient implements AgentClient {
 
   fetchResults(request: ResultsRequest): AsyncGenerator<ReceivedResult> {
     return this.#reading((client) => client.fetchResults(request));
+  }
+
+  fetchRosters(afterVersion: number): Promise<readonly SignedRoster[]> {
+    return this.#during((client) => client.fetchRosters(afterVersion));
   }
 
   report(report: SiteReport, signal: AbortSignal): Promise<void> {

@@ -10,7 +10,8 @@ import {
 import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
 import { type Neighbourhoods, neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
 import { type Floors, requireFloor, ringBoundOf, thresholdOf } from "@consilium/shared/secagg/protocol.js";
-import type { PlanFacts } from "./plan-facts.js";
+import { requireMembers, requirePeers } from "./members.js";
+import type { PlanFacts, RequiredPeers } from "./plan-facts.js";
 import { contradiction } from "./refusal.js";
 
 /** The attempt's advertisers U1 as this site verified them. */
@@ -19,6 +20,7 @@ export interface Advertisers {
   readonly adverts: readonly KeyAdvert[];
   readonly binding: AttemptBinding;
   readonly floors: Floors;
+  readonly requiredPeers: RequiredPeers | undefined;
   /** Sites that must confirm the survivors. */
   readonly threshold: number;
   /** Who masks and shares with whom. */
@@ -41,6 +43,10 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
   const sorted = sortAdverts(adverts);
   // site-check: adverts-distinct
   requireDistinct(sorted);
+  // site-check: adverts-of-members
+  requireMembers(sorted, facts.members);
+  // site-check: advertisers-required-peers
+  requirePeers("advertise", sorted, facts.requiredPeers);
   // site-check: adverts-signed
   requireSigned(facts.context, sorted);
   // site-check: own-advert
@@ -52,6 +58,7 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
     binding,
     neighbourhoods: neighbourhoodsOf(sites, { colluders: facts.colluders, advertsDigest: binding.advertsDigest }),
     floors,
+    requiredPeers: facts.requiredPeers,
     threshold: thresholdOf(count, facts.colluders),
     ringBound: ringBoundOf(count),
   };

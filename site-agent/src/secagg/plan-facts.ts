@@ -10,6 +10,15 @@ export interface SiteFloors {
   readonly maxColluders: number;
   /** Uploads in one round, all its attempts together. */
   readonly maxAttempts: number;
+  /** Who is a hospital: raw identity keys by site, from the roster that this site follows. */
+  readonly members: ReadonlyMap<string, Uint8Array>;
+  readonly requiredPeers?: RequiredPeers | undefined;
+}
+
+/** Every set of sites must hold at least so many of these. */
+export interface RequiredPeers {
+  readonly atLeast: number;
+  readonly of: readonly string[];
 }
 
 /** The part of a plan that masking depends on, checked. */
@@ -24,6 +33,8 @@ export interface PlanFacts {
   readonly cohortSize: number;
   readonly colluders: number;
   readonly minCohort: number;
+  readonly members: SiteFloors["members"];
+  readonly requiredPeers: RequiredPeers | undefined;
 }
 
 function requireFloors(plan: RoundPlan, floors: SiteFloors): void {
@@ -61,5 +72,7 @@ export function planFacts({ plan, body }: ReceivedPlan, floors: SiteFloors): Pla
     cohortSize: plan.cohortSize,
     colluders: plan.colluders,
     minCohort: plan.minCohort,
+    members: floors.members,
+    requiredPeers: floors.requiredPeers,
   };
 }

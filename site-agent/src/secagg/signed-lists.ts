@@ -10,6 +10,7 @@ import {
   uploadSignatureInput,
 } from "@consilium/shared/secagg/transcript.js";
 import { type Advertisers, advertOf, requireNeighbours } from "./advertisers.js";
+import { requirePeers } from "./members.js";
 import { contradiction, ProtocolRefusal } from "./refusal.js";
 
 /** The later lists of an attempt, as this site checks them: U2 with what was shared, U3 with what was uploaded, and who confirmed U3. */
@@ -91,6 +92,8 @@ export function verifySharers(
   requireFloor("share", sites.length, advertisers.floors);
   // site-check: sharers-neighbours
   requireNeighbours(advertisers, own.siteId, sites);
+  // site-check: sharers-required-peers
+  requirePeers("share", delivered.sharers, advertisers.requiredPeers);
   // site-check: own-root
   requireOwnRoot(own, delivered.sharers);
   // site-check: roots-signed
@@ -138,6 +141,8 @@ export function verifySurvivors(facts: UploadedFacts, uploads: readonly SignedUp
   requireFloor("unmask", sites.length, advertisers.floors);
   // site-check: survivors-neighbours
   requireNeighbours(advertisers, own.siteId, sites);
+  // site-check: survivors-required-peers
+  requirePeers("unmask", uploads, advertisers.requiredPeers);
   // site-check: own-upload
   requireOwnUpload(own, uploads);
   // site-check: uploads-signed

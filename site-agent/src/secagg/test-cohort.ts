@@ -28,8 +28,13 @@ export interface TestMember {
   readonly entropy: Entropy;
 }
 
+/** On the roster of every test. */
+const members = new Map<string, Uint8Array>();
+
 export function testMember(siteId: string): TestMember {
-  return { siteId, identity: IdentityKey.generate(), records: new Map(), entropy: systemEntropy };
+  const identity = IdentityKey.generate();
+  members.set(siteId, identity.publicKey);
+  return { siteId, identity, records: new Map(), entropy: systemEntropy };
 }
 
 /** The member's ledger as a new process finds it. */
@@ -40,7 +45,7 @@ export function ledgerOf({ records }: TestMember): AttemptLedger {
   });
 }
 
-export const testFloors: SiteFloors = { minCohort: 2, maxColluders: 0, maxAttempts: 3 };
+export const testFloors: SiteFloors = { minCohort: 2, maxColluders: 0, maxAttempts: 3, members };
 
 export function testPlan(facts: Partial<RoundPlan> = {}): ReceivedPlan {
   const plan: RoundPlan = {

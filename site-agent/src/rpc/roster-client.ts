@@ -1,0 +1,21 @@
+import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
+import type { SignedRoster } from "@consilium/shared/roster/signed-roster.js";
+import { openChannel } from "@consilium/shared/rpc/channel.js";
+import { FederationServiceClient } from "@consilium/shared/rpc/gen/federation.js";
+import type { Egress } from "../audit/egress-record.js";
+import type { Enrolment } from "../enrolment.js";
+import { egressDoor } from "./egress-door.js";
+import { fetchRosters } from "./fetch-rosters.js";
+
+/** Asks for the rosters after a version over a connection of its own. @throws ConsiliumError as `fetchRosters` */
+export async function askForRosters(
+  { enrolment, bundle, egress }: { enrolment: Enrolment; bundle: TlsBundle; egress: Egress },
+  afterVersion: number,
+): Promise<readonly SignedRoster[]> {
+  const channel = openChannel({ ...enrolment, bundle });
+  try {
+    return await fetchRosters(channel.client(FederationServiceClient, [egressDoor(egress)]), afterVersion);
+  } finally {
+    channel.close();
+  }
+}
