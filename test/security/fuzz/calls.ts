@@ -32,7 +32,7 @@ export async function fuzzMethod(
   { count, seed }: { readonly count: number; readonly seed: string },
 ): Promise<{ tally: Tally; findings: Finding[] }> {
   const { path, input } = method;
-  const samples = Array.from({ length: 6 }, (_, choice) => sampleOf(input, choice));
+  const samples = Array.from({ length: 6 }, (_, choice) => sampleOf(input, choice, method.service));
   const targetSeed = `${seed}/${path}`;
   const inputOf = (number: number) => spoiled(samples[number % samples.length]!, { seed: targetSeed, number });
   const tally: Tally = { target: path.split(".").at(-1)!, inputs: 0, accepted: 0, slowestMs: 0 };
