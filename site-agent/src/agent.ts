@@ -22,6 +22,7 @@ import { everySoOften } from "./every-so-often.js";
 import type { SiteRoster } from "./governance/site-roster.js";
 import { type SiteHome, siteHome } from "./home.js";
 import { type AgentMetrics, agentMetrics } from "./metrics.js";
+import { privacyAccount } from "./privacy/open-account.js";
 import { Reachability } from "./reachability.js";
 import { removeOldRuns } from "./retention.js";
 import { CheckpointCache } from "./round/checkpoint-cache.js";
@@ -363,6 +364,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
         engine: engineSettings(home, config),
       },
       patience,
+      privacy: privacyAccount(home, data),
       audit: audit.trail,
     },
     federation,

@@ -36,6 +36,8 @@ export interface SiteHome {
   readonly approvals: string;
   /** The roster that is followed, and one that waits for a person. */
   readonly governance: string;
+  /** What private runs have spent; a loss of it would forget. */
+  readonly privacy: string;
   readonly statusJson: string;
   readonly lock: string;
 }
@@ -63,6 +65,7 @@ export function siteHome(root: string): SiteHome {
     audit: join(root, "audit"),
     approvals: join(root, "approvals"),
     governance: join(root, "governance"),
+    privacy: join(root, "privacy"),
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };

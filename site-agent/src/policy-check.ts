@@ -3,6 +3,7 @@ import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { lanePermission } from "@consilium/shared/secagg/lanes.js";
 import type { Policy } from "./policy.js";
+import type { PrivacyFacts } from "./privacy/privacy-account.js";
 
 /** What the site knows by itself about the work that a plan asks for; undefined: not yet. */
 export interface PlanFacts {
@@ -12,6 +13,8 @@ export interface PlanFacts {
   readonly localSamples: number | undefined;
   /** What a person decided about exactly this run. Counts only where the policy asks for a person. */
   readonly approval: "granted" | "denied" | "waiting" | undefined;
+  /** Of a private run; absent where the policy has no budget for one. */
+  readonly privacy?: PrivacyFacts | undefined;
 }
 
 /** A plan, or what one made of a run file would hold; the run it belongs to, and what decides about it. */
@@ -109,6 +112,12 @@ const clauses: readonly Clause[] = [
   ["egress.lanes", lanes],
   // site-check: policy-egress-statistics
   ["egress.statistics", statistics],
+  // site-check: policy-dp-mode
+  ["dp.mode", privacyMode],
+  // site-check: policy-dp-least-patients
+  ["privacy.leastPatients", leastPatients],
+  // site-check: policy-dp-max-epsilon
+  ["dp.maxEpsilon", maxEpsilon],
   // The last one: nobody is asked about a run that the policy refuses anyway.
   // site-check: policy-jobs-approval
   [approvalClause, approval],
@@ -182,6 +191,41 @@ function statistics({ config, policy: { egress } }: PolicyQuestion): Finding {
     allows: egress.statistics,
     objection: asks && egress.statistics !== "allow" ? "the run asks for statistics of this site's images" : undefined,
   };
+}
+
+function privacyMode({ config: { privacy }, policy: { dp } }: PolicyQuestion): Finding {
+  const allowed = dp === undefined ? ["none"] : dp.required ? [dp.mode] : ["none", dp.mode];
+  const finding = oneOf(privacy.mode, allowed);
+  return { ...finding, asked: `privacy: ${privacy.mode}` };
+}
+
+function leastPatients({ config: { privacy }, facts }: PolicyQuestion): Finding {
+  if (privacy.mode !== "patient") return { asked: "–", allows: "–", objection: undefined };
+  const asked = `sites with ${privacy.leastPatients} patients or more`;
+  const patients = facts.privacy?.patients;
+  if (patients === undefined) {
+    return { asked, allows: "this site's patients", objection: "the patients are not counted yet", open: true };
+  }
+  return {
+    asked,
+    allows: `this site's ${patients}`,
+    objection:
+      patients >= privacy.leastPatients
+        ? undefined
+        : `this site has ${patients} patients, too few for the run's noise to hide one among ${privacy.leastPatients}`,
+  };
+}
+
+function maxEpsilon({ config: { privacy }, policy: { dp }, facts }: PolicyQuestion): Finding {
+  if (privacy.mode === "none" || dp === undefined) return { asked: "–", allows: "–", objection: undefined };
+  const allows = `ε ${dp.maxEpsilon} at δ ${dp.delta}`;
+  const epsilon = facts.privacy?.epsilonAfter;
+  if (epsilon === undefined) {
+    return { asked: "privacy's cost", allows, objection: "the cost is not known yet", open: true };
+  }
+  const asked = `ε ${epsilon.toFixed(3)} with all that was spent before`;
+  const over = `the run would raise what is spent to ε ${epsilon.toFixed(3)}, the policy allows ${dp.maxEpsilon}`;
+  return { asked, allows, objection: epsilon <= dp.maxEpsilon ? undefined : over };
 }
 
 function approval({ facts, policy: { jobs } }: PolicyQuestion): Finding {

@@ -82,6 +82,20 @@ export const policySchema = z.strictObject({
     /** Whether a person of this site must grant each run before it may begin. */
     approval: z.enum(["automatic", "manual"]).default("automatic"),
   }),
+  /** Differential privacy; absent: runs that ask for it are refused, because there is no budget for them. */
+  dp: z
+    .strictObject({
+      /** Whom a private run protects here: each patient. */
+      mode: z.literal("patient"),
+      /** Whether every run must be private. */
+      required: z.boolean().default(false),
+      /** The most that all runs together may ever spend on this site's images, at this delta. */
+      maxEpsilon: z.number().positive(),
+      delta: z.number().gt(0).lt(0.1),
+      /** Images of one patient that a private run may see at all; absent: no limit. */
+      perPatientMaxImages: limit.optional(),
+    })
+    .optional(),
   egress: z.strictObject({
     /** Masked values that may follow the parameters; seen by the coordinator only as sums over the cohort. */
     lanes: z.array(z.enum(lanePermissions)),

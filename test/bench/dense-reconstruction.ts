@@ -17,6 +17,7 @@ export function denseReconstruction(model: VitConfig): SslMethod {
     name: "dense reconstruction",
     views: [{ name: "view", size: model.imageSize, channels: 3, kind: "pixels" }],
     separable: true,
+    coupling: undefined,
     extraInputs: () => ({}),
     drawExtraInputs: () => ({}),
     loss(parameters, batch) {

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
@@ -69,6 +70,7 @@ class Site {
         ...{ cacheBytes: 0, concurrency: 1 },
       }),
     now: () => 0,
+    entropy: systemEntropy,
   });
 
   async delta(config: RunConfig, round: number, checkpoint: Float32Array): Promise<Float32Array> {

@@ -10,6 +10,7 @@ import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { ApprovalStore } from "@consilium/site-agent/approvals/approval-store.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { Policy } from "@consilium/site-agent/policy.js";
+import { privacyAccount } from "@consilium/site-agent/privacy/open-account.js";
 import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
 import { ledgerFiles } from "@consilium/site-agent/round/ledger-files.js";
 import { Participant } from "@consilium/site-agent/round/participant.js";
@@ -69,6 +70,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
   return new Participant({
     attempt: {
       ...{ siteId, trainer, patience, coordinator: site.client },
+      privacy: privacyAccount({ privacy: join(directory, "privacy") }, dataSettingsSchema.parse({ path: directory })),
       checkpoints: new CheckpointCache(join(directory, "checkpoints")),
       updates: new UpdateStore(join(directory, "updates")),
       ledger,

@@ -4,6 +4,8 @@ import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { reportLines } from "@consilium/shared/params/warm-start/report-lines.js";
+import { predictionLines, predictPrivacy } from "@consilium/shared/privacy/prediction.js";
+import { requireHope } from "@consilium/shared/privacy/verdict.js";
 import type { Command } from "commander";
 import type { RunSummary } from "../round/progress.js";
 import type { Admin, LaunchRequest } from "../rpc/admin-types.js";
@@ -15,6 +17,7 @@ import { watchToEnd } from "./watch-command.js";
 interface LaunchOptions {
   readonly watch?: true;
   readonly warmStart?: string;
+  readonly dryRun?: true;
 }
 
 const weightsHelp = "a public encoder's .safetensors, .pth or .pt, the latter two without running them";
@@ -24,11 +27,13 @@ export function addLaunch(group: Command, surroundings: Surroundings): void {
     .description("check a run file, line by line, and launch the run")
     .argument("<run.yaml>", "the run file")
     .option("--watch", "stay and show its progress")
+    .option("--dry-run", "only check the file and say what its privacy would cost; needs no coordinator")
     .option("--warm-start <file>", `begin with ${weightsHelp}`)
     .action((path: string, options: LaunchOptions) => launchFile(launch, surroundings, { path, ...options }));
   example(
     launch,
     "consilium run launch run.yaml --watch",
+    "consilium run launch run.yaml --dry-run",
     "consilium run launch run.yaml --warm-start dino_vits16.pth",
   );
 }
@@ -48,13 +53,30 @@ export function addWarmStartReport(group: Command, surroundings: Surroundings): 
   example(report, "consilium run warm-start-report run.yaml dino_vits16.pth");
 }
 
+interface LaunchFile extends Omit<LaunchOptions, "watch" | "dryRun"> {
+  readonly path: string;
+  readonly watch?: boolean;
+  readonly dryRun?: boolean;
+}
+
 /** Files are checked before anything is connected to, so that what is wrong is said even without a network. */
 async function launchFile(
   command: Command,
   surroundings: Surroundings,
-  { path, watch = false, warmStart }: Omit<LaunchOptions, "watch"> & { path: string; watch?: boolean },
+  { path, watch = false, warmStart, dryRun = false }: LaunchFile,
 ): Promise<void> {
   const config = loadYaml(path, runConfigSchema);
+  const privacy = predictPrivacy(config);
+  const prediction = privacy === undefined ? [] : predictionLines(privacy);
+  if (dryRun) {
+    outputOf(command, surroundings).result(
+      { name: config.name, valid: true, ...(privacy === undefined ? {} : { privacy }) },
+      () => [`${path}: a run that could be launched`, ...prediction],
+    );
+    return;
+  }
+  for (const line of prediction) outputOf(command, surroundings).line(line);
+  if (privacy !== undefined) requireHope(privacy.verdict);
   const configYaml = await readFile(path, "utf8");
   const weights = warmStart === undefined ? undefined : await openWarmStart(warmStart, config);
   try {

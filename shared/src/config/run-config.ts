@@ -2,10 +2,12 @@ import { z } from "zod";
 import { checkClusterRun, withoutTraining } from "./cluster-run.js";
 import { isSeparable, methodSchema, needsVit, smallestBatch } from "./method-config.js";
 import { isVit, modelSchema } from "./model-config.js";
+import { checkPrivacy, privacySchema } from "./privacy-config.js";
 
 export type { MethodConfig } from "./method-config.js";
 export { architectureName, isSeparable, poolingOf } from "./method-config.js";
 export type { ModelConfig } from "./model-config.js";
+export type { PatientPrivacy, PrivacyConfig, PrivacyMode } from "./privacy-config.js";
 
 /** A run as a researcher writes it. Unknown keys are errors; every default is written here and nowhere else. */
 
@@ -230,6 +232,7 @@ const runObject = z
     deadlines: deadlines.prefault({}),
     aggregation: aggregation.prefault({}),
     monitor: monitor.prefault({}),
+    privacy: privacySchema.default({ mode: "none" }),
   })
   .superRefine((config, context) => {
     const refuse = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
@@ -238,6 +241,7 @@ const runObject = z
     checkBatch(config, refuse);
     checkCohort(config, refuse);
     checkMonitor(config, refuse);
+    checkPrivacy(config, refuse);
     if (config.method.name === "clusters") checkClusterRun(config, refuse);
   });
 

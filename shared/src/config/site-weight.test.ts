@@ -2,8 +2,14 @@ import { describe, expect, it } from "vitest";
 import { encodeDelta } from "../secagg/quantize.js";
 import { planWeightCap, siteWeight, type WeightConfig } from "./site-weight.js";
 
-const fedavg: WeightConfig = { aggregation: { strategy: { name: "fedavg" }, weightCap: 5000 } };
-const ldawa: WeightConfig = { aggregation: { strategy: { name: "l-dawa" }, weightCap: 5000 } };
+const fedavg: WeightConfig = {
+  aggregation: { strategy: { name: "fedavg" }, weightCap: 5000 },
+  privacy: { mode: "none" },
+};
+const ldawa: WeightConfig = {
+  aggregation: { strategy: { name: "l-dawa" }, weightCap: 5000 },
+  privacy: { mode: "none" },
+};
 
 describe("siteWeight() and planWeightCap()", () => {
   it("weigh by images up to the run's cap", () => {
@@ -13,6 +19,12 @@ describe("siteWeight() and planWeightCap()", () => {
 
   it("weigh every site alike under L-DAWA", () => {
     expect([1, 1234, 1e6].map((images) => siteWeight(ldawa, images))).toEqual([1, 1, 1]);
+  });
+
+  it("weigh every site alike in a private run", () => {
+    const hidden: WeightConfig = { ...fedavg, privacy: { mode: "patient" } };
+    expect([1, 1234, 1e6].map((images) => siteWeight(hidden, images))).toEqual([1, 1, 1]);
+    expect(planWeightCap(hidden)).toBe(1);
   });
 
   it("leave a site that counts one the whole of the fixed point's range", () => {

@@ -55,7 +55,11 @@ function times(ratio: number): string {
 
 /** @throws ConsiliumError "policy-refused" when the settings are hopeless */
 export function refuseHopeless(mean: NoisyMean): Verdict {
-  const verdict = verdictOn(mean);
+  return requireHope(verdictOn(mean));
+}
+
+/** @throws ConsiliumError "policy-refused" for a verdict of hopeless */
+export function requireHope(verdict: Verdict): Verdict {
   if (verdict.kind !== "hopeless") return verdict;
   throw new ConsiliumError("policy-refused", `private training would fail: ${verdict.reason}`, {
     remedy: "train fewer parameters, take more patients in a step or more sites, or allow a larger epsilon",

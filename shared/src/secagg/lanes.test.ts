@@ -183,6 +183,7 @@ describe("lanesFor", () => {
     method: { name },
     aggregation: { strategy: { name: strategy } },
     monitor: { figures: "all" as const },
+    privacy: { mode: "none" as const },
   });
 
   it("chooses by method and strategy", () => {
@@ -194,6 +195,10 @@ describe("lanesFor", () => {
     ]);
     expect(lanesFor(run("mae", "fedprox"))).toContain("term/proximal");
     expect(lanesFor({ ...run("dinov2"), monitor: { figures: "loss" } })).toEqual(laneNames);
+  });
+
+  it("leaves nothing that images decide in a private run", () => {
+    expect(lanesFor({ ...run("mae"), privacy: { mode: "patient" } })).toEqual(["weight", "steps"]);
   });
 
   it.each(methodNames)("makes lanes of %s that a site takes", (name) => {

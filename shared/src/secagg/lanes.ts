@@ -82,10 +82,17 @@ export function lanePermission(lane: string): string {
   return isTermName(figure) ? "terms" : figure;
 }
 
+/** What each site may add in a private run: the same for all, and known before. Nothing that images decide has noise. */
+const privateLanes: readonly LaneName[] = ["weight", "steps"];
+
 /** The lanes of a run's plans. */
 export function lanesFor(
-  config: Parameters<typeof termsOf>[0] & { readonly monitor: Pick<RunConfig["monitor"], "figures"> },
+  config: Parameters<typeof termsOf>[0] & {
+    readonly monitor: Pick<RunConfig["monitor"], "figures">;
+    readonly privacy: Pick<RunConfig["privacy"], "mode">;
+  },
 ): LaneName[] {
+  if (config.privacy.mode !== "none") return [...privateLanes];
   if (config.monitor.figures === "loss") return [...laneNames];
   const figures: FigureName[] = ["updateNorm", "cosine", ...termsOf(config)];
   return [...laneNames, ...figures.flatMap(lanesOfFigure)];

@@ -37,6 +37,7 @@ const mappings: Readonly<Record<AuditAction, Mapping>> = {
   "data.opened": does(instancesAccessed, "R"),
   "message.rejected": does(alert, "E"),
   "attack.suspected": does(alert, "E"),
+  "privacy.charged": does(activity, "E"),
   "attempt.ended": does(activity, "E"),
   "message.released": does(exported, "R"),
   "update.uploaded": does(exported, "R"),

@@ -44,6 +44,11 @@ export const auditObjects = {
   "message.rejected": z.strictObject({ ...round, check: word }),
   /** As message.rejected, where no fault or delay of honest processes explains the message. */
   "attack.suspected": z.strictObject({ ...round, check: word }),
+  /**
+   * Privacy was paid for, before images were read. `epsilon` is that of the data set's whole history
+   * at the policy's delta; what was charged before stays charged, whatever became of it.
+   */
+  "privacy.charged": z.strictObject({ ...round, dataset: word, epsilon: word }),
   /** The attempt is over for this site; reason: an error code, or why it was left. */
   "attempt.ended": z.strictObject(round),
 
@@ -172,6 +177,7 @@ const durable: ReadonlySet<AuditAction> = new Set([
   "agent.started",
   "command.run",
   "data.opened",
+  "privacy.charged",
   "message.released",
   "update.uploaded",
   "egress.stopped",

@@ -12,6 +12,7 @@ import { addExport } from "./export-command.js";
 import { addIdentity } from "./identity-command.js";
 import { addJoin } from "./join-command.js";
 import { addPolicy } from "./policy-command.js";
+import { addPrivacy } from "./privacy-command.js";
 import { addRoster } from "./roster-command.js";
 import { addRun } from "./run-command.js";
 import { addStatus } from "./status-command.js";
@@ -45,7 +46,7 @@ export function createProgram(surroundings: Surroundings): Command {
 
 const commandsInOrder = [
   ...[addJoin, addIdentity, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
-  ...[addAudit, addEgress, addPolicy, addApprovals, addRoster],
+  ...[addAudit, addEgress, addPolicy, addApprovals, addRoster, addPrivacy],
 ];
 
 const exitCodeHelp = `Exit codes:

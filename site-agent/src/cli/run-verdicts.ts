@@ -9,6 +9,7 @@ import { loadEnrolment } from "../enrolment.js";
 import type { SiteHome } from "../home.js";
 import { loadPolicy } from "../policy.js";
 import { type ClauseVerdict, judgePolicy, type PlanFacts } from "../policy-check.js";
+import { privacyAccount } from "../privacy/open-account.js";
 import { joinedConfig } from "./site-config.js";
 
 export interface RunVerdicts {
@@ -32,6 +33,7 @@ export async function verdictsOn(
   const { federation } = loadEnrolment(home);
   const policy = loadPolicy(policyPath(home, siteConfig));
   const { localSamples, uncounted } = await counted(home, siteConfig);
+  const privacy = await privacyAccount(home, dataSettings(home, siteConfig)).assess(config, policy.dp, 0);
   const clauses = judgePolicy({
     plan: {
       federation,
@@ -41,7 +43,7 @@ export async function verdictsOn(
     },
     config,
     policy,
-    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval },
+    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval, privacy },
   });
   const allowed = !clauses.some(({ verdict }) => verdict === "refused");
   return { clauses, allowed, ...(uncounted === undefined ? {} : { uncounted }) };

@@ -95,6 +95,11 @@ export const dataSettingsSchema = z
     where: z.record(z.string(), z.string()).default({}),
     /** Names of the labels file's columns that are known to the agent. */
     columns: columns.prefault({}),
+    /**
+     * Whom a private run protects: all images of one group together, or each image by itself, which is right only where no
+     * patient has two.
+     */
+    patients: z.enum(["by-group", "each-image"]).default("by-group"),
     dicom: dicom.prefault({}),
     dicomweb: dicomweb.optional(),
     slide: slide.prefault({}),

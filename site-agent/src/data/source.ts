@@ -74,6 +74,18 @@ export function splitPartId(id: string): { readonly fileId: string; readonly par
   return at < 0 ? { fileId: id, part: undefined } : { fileId: id.slice(0, at), part: id.slice(at + beforePart.length) };
 }
 
+const unnamed = "unnamed ";
+
+/** A group for images of one file that names no patient, who may have other files too. */
+export function unnamedGroup(name: string): string {
+  return unnamed + name;
+}
+
+/** Whether a group says whose the images are. */
+export function namesPatient(group: string | undefined): group is string {
+  return group !== undefined && group !== "" && !group.startsWith(unnamed);
+}
+
 /** Readable, and left out on purpose; they are no failures. */
 export const exclusionReasons = [
   /** A plan, a report, a presentation state. */

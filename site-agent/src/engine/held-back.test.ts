@@ -19,6 +19,7 @@ function holding(how: HeldBack["how"]): SslMethod {
     name: "slope",
     views: [],
     separable: false,
+    coupling: undefined,
     scalars: { gate: () => 0 },
     heldBack: { parameters: /^last$/, scalar: "gate", how },
     extraInputs: () => ({ scale: { shape: [], dtype: "float32" } }),

@@ -2,11 +2,11 @@ import type { Clock } from "@consilium/shared/clock.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { HostTensors } from "../model/tensors.js";
 import type { SslMethod } from "../ssl/method.js";
-import type { StepOutcome, Stepper, StepScalars } from "./stepper.js";
+import type { StepOutcome, StepScalars, StepTaker } from "./stepper.js";
 
 export interface LocalTraining {
   /** Holds the state, which is whole after every report and after every error. */
-  readonly stepper: Stepper;
+  readonly stepper: StepTaker;
   /** Views and extra inputs, one batch per step. */
   readonly batches: AsyncIterable<HostTensors>;
   readonly batchSize: number;

@@ -39,8 +39,10 @@ function unscaleOf(microBatches: number, lossScale: Scalar | undefined): Tensor 
   return microBatches === 1 ? undefined : tf.scalar(1 / microBatches);
 }
 
+export const gradientPrefix: string = prefixes.gradient;
+
 /** "loss", "term/…", "observed/…" and "gradient/…", the last times the loss scale. */
-function differentiate({ method }: TrainStepOptions, tensors: StepTensors): NamedTensors {
+export function differentiate({ method }: Pick<TrainStepOptions, "method">, tensors: StepTensors): NamedTensors {
   const { parameters, images, shared, methodScalars, carried, lossScale } = tensors;
   const batch = { ...seenByMethod(method, images), ...shared, ...methodScalars };
   let results: NamedTensors = {};

@@ -33,7 +33,7 @@ const scalar: TensorSpec = { shape: [], dtype: "float32" };
 
 /** Every input of a step program, the state first. */
 export function stepInputs(options: TrainStepOptions): TensorSpecs {
-  return { ...stateInputs(options), ...batchInputs(options), ...scalarInputs(options) };
+  return { ...stateInputs(options), ...batchInputs(options), ...stepScalars(options) };
 }
 
 export function stateInputs({ layout, method, optimizer }: Pick<TrainStepOptions, "layout" | "method" | "optimizer">) {
@@ -54,7 +54,8 @@ function batchInputs({ method, batchSize }: TrainStepOptions): TensorSpecs {
   return { ...Object.fromEntries(views), ...method.extraInputs(batchSize) };
 }
 
-function scalarInputs({ method, optimizer, lossScaling = false }: TrainStepOptions): TensorSpecs {
+/** What changes from step to step: rates, the method's own scalars, the loss scale. */
+export function stepScalars({ method, optimizer, lossScaling = false }: TrainStepOptions): TensorSpecs {
   const own = Object.keys(method.scalars ?? {});
   const names = [...updateRule(optimizer).scalars, ...own, ...(lossScaling ? ["lossScale"] : [])];
   return Object.fromEntries(names.map((name) => [name, scalar]));

@@ -29,10 +29,24 @@ export interface StepRequest {
   readonly scalars: StepScalars;
 }
 
+/** Takes a run's training steps, one call after the other, and holds the state that they change. */
+export interface StepTaker {
+  /** How many steps `takeCall` takes. */
+  readonly stepsPerCall: number;
+  /** Updates since the optimiser's slots were zero. */
+  readonly optimizerStep: number;
+  /** One outcome for each step. */
+  takeCall(steps: readonly StepRequest[]): Promise<StepOutcome[]>;
+  /** The state after the last step; a copy, which on some devices takes as long as a step. */
+  state(): Promise<TrainingState>;
+  /** Gives up the state's memory on the device. */
+  release(): Promise<void>;
+}
+
 type Progress = Pick<TrainingState, "optimizerStep" | "lossScale">;
 
 /** Takes steps with a compiled `trainStepProgram`. The state stays where the program runs until it is asked for. */
-export class Stepper {
+export class Stepper implements StepTaker {
   readonly #held: HeldState;
   readonly #shape: StateShape;
   readonly #calls: StepCalls;
@@ -59,17 +73,14 @@ export class Stepper {
     return new Stepper(await step.hold(stateTensors(shape, state)), { shape, calls }, progressOf(state));
   }
 
-  /** How many steps `takeCall` takes. */
   get stepsPerCall(): number {
     return this.#calls.count;
   }
 
-  /** Updates since the optimiser's slots were zero. */
   get optimizerStep(): number {
     return this.#progress.optimizerStep;
   }
 
-  /** The state after the last step; a copy, which on some devices takes as long as a step. */
   async state(): Promise<TrainingState> {
     return stateFrom(this.#shape, await this.#held.read(), this.#progress);
   }
@@ -105,7 +116,6 @@ export class Stepper {
     };
   }
 
-  /** Gives up the state's memory on the device. */
   async release(): Promise<void> {
     await this.#held.release();
   }

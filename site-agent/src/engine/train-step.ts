@@ -1,7 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { NamedTensors } from "../model/tensors.js";
 import { type Scalar, type Tensor, tf } from "../model/tf.js";
-import type { SslMethod, StepEnd } from "../ssl/method.js";
+import type { StepEnd } from "../ssl/method.js";
 import { lossGradients } from "./loss-gradients.js";
 import type { Program } from "./program.js";
 import {
@@ -57,14 +57,10 @@ function buildStep(options: TrainStepOptions, inputs: NamedTensors): NamedTensor
   const differentiated = lossGradients(options, tensors);
   const { loss, terms, observed, unscale } = differentiated;
   const { state, squareSum } = updatedParameters(options, inputs, differentiated);
-  const carried = carriedAfter(options.method, {
-    parameters: renamed(tensors.parameters, (name) => [name, tensorIn(state, parameterInput(name))]),
-    ...{ carried: tensors.carried, observed, scalars: tensors.methodScalars },
-  });
+  const after = stateAfter(options, { state, observed, carried: tensors.carried, scalars: tensors.methodScalars });
   const norm = tf.sqrt(squareSum);
   // An infinite or undefined element shows in the sum.
   const finite: Scalar = tf.logicalAnd(tf.isFinite(loss), tf.isFinite(squareSum));
-  const after: NamedTensors = { ...state, ...carried };
   const guarded = (name: string): Tensor =>
     options.guard === "graph" ? tf.where(finite, tensorIn(after, name), tensorIn(inputs, name)) : tensorIn(after, name);
   return {
@@ -76,8 +72,15 @@ function buildStep(options: TrainStepOptions, inputs: NamedTensors): NamedTensor
   };
 }
 
-function carriedAfter({ carried }: SslMethod, end: StepEnd): NamedTensors {
-  return renamed(carried?.afterStep(end) ?? {}, (name, tensor) => [carriedInput(name), tensor]);
+/** The optimiser's outputs, and the method's carried state after them, under their input names. */
+export function stateAfter(
+  { method, layout }: Pick<TrainStepOptions, "method" | "layout">,
+  { state, ...end }: Omit<StepEnd, "parameters"> & { readonly state: NamedTensors },
+): NamedTensors {
+  const names = layout.parameters.map(({ name }) => name);
+  const parameters = Object.fromEntries(names.map((name) => [name, tensorIn(state, parameterInput(name))]));
+  const carried = method.carried?.afterStep({ ...end, parameters }) ?? {};
+  return { ...state, ...renamed(carried, (name, tensor) => [carriedInput(name), tensor]) };
 }
 
 function renamed(tensors: NamedTensors, entryOf: (name: string, tensor: Tensor) => [string, Tensor]): NamedTensors {

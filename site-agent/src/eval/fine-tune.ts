@@ -64,6 +64,7 @@ function classification({ model, classes }: Pick<FineTuneJob, "model" | "classes
     name: "classification",
     views: [{ name: "view", size: model.imageSize, channels: 3, kind: "pixels" }],
     separable: false,
+    coupling: undefined,
     extraInputs: (batchSize) => ({ truth: { shape: [batchSize, classes], dtype: "float32" } }),
     drawExtraInputs: () => ({}),
     loss(parameters, batch) {

@@ -18,10 +18,11 @@ import type { DataSettings } from "../data/data-settings.js";
 import { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { SiteRoster } from "../governance/site-roster.js";
 import type { Policy } from "../policy.js";
+import type { PrivacyAccount } from "../privacy/privacy-account.js";
 import type { AttemptLedger } from "../secagg/attempt-ledger.js";
 import type { SiteFloors } from "../secagg/plan-facts.js";
 import { ProtocolRefusal } from "../secagg/refusal.js";
-import type { TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
+import type { PrivateTraining, TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
 import { type Contribution, contributionOf } from "../update/delta.js";
 import type { CheckpointCache } from "./checkpoint-cache.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "./coordinator.js";
@@ -58,6 +59,7 @@ export interface AttemptSurroundings {
     readonly engine?: NonNullable<TrainJob["engine"]>;
   };
   readonly patience: Patience;
+  readonly privacy: Pick<PrivacyAccount, "assess" | "chargeTraining">;
   readonly audit: AuditTrail;
   readonly onProgress: (progress: TrainProgress) => void;
   readonly onTrained: (trained: TrainedRound) => void;
@@ -93,6 +95,7 @@ export class Attempt {
   #session: MaskingSession | undefined;
   #contribution: Contribution | undefined;
   #confirmed = false;
+  #privateTraining: PrivateTraining | undefined;
 
   constructor(subject: AttemptSubject, around: AttemptSurroundings) {
     this.received = subject.received;
@@ -203,6 +206,9 @@ export class Attempt {
   async #train(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { updates, onTrained } = this.#around;
+    const overBudget = await this.#chargeTraining();
+    // site-check: privacy-charged-before-training
+    if (overBudget !== undefined) return overBudget;
     // site-check: data-audited
     this.#recordData();
     const trained = await this.#trainWithLives();
@@ -213,6 +219,26 @@ export class Attempt {
     }
     updates.save(plan.key, storedUpdate(trained, hex(plan.checkpointDigest)));
     return { kind: "trained", key: plan.key };
+  }
+
+  /** Before images are read for training. @returns the site's refusal where its budget does not allow it */
+  async #chargeTraining(): Promise<ParticipantEvent | undefined> {
+    const { config } = this.#checked;
+    const { dp } = this.#policy;
+    if (config.privacy.mode === "none") return undefined;
+    const refusal: ParticipantEvent = { kind: "refused", key: this.#key, clause: "dp.maxEpsilon" };
+    if (dp === undefined) return refusal;
+    const { audit, training: settings, privacy } = this.#around;
+    try {
+      const { training, epsilon } = await privacy.chargeTraining(config, dp, this.#key);
+      this.#privateTraining = training;
+      const object = { ...roundOf(this.#key), dataset: datasetId(settings.data), epsilon: epsilon.toFixed(4) };
+      audit.record({ action: "privacy.charged", object, corrId: roundKeyText(this.#key) });
+      return undefined;
+    } catch (thrown) {
+      if (thrown instanceof ConsiliumError && thrown.code === "policy-refused") return refusal;
+      throw thrown;
+    }
   }
 
   /** A trainer process that is lost goes on where it saved, so it is worth starting again. */
@@ -242,6 +268,7 @@ export class Attempt {
       firstStep: plan.firstStep,
       siteId: this.#around.siteId,
       ...(statistics === "allow" ? { minCell } : {}),
+      ...(this.#privateTraining === undefined ? {} : { privacy: this.#privateTraining }),
       ...settings,
       ...(threads === undefined ? {} : { threads }),
     };

@@ -169,7 +169,8 @@ export class Participant {
       if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
-      const facts = { parameters: checked.layout.dimension, localSamples, approval };
+      const privacy = await attempt.privacy.assess(checked.config, strict.dp, plan.firstStep);
+      const facts = { parameters: checked.layout.dimension, localSamples, approval, privacy };
       const verdict = checkPolicy({ plan, config: checked.config, policy: strict, facts });
       // site-check: policy-verdict
       if (!verdict.allowed) {

@@ -1,9 +1,10 @@
 import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
+import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
-import { parseLanes } from "@consilium/shared/secagg/lanes.js";
+import { lanesFor, parseLanes } from "@consilium/shared/secagg/lanes.js";
 
 /** What a plan asks for, worked out from the site's own code rather than taken from the plan. */
 export interface CheckedPlan {
@@ -29,7 +30,18 @@ export function checkPlan(plan: RoundPlan): CheckedPlan {
   checkNumbers(plan, config);
   // site-check: plan-lanes
   parseLanes(plan.lanes);
+  // site-check: private-plan
+  checkPrivatePlan(plan, config);
   return { config, layout };
+}
+
+/** In a private run, what has no noise must say nothing of any image: a weight or a figure that images decide would. */
+function checkPrivatePlan({ lanes, weightCap }: RoundPlan, config: RunConfig): void {
+  if (config.privacy.mode === "none") return;
+  const allowed: readonly string[] = lanesFor(config);
+  const asked = lanes.find((lane) => !allowed.includes(lane));
+  if (asked !== undefined) throw invalid(`its run is private, and it asks for ${asked} besides the parameters`);
+  if (weightCap !== planWeightCap(config)) throw invalid("its run is private, and it weighs sites by their images");
 }
 
 function parseRunConfig(text: string): RunConfig {

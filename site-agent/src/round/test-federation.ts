@@ -12,6 +12,8 @@ import { dataSettingsSchema } from "../data/data-settings.js";
 import type { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { Hours } from "../hours.js";
 import type { Policy } from "../policy.js";
+import { LedgerStore } from "../privacy/ledger-store.js";
+import { PrivacyAccount } from "../privacy/privacy-account.js";
 import { AttemptLedger } from "../secagg/attempt-ledger.js";
 import type { SiteFloors } from "../secagg/plan-facts.js";
 import { checkpointBytes, examplePlan, examplePolicy, received } from "../test-plans.js";
@@ -200,6 +202,7 @@ export interface TestSite {
 export interface TestSiteOptions {
   readonly hours?: Hours;
   readonly samples?: number;
+  readonly patients?: number;
   readonly coordinator?: FakeCoordinator;
   /** A real session instead of one that says nothing true. */
   readonly openSession?: (received: ReceivedPlan, floors: SiteFloors, ledger: AttemptLedger) => MaskingSession;
@@ -238,6 +241,11 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
         onUnreachable: (error) => unreachable.push(error),
         onReached: () => {},
       },
+      privacy: new PrivacyAccount({
+        ledgers: new LedgerStore(join(directory, "privacy")),
+        dataSet: "images",
+        countPatients: async () => options.patients ?? 1000,
+      }),
       audit,
     },
     federation: "demo",

@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { ModelConfig } from "@consilium/shared/config/model-config.js";
 import { viewPlan } from "../data/view-plan.js";
@@ -41,6 +42,7 @@ export function byol(model: ModelConfig, config: Config, context: MethodContext)
     name: "byol",
     views: viewPlan({ model, method: config }),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     carried,
     scalars: { [teacherMomentum]: momentumSchedule(config, context) },
     ...branchInputs(model, views.length),

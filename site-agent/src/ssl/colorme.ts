@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import { isVit, type ModelConfig, type ResnetConfig, type VitConfig } from "@consilium/shared/config/model-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
@@ -105,6 +106,7 @@ export function colorme(model: ModelConfig, config: MethodOf<"colorme">, context
     name: "colorme",
     views: viewPlan({ model, method: config }),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     ...(isVit(model) ? {} : { carried: carriedState({ model, method: config, ...context }) }),
     ...branchInputs(model, 1),
     loss(parameters, batch, carried) {

@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { globalViews } from "../data/view-plan.js";
@@ -29,6 +30,7 @@ export function dino(model: VitConfig, config: MethodOf<"dino">, context: Method
   return {
     ...distillationFrame(model, config, context),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     loss(parameters, batch, carried) {
       const both = { model, config, parameters, batch, teacher: teacherOf(carried) };
       const centre = parameterOf(carried, "centre.class");

@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { patchCount } from "@consilium/shared/params/architecture.js";
@@ -113,6 +114,7 @@ export function dinov2(model: VitConfig, config: Config, context: MethodContext)
   return {
     ...frame,
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     extraInputs: (batchSize) => ({ ...frame.extraInputs(batchSize), ...hiddenPatchInputs(batchSize, model, config) }),
     drawExtraInputs: (batchSize, random) => ({
       ...frame.drawExtraInputs(batchSize, random),

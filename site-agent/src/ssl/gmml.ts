@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { viewPlan } from "../data/view-plan.js";
@@ -19,6 +20,7 @@ export function gmml(model: VitConfig, config: MethodOf<"gmml">): SslMethod {
     name: "gmml",
     views: viewPlan({ model, method: config }),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     ...branchInputs(model, corruptedViews.length),
     loss(parameters, batch) {
       const { clean, corrupted, mask } = corruptedBatch(batch);

@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { patchCount } from "@consilium/shared/params/architecture.js";
@@ -43,6 +44,7 @@ export function ibot(model: VitConfig, config: MethodOf<"ibot">, context: Method
   return {
     ...frame,
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     extraInputs: (batchSize) => ({ ...frame.extraInputs(batchSize), ...hiddenPatchInputs(batchSize, model, config) }),
     drawExtraInputs: (batchSize, random) => ({
       ...frame.drawExtraInputs(batchSize, random),

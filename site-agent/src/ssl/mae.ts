@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import type { MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { patchCount } from "@consilium/shared/params/architecture.js";
@@ -72,6 +73,7 @@ export function mae(model: VitConfig, config: MaeConfig): SslMethod {
     name: "mae",
     views: viewPlan({ model, method: config }),
     separable: true,
+    coupling: batchCoupling({ model, method: config }),
     extraInputs: (batchSize) => maskInputs(batchSize, shape),
     drawExtraInputs: (batchSize, random) => drawMasks(batchSize, shape, random),
     loss(parameters, batch) {

@@ -69,6 +69,12 @@ export interface SslMethod {
    * the batch. Then the first axis of every extra input runs over the images, unless it is a scalar.
    */
   readonly separable: boolean;
+  /**
+   * Why the gradient of one image, or what becomes of carried state, depends on other images of the batch; undefined where
+   * it depends on that image and the parameters alone. Only then is a bound on each patient's gradient a bound on what a
+   * patient can change, so that noise can hide it: patient-level privacy is refused for the others.
+   */
+  readonly coupling: string | undefined;
   /** Absent: a step changes nothing but parameters. */
   readonly carried?: CarriedState;
   /** Scalars that change over a run, as functions of the global step: a momentum, a temperature. The batch has them by name. */

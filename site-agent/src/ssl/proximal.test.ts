@@ -19,6 +19,7 @@ const cubic: SslMethod = {
   name: "cubic",
   views: [],
   separable: true,
+  coupling: undefined,
   carried: {
     specs: { "teacher.bias": { shape: [3], dtype: "float32" } },
     travel: { "teacher.bias": "averaged" },

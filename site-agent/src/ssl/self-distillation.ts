@@ -21,7 +21,7 @@ export type DistillationConfig = MethodOf<"dino"> | MethodOf<"ibot"> | MethodOf<
 
 const scalarNames = { temperature: "teacherTemperature", patchTemperature: "patchTemperature", free: "lastLayerFree" };
 
-type Frame = Omit<SslMethod, "loss" | "separable">;
+type Frame = Omit<SslMethod, "loss" | "separable" | "coupling">;
 
 /** Everything of the method but its loss. */
 export function distillationFrame(model: VitConfig, config: DistillationConfig, context: MethodContext): Frame {

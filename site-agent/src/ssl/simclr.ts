@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import { isVit, type ModelConfig } from "@consilium/shared/config/model-config.js";
 import { viewPlan } from "../data/view-plan.js";
@@ -25,6 +26,7 @@ export function simclr(model: ModelConfig, config: MethodOf<"simclr">, context: 
     name: "simclr",
     views: viewPlan({ model, method: config }),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     // A transformer has no running statistics.
     ...(isVit(model) ? {} : { carried: carriedState({ model, method: config, ...context }) }),
     ...branchInputs(model, views.length),

@@ -1,3 +1,4 @@
+import { batchCoupling } from "@consilium/shared/config/batch-coupling.js";
 import { isSeparable, type MethodOf } from "@consilium/shared/config/method-config.js";
 import type { VitConfig } from "@consilium/shared/config/model-config.js";
 import { viewPlan } from "../data/view-plan.js";
@@ -44,6 +45,7 @@ export function sit(model: VitConfig, config: Config, context: MethodContext): S
     name: "sit",
     views: viewPlan({ model, method: config }),
     separable: isSeparable({ model, method: config }),
+    coupling: batchCoupling({ model, method: config }),
     carried: carriedState({ model, method: config, ...context }),
     scalars: { [teacherMomentum]: momentumSchedule(config, context) },
     ...branchInputs(model, corruptedViews.length),

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAugmenter } from "../data/augment/augment.js";
@@ -70,6 +71,7 @@ async function prepare(
         ...{ cacheBytes: 0, concurrency: 1 },
       }),
     now: () => 0,
+    entropy: systemEntropy,
     ...(available === undefined ? {} : { availableMemory: () => available }),
     onPrepared: (prepared) => said.push(prepared),
   };
@@ -99,10 +101,10 @@ describe("prepareRun", () => {
 
   it("scales the loss in mixed precision, and takes several steps a call on CUDA", async () => {
     const mixed = await prepare({}, { precision: "mixed" });
-    expect(mixed.run.shape.lossScaling).toBe(true);
+    expect(mixed.run.step.shape.lossScaling).toBe(true);
     const eight = { ...config, training: { ...config.training, stepsPerRound: 16 } };
     const cuda = await prepare({ config: eight }, { device: "cuda" });
-    expect([mixed.run.calls.count, cuda.run.calls.count]).toEqual([1, 8]);
+    expect([mixed.run.step.stepsPerCall, cuda.run.step.stepsPerCall]).toEqual([1, 8]);
   });
 
   it("asks for the site's device and says once what it got", async () => {
@@ -140,6 +142,7 @@ describe("prepareRun", () => {
         throw new Error("not reached");
       },
       now: () => 0,
+      entropy: systemEntropy,
     };
     await expect(prepareRun(job({ engine: { device: "cuda" } }), parts)).rejects.toBe(missing);
   });

@@ -19,6 +19,17 @@ const engineSettingsSchema = z.strictObject({
   tensorflowDirectory: z.string().min(1).optional(),
 });
 
+const privateTrainingSchema = z.strictObject({
+  /** q: with which each patient of the site is drawn into a step. */
+  samplingRate: z.number().gt(0).max(1),
+  /** σ */
+  noiseMultiplier: z.number().positive(),
+  /** Most images of one patient that training may see at all; absent: no limit. */
+  mostImagesPerPatient: z.number().int().positive().optional(),
+});
+
+export type PrivateTraining = z.output<typeof privateTrainingSchema>;
+
 export const trainJobSchema = z.strictObject({
   runId,
   round: count,
@@ -38,6 +49,8 @@ export const trainJobSchema = z.strictObject({
   siteId: siteIdSchema,
   /** Least images of a cell whose statistics may be sent; absent: the site's policy lets none travel. */
   minCell: z.number().int().positive().optional(),
+  /** What a run that is private by patient was charged for: the trainer does exactly this. */
+  privacy: privateTrainingSchema.optional(),
   /** Time between two saves inside a round. */
   saveEveryMs: z.number().positive().default(60_000),
 });

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
@@ -18,6 +19,7 @@ const trainer = new RoundTrainer({
     throw new Error("a run of clusters makes no views");
   },
   now: () => 0,
+  entropy: systemEntropy,
 });
 
 function job(over: Partial<TrainJob> = {}): CheckedJob {

@@ -1,17 +1,15 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
-import { randomFor } from "@consilium/shared/random.js";
 import { learningRateAt, weightDecayAt } from "@consilium/shared/schedules.js";
-import { batches } from "../data/batches.js";
 import type { ItemList } from "../data/index/item-list.js";
 import { type StepReport, trainLocally } from "../engine/local-trainer.js";
-import { Stepper } from "../engine/stepper.js";
-import type { HostTensors } from "../model/tensors.js";
+import type { StepTaker } from "../engine/stepper.js";
 import { rampFactor } from "./begin-round.js";
 import type { LocalState, StateNumbers } from "./local-state.js";
 import type { PreparedRun } from "./prepared-run.js";
 import type { TrainProgress } from "./protocol.js";
 import { addTerms, type StepTerms, termsOfStep } from "./round-terms.js";
+import { stepBatches } from "./step-batches.js";
 
 export interface StepLoopOptions {
   readonly run: PreparedRun;
@@ -30,15 +28,12 @@ export interface StepLoopOptions {
 /** Saving may take at most this share of the time. */
 const savingShare = 0.05;
 
-/** Batches that are prepared while a step runs. */
-const batchesAhead = 2;
-
 /**
  * Takes the steps of a round that are still to do. Saves in between and when the signal fires.
  * @throws ConsiliumError "not-finite", "not-enough-data", "storage"; AbortedError, after the state was saved
  */
 export async function takeSteps(start: LocalState, options: StepLoopOptions): Promise<LocalState> {
-  const stepper = await Stepper.start(options.run.step, options.run.shape, start.training, options.run.calls);
+  const stepper = await options.run.step.start(start.training);
   try {
     return await new StepLoop(stepper, start.numbers, options).run();
   } finally {
@@ -48,7 +43,7 @@ export async function takeSteps(start: LocalState, options: StepLoopOptions): Pr
 
 class StepLoop {
   readonly #options: StepLoopOptions;
-  readonly #stepper: Stepper;
+  readonly #stepper: StepTaker;
   #numbers: StateNumbers;
   #savedAt: number;
   /** Or when the loop began, or a save ended: what lies between is training and waiting for images. */
@@ -56,7 +51,7 @@ class StepLoop {
   #saveTookMs = 0;
   #batchesReady = 0;
 
-  constructor(stepper: Stepper, numbers: StateNumbers, options: StepLoopOptions) {
+  constructor(stepper: StepTaker, numbers: StateNumbers, options: StepLoopOptions) {
     this.#options = options;
     this.#stepper = stepper;
     this.#numbers = numbers;
@@ -80,18 +75,24 @@ class StepLoop {
     const { batchSize, stepsPerRound } = config.training;
     const reports = trainLocally({
       stepper: this.#stepper,
-      batches: this.#batches(),
+      batches: stepBatches({
+        ...this.#options,
+        first: this.#numbers.nextBatch,
+        onAsked: ({ ready }) => {
+          this.#batchesReady = ready;
+        },
+      }),
       batchSize,
       firstStep: firstStep + this.#numbers.step,
       steps: stepsPerRound - this.#numbers.step,
       learningRateAt: (step) => learningRateAt(step, config) * rampFactor(this.#numbers, this.#updatesBefore(step)),
       weightDecayAt: (step) => weightDecayAt(step, config),
-      scalars: this.#options.run.shape.method.scalars ?? {},
+      scalars: this.#options.run.step.shape.method.scalars ?? {},
       clock: { now },
       ...(signal === undefined ? {} : { signal }),
     });
     for await (const report of reports) {
-      const terms = termsOfStep(report, this.#options.run.partImages);
+      const terms = termsOfStep(report, this.#options.run.step.partImages);
       this.#count(report, terms);
       this.#tell(report, terms);
       // Inside a call the stepper's state is that of the call's end already.
@@ -104,29 +105,6 @@ class StepLoop {
   #updatesBefore(step: number): number {
     const ahead = step - (this.#options.firstStep + this.#numbers.step);
     return this.#stepper.optimizerStep + ahead;
-  }
-
-  async *#batches(): AsyncGenerator<HostTensors, void, void> {
-    const { run, items, config, siteId, signal } = this.#options;
-    const { seed, training } = config;
-    const { maker, quarantine } = run;
-    const { method } = run.shape;
-    let batch = this.#numbers.nextBatch;
-    const order = await run.orderOf(items, { seed, siteId });
-    const views = batches({
-      ...{ items, order, maker, quarantine, seed, siteId, views: method.views },
-      batchSize: training.batchSize,
-      firstBatch: batch,
-      ahead: batchesAhead,
-      onAsked: ({ ready }) => {
-        this.#batchesReady = ready;
-      },
-      ...(signal === undefined ? {} : { signal }),
-    });
-    for await (const named of views) {
-      const random = randomFor(seed, siteId, "step", batch++);
-      yield { ...named, ...method.drawExtraInputs(training.batchSize, random) };
-    }
   }
 
   #count({ finite, loss }: StepReport, terms: StepTerms): void {

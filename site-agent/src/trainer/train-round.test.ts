@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
@@ -82,6 +83,7 @@ function parts(device: "cpu" | "cuda" = "cpu"): TrainerParts & { compiled: numbe
         concurrency: 2,
       }),
     now: () => now++,
+    entropy: systemEntropy,
   };
 }
 

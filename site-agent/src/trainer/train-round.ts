@@ -54,8 +54,8 @@ export class RoundTrainer {
     const items = await run.list();
     const layout = checkpointLayout(config);
     const checkpoint = await readCheckpoint(job.checkpointPath, layout);
-    const { shape, calls } = run;
-    const start = { round, checkpoint, layout, config, shape, stepsPerCall: calls.count };
+    const { shape, stepsPerCall } = run.step;
+    const start = { round, checkpoint, layout, config, shape, stepsPerCall };
     const saved = await loadState(directory, shape);
     const begun = beginRound(saved, start);
     const cosine = begun === saved ? undefined : await cosineOf(saved, { job, run, checkpoint, layout });
@@ -106,7 +106,7 @@ interface RoundFacts {
 function sentVector({ training }: LocalState, { job, run, checkpoint, layout }: RoundFacts): Float32Array {
   return contributionVector({
     ...{ config: job.config, layout, global: checkpoint.vector },
-    trained: checkpointVector(run.shape, training),
+    trained: checkpointVector(run.step.shape, training),
     teacherMomentum: teacherMomentumOf(run, job),
   });
 }
@@ -123,7 +123,7 @@ function cosineOf(saved: LocalState | undefined, facts: RoundFacts): Promise<num
 }
 
 /** How much of the teacher that a round began with is left in it at the end: the product of its steps' momenta. */
-function teacherMomentumOf({ shape }: PreparedRun, { config, firstStep }: CheckedJob): number {
+function teacherMomentumOf({ step: { shape } }: PreparedRun, { config, firstStep }: CheckedJob): number {
   const momentumAt = shape.method.scalars?.["teacherMomentum"] ?? (() => 1);
   let product = 1;
   for (let step = 0; step < config.training.stepsPerRound; step++) product *= momentumAt(firstStep + step);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
@@ -75,6 +76,7 @@ async function trainedHere(): Promise<string> {
         concurrency: 1,
       }),
     now: () => performance.now(),
+    entropy: systemEntropy,
   });
   const { deltaDigest } = await here.train(trainJobSchema.parse(job("here")));
   await here.close();

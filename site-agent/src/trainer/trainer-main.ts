@@ -1,3 +1,4 @@
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { ViewPool } from "../data/view-pool.js";
 import { openEngine } from "../engine/devices/open-engine.js";
@@ -10,6 +11,7 @@ const trainer = new RoundTrainer({
   openEngine: (request) => openEngine(request),
   openViewMaker: (options) => new ViewPool(options),
   now: () => performance.now(),
+  entropy: systemEntropy,
   onPrepared: (prepared) => send({ type: "prepared", prepared }),
 });
 let current: AbortController | undefined;

@@ -36,7 +36,10 @@ describe("contributionOf", () => {
   ]);
   const update = { sampleCount: 7, meanLoss: 2, steps: 3, figures: { featureSpread: 0.5, unknown: 1 } };
   const plan = { l2Clip: 5 };
-  const config: WeightConfig = { aggregation: { strategy: { name: "fedavg" }, weightCap: 10 } };
+  const config: WeightConfig = {
+    aggregation: { strategy: { name: "fedavg" }, weightCap: 10 },
+    privacy: { mode: "none" },
+  };
 
   it("clips, and carries the tensors' sizes and the figures, with the norm before", () => {
     const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan, config, layout });
@@ -46,7 +49,10 @@ describe("contributionOf", () => {
   });
 
   it("weighs one where sites count alike", () => {
-    const alike: WeightConfig = { aggregation: { strategy: { name: "l-dawa" }, weightCap: 10 } };
+    const alike: WeightConfig = {
+      aggregation: { strategy: { name: "l-dawa" }, weightCap: 10 },
+      privacy: { mode: "none" },
+    };
     const made = contributionOf({ delta: new Float32Array(3), update, plan, config: alike, layout });
     expect(made.sampleCount).toBe(1);
   });

@@ -3,7 +3,7 @@ import Database from "better-sqlite3";
 export type IndexDatabase = Database.Database;
 
 /** Raised with every change of the tables: an index of another version is made anew. */
-const version = 1;
+const version = 2;
 
 const tables = `
 CREATE TABLE meta (purpose TEXT NOT NULL, scan INTEGER NOT NULL);

@@ -77,7 +77,7 @@ describe("slideSource", () => {
       ...["a.tiff//0,0,256", "a.tiff//256,0,256", "a.tiff//0,256,256", "a.tiff//256,256,256"],
     ]);
     expect(items[0]).toMatchObject({
-      ...{ group: "a.tiff", attributes: { vendor: "generic-tiff" } },
+      ...{ group: "unnamed a.tiff", attributes: { vendor: "generic-tiff" } },
       facts: { format: "tiff", width: 256, height: 256 },
     });
     const tile = await source.read(items[3]!);

@@ -10,6 +10,7 @@ import {
   type SourceItem,
   splitPartId,
   UnreadableImage,
+  unnamedGroup,
 } from "../source.js";
 import { chooseTiles } from "./choose-tiles.js";
 import { openSlide } from "./open-slide.js";
@@ -76,7 +77,7 @@ function factsOf(slide: Slide, file: SourceFile, { columns }: DataSettings): Sha
   const { attributes, ...row } = rowFacts(file.row, columns);
   const { format, transferSyntax } = slide;
   return {
-    group: file.id,
+    group: unnamedGroup(file.id),
     ...row,
     stamp: file.stamp,
     attributes: { ...slide.attributes, ...attributes },

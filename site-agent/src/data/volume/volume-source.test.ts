@@ -59,7 +59,7 @@ describe("volumeSource", () => {
     expect(indices).toEqual(indices.map((_, index) => indices[0]! + index));
     expect(new Set(items.map(({ group }) => group)).size).toBe(1);
     expect(items[0]).toMatchObject({ facts: { format: "nifti", width: 20, height: 30 } });
-    expect(items[0]!.group).toMatch(/^[0-9a-f]{16}$/);
+    expect(items[0]!.group).toMatch(/^unnamed [0-9a-f]{16}$/);
     const some = await foundIn(open({ volume: { minForeground: 0.3, step: 5 } }));
     expect(some.every(({ id }) => Number(id.split(":")[1]) % 5 === 0)).toBe(true);
     expect(some.length).toBe(indices.filter((index) => index % 5 === 0).length);

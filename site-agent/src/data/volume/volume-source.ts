@@ -11,6 +11,7 @@ import {
   type SourceItem,
   splitPartId,
   UnreadableImage,
+  unnamedGroup,
 } from "../source.js";
 import { type PreparedVolume, prepare, usableSlices } from "./prepared-volume.js";
 import { hasVolumeName, readVolume, unreadableAs } from "./read-volume.js";
@@ -136,7 +137,7 @@ class VolumeSlices {
     return usableSlices(whole, this.#settings.volume).map((index) => ({
       id: partId(id, slicePart({ ...(volume.series === undefined ? {} : { series: volume.series }), plane, index })),
       stamp,
-      group: volume.patient ?? this.#hash(id),
+      group: volume.patient ?? unnamedGroup(this.#hash(id)),
       ...labelled,
       ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
       facts,

@@ -7,6 +7,7 @@ export const quadratic: SslMethod = {
   name: "quadratic",
   views: [{ name: "view", size: 1, channels: 3, kind: "pixels" }],
   separable: false,
+  coupling: undefined,
   extraInputs: () => ({ scale: { shape: [], dtype: "float32" } }),
   drawExtraInputs: () => ({ scale: { shape: [], data: Float32Array.of(1) } }),
   loss(parameters, batch) {

@@ -18,6 +18,7 @@ export const teacherStudent: SslMethod = {
   name: "teacher-student",
   views: [{ name: "view", size: 1, channels: 3, kind: "pixels" }],
   separable: true,
+  coupling: undefined,
   extraInputs: (batchSize) => ({
     importance: { shape: [batchSize], dtype: "float32" },
     gain: { shape: [], dtype: "float32" },
