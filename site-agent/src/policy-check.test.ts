@@ -19,6 +19,11 @@ const egress = (changes: Partial<Policy["egress"]>): Policy => ({
   egress: { ...examplePolicy.egress, ...changes },
 });
 
+const dp = (changes: Partial<NonNullable<Policy["dp"]>>): Policy => ({
+  ...examplePolicy,
+  dp: { mode: "patient", required: false, maxEpsilon: 8, delta: 1e-6, ...changes },
+});
+
 /** For each clause, a policy that differs from the allowing one only there. */
 const refusing: Readonly<Record<string, Policy>> = {
   federation: { ...examplePolicy, federation: "another" },
@@ -35,6 +40,9 @@ const refusing: Readonly<Record<string, Policy>> = {
   "jobs.minLocalSamples": jobs({ minLocalSamples: 101 }),
   "egress.lanes": egress({ lanes: ["weight", "steps", "clipped"] }),
   "egress.statistics": jobs({ methods: ["clusters"], architectures: [] }),
+  "dp.mode": dp({ required: true }),
+  "privacy.leastPatients": dp({}),
+  "dp.maxEpsilon": dp({ maxEpsilon: 1.9 }),
   "jobs.approval": jobs({ approval: "manual" }),
 };
 
@@ -42,9 +50,27 @@ const clusterConfig = runConfigSchema.parse({
   ...{ name: "c", modality: "dermatology", method: { name: "clusters" }, rounds: 10 },
 });
 
-/** The example's question, or for the one clause that is about it, a run of clusters. */
-const questionFor = (clause: string) =>
-  clause === "egress.statistics" ? { ...question, config: clusterConfig } : question;
+const privateConfig: typeof exampleConfig = {
+  ...exampleConfig,
+  privacy: { mode: "patient", clip: 1, noiseMultiplier: 1, delta: 1e-6, leastPatients: 500, imagesPerPatient: 1 },
+};
+
+/** The example's question, or for the clauses that are about them, a run of clusters and private ones. */
+const questionFor = (clause: string) => {
+  const privateBy = (patients: number) => {
+    return { ...question, config: privateConfig, facts: { ...facts, privacy: { patients, epsilonAfter: 2 } } };
+  };
+  switch (clause) {
+    case "egress.statistics":
+      return { ...question, config: clusterConfig };
+    case "privacy.leastPatients":
+      return privateBy(499);
+    case "dp.maxEpsilon":
+      return privateBy(500);
+    default:
+      return question;
+  }
+};
 
 describe("checkPolicy", () => {
   it("allows what every clause allows, limits included", () => {

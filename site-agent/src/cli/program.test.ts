@@ -54,7 +54,7 @@ describe("consilium-agent", () => {
   it("has these commands", () =>
     expect(commands).toEqual([
       ...["join", "identity", "run", "status", "check-data", "curate", "export", "engine"],
-      ...["audit", "egress", "policy", "approvals", "roster"],
+      ...["audit", "egress", "policy", "approvals", "roster", "privacy"],
     ]));
 
   it.each(commands)("%s --help explains itself with an example", async (name) => {
