@@ -84,7 +84,7 @@ class MaskedAutoencoder(nn.Module):
         tokens = self.encoder.embed(images)
         batch, patches, width = tokens.shape
         visible = int(patches * (1 - self.ratio))
-        order = torch.rand(batch, patches).argsort(1)
+        order = torch.rand(batch, patches, device=images.device).argsort(1)
         restore = order.argsort(1)
         seen = tokens.gather(1, order[:, :visible, None].expand(-1, -1, width))
         encoded = self.decoder_embed(self.encoder.encode(seen))
