@@ -113,9 +113,9 @@ function isNamed(key: string, text: string): boolean {
 
 describe("documentation", () => {
   it.each([
-    ["docs/run.md", runConfigSchema],
+    ["docs/run.md and docs/privacy.md", runConfigSchema],
     ["docs/site.md and docs/data.md", siteConfigSchema],
-    ["docs/site.md", policySchema],
+    ["docs/site.md and docs/privacy.md", policySchema],
     ["docs/operator.md", coordinatorConfigSchema],
   ] as const)("%s names every key", (path, schema) => {
     const text = path.split(" and ").map(read).join("\n");

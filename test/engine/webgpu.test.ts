@@ -10,12 +10,13 @@ const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 const environment = { ...process.env, VK_ICD_FILENAMES: driver };
 const probeEntry = fileURLToPath(new URL("../../site-agent/dist/engine/devices/webgpu-probe-main.js", import.meta.url));
 const stepsEntry = fileURLToPath(new URL("./webgpu-steps.ts", import.meta.url));
+const methodsEntry = fileURLToPath(new URL("./webgpu-methods.ts", import.meta.url));
 const absent = "skipped where Debian's packages `chromium` and `libvulkan1` are absent";
 
-function takeSteps(): Promise<Record<string, StepsSeen>> {
+function messageOf<Message>(entry: string): Promise<Message> {
   return new Promise((resolve, reject) => {
-    const child = fork(stepsEntry, { env: environment, execArgv: ["--import", "tsx"] });
-    child.once("message", (seen) => resolve(seen as Record<string, StepsSeen>));
+    const child = fork(entry, { env: environment, execArgv: ["--import", "tsx"] });
+    child.once("message", (seen) => resolve(seen as Message));
     child.once("error", reject);
     child.once("exit", (code, signal) => reject(new Error(`the process ended with ${signal ?? code}`)));
   });
@@ -26,7 +27,7 @@ describe.skipIf(!existsSync(driver))(`WebGPU on SwiftShader (${absent})`, () => 
 
   beforeAll(async () => {
     if (!existsSync(probeEntry)) throw new Error("run `npm run build` first: this test starts built modules");
-    seen = await takeSteps();
+    seen = await messageOf(stepsEntry);
   }, 300_000);
 
   it("is found, and known to compute on the processor", async () => {
@@ -37,6 +38,10 @@ describe.skipIf(!existsSync(driver))(`WebGPU on SwiftShader (${absent})`, () => 
       software: true,
     });
   });
+
+  it("has kernels for every method's training step", async () => {
+    expect(await messageOf(methodsEntry)).toEqual({ faults: {} });
+  }, 300_000);
 
   describe.each(["simclr", "mae"])("training steps of %s", (method) => {
     it("have the losses that they have on the processor", () => {

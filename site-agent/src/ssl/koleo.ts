@@ -1,4 +1,4 @@
-import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from "../model/tf.js";
+import { type Scalar, type Tensor, type Tensor2D, tf } from "../model/tf.js";
 import { unitRows } from "./nt-xent.js";
 
 const epsilon = 1e-8;
@@ -10,7 +10,9 @@ function nearestOthers(unit: Tensor2D): Tensor {
     const [input, save] = args as [Tensor2D, (tensors: Tensor[]) => void];
     // No similarity is as low as a row's with itself is made here.
     const apart = tf.sub(tf.matMul(input, input, false, true), tf.mul(tf.eye(rows), 4));
-    const chosen: Tensor = tf.cast(tf.oneHot(tf.argMax(apart, 1) as Tensor1D, rows), "float32");
+    // By comparison, as GPUs have no kernel for the place of a maximum. Rows that are equally near share the weight.
+    const nearest = tf.cast(tf.greaterEqual(apart, tf.max(apart, 1, true)), "float32");
+    const chosen: Tensor = tf.div(nearest, tf.sum(nearest, 1, true));
     save([chosen]);
     return {
       value: tf.matMul(chosen as Tensor2D, input),
