@@ -20,8 +20,10 @@ describe("a run that outlasts its certificates", () => {
     await federation.startCoordinator();
     for (const hospital of federation.hospitals) {
       await federation.join(hospital);
+      // At once: its certificate lasts a minute.
       federation.startAgent(hospital.id);
     }
+    await federation.admit(...sites);
   }, 180_000);
 
   afterAll(() => federation.remove(), 60_000);

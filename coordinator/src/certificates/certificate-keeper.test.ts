@@ -40,10 +40,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-async function openKeeper(host = "localhost"): Promise<CertificateKeeper> {
+async function openKeeper(host = "localhost", lifetimeMs = certificateMs): Promise<CertificateKeeper> {
   const tls = join(directory, "tls");
   return CertificateKeeper.open({
-    ...{ authority, directory: tls, host, certificateMs, revocationListMs, clock, log: silentLogger },
+    ...{ authority, directory: tls, host, certificateMs: lifetimeMs, revocationListMs, clock, log: silentLogger },
     bundle: await loadTlsBundle(tls),
     revoked: () => revoked,
   });
@@ -93,11 +93,13 @@ describe("CertificateKeeper", () => {
     keeper.stop();
   });
 
-  it("starts with a new certificate where the old one has expired or names another host", async () => {
+  it("starts with a new certificate where the old one has expired, names another host or outlives the settings", async () => {
     const first = (await openKeeper()).tls;
     const moved = (await openKeeper("fl.example.org")).tls;
     expect(serialOf(moved)).not.toBe(serialOf(first));
     expect(new X509Certificate(moved.certPem).checkHost("fl.example.org")).toBe("fl.example.org");
+    const shortened = await openKeeper("fl.example.org", hourMs);
+    expect(shortened.times.certificate).toBeLessThanOrEqual(clock.now() + hourMs);
     clock.advance(1000 * hourMs);
     const late = await openKeeper("fl.example.org");
     expect(late.times.certificate).toBeGreaterThan(clock.now());

@@ -141,10 +141,12 @@ export class CertificateKeeper {
   }
 
   #needsCertificate(nowMs: number): boolean {
-    const { authority, host } = this.#options;
+    const { authority, host, certificateMs } = this.#options;
     const { certPem, caPem } = this.#bundle;
     const facts = describeCertificate(certPem);
-    return renewalDueMs(facts) <= nowMs || !namesHost(certPem, host) || caPem !== authority.trustPem;
+    // One that outlives what the settings say now was issued before they were changed.
+    const outlives = facts.notAfterMs > nowMs + certificateMs;
+    return renewalDueMs(facts) <= nowMs || outlives || !namesHost(certPem, host) || caPem !== authority.trustPem;
   }
 
   async #renew(): Promise<void> {
