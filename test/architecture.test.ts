@@ -115,6 +115,7 @@ describe("who may import whom", () => {
       ["engine"],
       ["update", "secagg", "eval"],
       ["trainer"],
+      ["chain"],
       ["round"],
       ["rpc"],
       ["cli"],

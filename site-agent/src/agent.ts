@@ -15,6 +15,9 @@ import { openAgentRoster } from "./agent-roster.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
 import { stayAttached } from "./attachment.js";
 import { CertificateRenewal, type CertificateState } from "./certificate-renewal.js";
+import { CheckpointCache } from "./chain/checkpoint-cache.js";
+import { ModelLedger } from "./chain/ledger.js";
+import { ModelChain } from "./chain/model-chain.js";
 import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
 import { ImageCounter } from "./data/image-counter.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
@@ -25,7 +28,6 @@ import { type AgentMetrics, agentMetrics } from "./metrics.js";
 import { privacyAccount } from "./privacy/open-account.js";
 import { Reachability } from "./reachability.js";
 import { removeOldRuns } from "./retention.js";
-import { CheckpointCache } from "./round/checkpoint-cache.js";
 import type { CoordinatorClient } from "./round/coordinator.js";
 import { ledgerFiles } from "./round/ledger-files.js";
 import { Participant, type RoundObserver } from "./round/participant.js";
@@ -352,7 +354,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
       siteId,
       coordinator: client,
       trainer,
-      checkpoints: new CheckpointCache(home.checkpoints),
+      models: new ModelChain(new CheckpointCache(home.checkpoints), new ModelLedger(home.models)),
       updates: new UpdateStore(home.updates),
       ledger,
       roster,

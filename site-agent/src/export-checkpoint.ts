@@ -5,10 +5,10 @@ import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-co
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
+import { fileDigest } from "./chain/hashing.js";
 import { cellModelText } from "./data/curation/cell-model.js";
 import { cellsOfRun } from "./data/curation/cluster-round.js";
 import { exportEncoderOnnx, exportEncoderSafetensors } from "./eval/export-encoder.js";
-import { fileDigest } from "./round/hashing.js";
 import { readCheckpoint } from "./trainer/checkpoint-vector.js";
 
 export interface ExportRequest {

@@ -16,6 +16,8 @@ export interface SiteHome {
     readonly enrolment: string;
   };
   readonly checkpoints: string;
+  /** Which model of each run this site worked out last. */
+  readonly models: string;
   /** Where the trainer keeps one folder per run. */
   readonly runs: string;
   /** Updates that wait for their round to be committed. */
@@ -55,6 +57,7 @@ export function siteHome(root: string): SiteHome {
       enrolment: join(identity, "enrolment.json"),
     },
     checkpoints: join(root, "state", "checkpoints"),
+    models: join(root, "state", "models"),
     runs: join(root, "state", "runs"),
     updates: join(root, "state", "updates"),
     attempts: join(root, "state", "attempts"),

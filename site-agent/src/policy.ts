@@ -96,6 +96,17 @@ export const policySchema = z.strictObject({
       perPatientMaxImages: limit.optional(),
     })
     .optional(),
+  /** A site works out each model itself, and trains on one only within these bounds. */
+  model: z
+    .strictObject({
+      /** Norm of the change that a round may make to the weights. */
+      maxUpdateL2: z.number().positive().default(1000),
+      /** Largest change that a round may make to one weight. */
+      maxTensorChange: z.number().positive().default(5),
+      /** SHA-256 of models that a run may begin with besides its seed's. */
+      initialDigests: z.array(z.string().regex(/^[0-9a-f]{64}$/, "is no SHA-256 in lower-case hex")).default([]),
+    })
+    .prefault({}),
   egress: z.strictObject({
     /** Masked values that may follow the parameters; seen by the coordinator only as sums over the cohort. */
     lanes: z.array(z.enum(lanePermissions)),

@@ -7,7 +7,7 @@ export const runRetentionMs = 30 * 24 * 3600 * 1000;
 
 /** Returns the ids of the runs that were removed. A run is as old as the newest of its traces. */
 export async function removeOldRuns(home: SiteHome, nowMs: number): Promise<string[]> {
-  const traces = [...(await entries(home.runs)), ...(await entries(home.updates))];
+  const traces = [...(await entries(home.runs)), ...(await entries(home.updates)), ...(await entries(home.models))];
   const lastUsedMs = new Map<string, number>();
   for (const { runId, usedMs } of traces) lastUsedMs.set(runId, Math.max(usedMs, lastUsedMs.get(runId) ?? 0));
   const old = [...lastUsedMs].filter(([, usedMs]) => nowMs - usedMs > runRetentionMs).map(([runId]) => runId);

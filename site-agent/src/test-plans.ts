@@ -70,5 +70,6 @@ export const examplePolicy: Policy = {
     researchers: "everyone",
     approval: "automatic",
   },
+  model: { maxUpdateL2: 1000, maxTensorChange: 5, initialDigests: [] },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };

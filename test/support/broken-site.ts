@@ -8,10 +8,12 @@ import { silentLogger } from "@consilium/shared/log.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { ApprovalStore } from "@consilium/site-agent/approvals/approval-store.js";
+import { CheckpointCache } from "@consilium/site-agent/chain/checkpoint-cache.js";
+import { ModelLedger } from "@consilium/site-agent/chain/ledger.js";
+import { ModelChain } from "@consilium/site-agent/chain/model-chain.js";
 import { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { Policy } from "@consilium/site-agent/policy.js";
 import { privacyAccount } from "@consilium/site-agent/privacy/open-account.js";
-import { CheckpointCache } from "@consilium/site-agent/round/checkpoint-cache.js";
 import { ledgerFiles } from "@consilium/site-agent/round/ledger-files.js";
 import { Participant } from "@consilium/site-agent/round/participant.js";
 import { Reporter } from "@consilium/site-agent/round/reporter.js";
@@ -38,6 +40,7 @@ const policy: Policy = {
     researchers: "everyone",
     approval: "automatic",
   },
+  model: { maxUpdateL2: 1000, maxTensorChange: 5, initialDigests: [] },
   egress: { lanes: [...lanePermissions], statistics: "deny", minCell: 10 },
 };
 
@@ -71,7 +74,10 @@ export function realParticipant(site: HostileSite, options: { directory: string;
     attempt: {
       ...{ siteId, trainer, patience, coordinator: site.client },
       privacy: privacyAccount({ privacy: join(directory, "privacy") }, dataSettingsSchema.parse({ path: directory })),
-      checkpoints: new CheckpointCache(join(directory, "checkpoints")),
+      models: new ModelChain(
+        new CheckpointCache(join(directory, "checkpoints")),
+        new ModelLedger(join(directory, "models")),
+      ),
       updates: new UpdateStore(join(directory, "updates")),
       ledger,
       roster: { version: 1, follow: async () => membership, requireFollowed: () => membership },

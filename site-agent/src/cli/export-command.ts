@@ -1,7 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
-import { fileDigest } from "../round/hashing.js";
+import { fileDigest } from "../chain/hashing.js";
 import { recordCommand } from "./audit-access.js";
 import { example, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 

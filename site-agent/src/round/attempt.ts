@@ -14,6 +14,7 @@ import type { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import type { AuditTrail } from "../audit/audit-log.js";
 import { roundOf } from "../audit/round-object.js";
 import { datasetId } from "../audit/site-log.js";
+import type { ModelChain } from "../chain/model-chain.js";
 import type { DataSettings } from "../data/data-settings.js";
 import { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { SiteRoster } from "../governance/site-roster.js";
@@ -22,9 +23,9 @@ import type { PrivacyAccount } from "../privacy/privacy-account.js";
 import type { AttemptLedger } from "../secagg/attempt-ledger.js";
 import type { SiteFloors } from "../secagg/plan-facts.js";
 import { ProtocolRefusal } from "../secagg/refusal.js";
+import { SiteRefusal } from "../refusal.js";
 import type { PrivateTraining, TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
 import { type Contribution, contributionOf } from "../update/delta.js";
-import type { CheckpointCache } from "./checkpoint-cache.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "./coordinator.js";
 import { type Patience, persistently } from "./patience.js";
 import type { CheckedPlan } from "./plan-check.js";
@@ -46,7 +47,7 @@ export interface AttemptSurroundings {
   readonly siteId: string;
   readonly coordinator: CoordinatorClient;
   readonly trainer: Trainer;
-  readonly checkpoints: CheckpointCache;
+  readonly models: Pick<ModelChain, "obtain" | "confirm">;
   readonly updates: UpdateStore;
   readonly ledger: Pick<AttemptLedger, "standingOf">;
   readonly openSession: (received: ReceivedPlan, floors: SiteFloors) => MaskingSession;
@@ -160,6 +161,7 @@ export class Attempt {
     if (error instanceof ProtocolRefusal && code !== "policy-refused") return { kind: "failed", key: this.#key, error };
     if (code === "stale" || code === "attempt-aborted") return this.#ended({ kind: "aborted", reason: message });
     if (code === "dropped" || code === "message-conflict") return this.#ended({ kind: "dropped", reason: message });
+    if (error instanceof SiteRefusal) return { kind: "refused", key: this.#key, clause: error.clause, error };
     // The masking code counts cohort and attempts again at each stage; what is not enough is the site's own refusal.
     if (code === "policy-refused") return { kind: "refused", key: this.#key, clause: clauseOf(error) };
     return { kind: "failed", key: this.#key, error };
@@ -168,24 +170,17 @@ export class Attempt {
   async #fetch(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { signal } = this.#abandoned;
-    let isNew = false;
-    this.#checkpointPath = await this.#around.checkpoints.obtain({
-      digest: plan.checkpointDigest,
-      bytes: plan.checkpointBytes,
-      fetch: (offset) => {
-        isNew = true;
-        return this.#around.coordinator.fetchCheckpoint({
-          key: plan.key,
-          digest: plan.checkpointDigest,
-          offset,
-          signal,
-        });
-      },
+    const { config, layout } = this.#checked;
+    const { coordinator: source, models } = this.#around;
+    const { path, earlierPath, isNew } = await models.obtain({
+      ...{ received: this.received, source, signal },
+      run: { ...plan, runId: plan.key.runId, config, configJson: plan.runConfigJson, layout, policy: this.#policy },
       persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
     });
     // site-check: model-audited
     if (isNew) this.#recordModel();
-    this.#earlierCheckpointPath = await this.#around.checkpoints.earlierThan(this.#checkpointPath);
+    this.#checkpointPath = path;
+    this.#earlierCheckpointPath = earlierPath;
     return { kind: "fetched", key: plan.key };
   }
 
@@ -315,6 +310,8 @@ export class Attempt {
     const signature = this.#checking("confirm", () => this.#open().confirm(uploads));
     if (this.#confirmed) throw new ConsiliumError("plan-invalid", "the coordinator asks twice for one confirmation");
     this.#confirmed = true;
+    const cohort = uploads.map(({ siteId }) => siteId);
+    this.#around.models.confirm(this.received, cohort);
     return this.#exchange({ stage: "confirm", signature });
   }
 

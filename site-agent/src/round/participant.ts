@@ -253,7 +253,9 @@ export class Participant {
     if (state.kind === "idle" || state.kind === before.kind) return;
     const fields = { state: state.kind, round: roundKeyText(state.key) };
     if (state.kind === "failed") logger.error("round-failed", { ...fields, ...failureFields(state.code, event) });
-    else if (state.kind === "left") logger.info("round", { ...fields, cause: state.cause, ...leavingFields(event) });
+    else if (state.kind === "refused" && "error" in event) {
+      logger.warn("round-refused", { ...fields, clause: state.clause, ...failureFields("policy-refused", event) });
+    } else if (state.kind === "left") logger.info("round", { ...fields, cause: state.cause, ...leavingFields(event) });
     else logger.info("round", fields);
   }
 

@@ -49,7 +49,7 @@ export type ParticipantEvent =
   | { readonly kind: "fetched"; readonly key: RoundKey }
   | { readonly kind: "progress"; readonly key: RoundKey; readonly stepsDone: number }
   | { readonly kind: "trained"; readonly key: RoundKey }
-  | { readonly kind: "refused"; readonly key: RoundKey; readonly clause: string }
+  | { readonly kind: "refused"; readonly key: RoundKey; readonly clause: string; readonly error?: ConsiliumError }
   /** A plan for a later round proves that this one is committed; it can overtake the answer that says so. */
   | { readonly kind: "committed"; readonly key: RoundKey }
   | { readonly kind: "outcome"; readonly key: RoundKey; readonly outcome: StageOutcome }

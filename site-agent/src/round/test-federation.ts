@@ -8,6 +8,7 @@ import type { KeyAdvert, ReceivedPlan, RoundPlan } from "@consilium/shared/proto
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
 import { RecordedTrail } from "../audit/test-log.js";
+import { CheckpointCache } from "../chain/checkpoint-cache.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
 import type { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { Hours } from "../hours.js";
@@ -18,8 +19,7 @@ import { AttemptLedger } from "../secagg/attempt-ledger.js";
 import type { SiteFloors } from "../secagg/plan-facts.js";
 import { checkpointBytes, examplePlan, examplePolicy, received } from "../test-plans.js";
 import type { TrainedRound, Trainer, TrainJob, TrainOptions } from "../trainer/protocol.js";
-import type { MaskingSession } from "./attempt.js";
-import { CheckpointCache } from "./checkpoint-cache.js";
+import type { AttemptSurroundings, MaskingSession } from "./attempt.js";
 import type {
   CheckpointRequest,
   CoordinatorClient,
@@ -225,7 +225,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
       siteId: "site-a",
       coordinator,
       trainer,
-      checkpoints: new CheckpointCache(join(directory, "checkpoints")),
+      models: unchecked(new CheckpointCache(join(directory, "checkpoints"))),
       updates: new UpdateStore(join(directory, "updates")),
       ledger,
       openSession: (received, floors) => openSession?.(received, floors, ledger) ?? fakeSession(ledger, received.plan),
@@ -284,6 +284,23 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
     },
   };
   return site;
+}
+
+/** Takes what the coordinator sends: how a site works models out itself is tested with `ModelChain`. */
+function unchecked(cache: CheckpointCache): AttemptSurroundings["models"] {
+  return {
+    confirm() {},
+    async obtain({ received: { plan }, source, signal, persistently }) {
+      const { key, checkpointDigest: digest, checkpointBytes: bytes } = plan;
+      let isNew = false;
+      const fetch = (offset: number) => {
+        isNew = true;
+        return source.fetchCheckpoint({ key, digest, offset, signal });
+      };
+      const path = await cache.obtain({ digest, bytes, fetch, persistently });
+      return { path, earlierPath: await cache.earlierThan(path), isNew };
+    },
+  };
 }
 
 const resting: readonly string[] = ["idle", "done", "refused", "failed", "left"];

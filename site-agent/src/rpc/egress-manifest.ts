@@ -2,6 +2,7 @@ import { isErrorCode } from "@consilium/shared/rpc/status.js";
 import { isSiteId } from "@consilium/shared/secagg/protocol.js";
 import { z } from "zod";
 import type { EgressKind } from "../audit/egress-record.js";
+import { modelClauses } from "../chain/clauses.js";
 import { governanceClauses } from "../governance/governance-refusal.js";
 import { policyClauses } from "../policy-check.js";
 
@@ -32,6 +33,7 @@ const clauses: ReadonlySet<string> = new Set([
   "secagg.requiredPeers",
   ...governanceClauses,
   ...policyClauses,
+  ...modelClauses,
 ]);
 
 const signature = binary(64, 64);

@@ -1,8 +1,9 @@
 import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import type { StoredFile } from "@consilium/shared/checkpoint/digest-file.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { saveChunks } from "@consilium/shared/rpc/chunks.js";
-import type { CheckpointChunk } from "./coordinator.js";
+import type { CheckpointChunk } from "../round/coordinator.js";
 import { fileDigest, fileSize } from "./hashing.js";
 
 /** Which checkpoint is wanted, and how to get what is missing of it. */
@@ -33,10 +34,36 @@ export class CheckpointCache {
    * @throws ConsiliumError "digest-mismatch" when the coordinator's bytes twice have another digest.
    */
   async obtain(wanted: WantedCheckpoint): Promise<string> {
+    const digest = hex(wanted.digest);
+    const path = join(await this.open(), `${digest}${suffix}`);
+    if (!(await this.#holds(path, { digest, bytes: wanted.bytes }))) await download(path, wanted);
+    this.#verified.add(digest);
+    return this.use(digest);
+  }
+
+  /** The folder, for what is worked out to be written beside what is kept. */
+  async open(): Promise<string> {
     await mkdir(this.#directory, { recursive: true });
-    const path = join(this.#directory, `${hex(wanted.digest)}${suffix}`);
-    if (!(await this.#holds(path, wanted))) await download(path, wanted);
-    this.#verified.add(hex(wanted.digest));
+    return this.#directory;
+  }
+
+  /** Takes over a checkpoint that was written into the folder. */
+  adopt({ digest }: StoredFile): Promise<string> {
+    this.#verified.add(digest);
+    return this.use(digest);
+  }
+
+  /** The path of a checkpoint whose bytes are those of its digest. @param digest hex */
+  async find(digest: string): Promise<string | undefined> {
+    const path = join(this.#directory, `${digest}${suffix}`);
+    if (!(await this.#holds(path, { digest }))) return undefined;
+    this.#verified.add(digest);
+    return path;
+  }
+
+  /** A kept checkpoint is in use now: it goes last. */
+  async use(digest: string): Promise<string> {
+    const path = join(this.#directory, `${digest}${suffix}`);
     const now = new Date();
     await utimes(path, now, now);
     await this.#prune(path);
@@ -49,11 +76,10 @@ export class CheckpointCache {
     return latest === undefined ? undefined : join(this.#directory, latest.name);
   }
 
-  async #holds(path: string, wanted: WantedCheckpoint): Promise<boolean> {
+  async #holds(path: string, { digest, bytes }: { digest: string; bytes?: number }): Promise<boolean> {
     const size = await fileSize(path);
     if (size === undefined) return false;
-    const digest = hex(wanted.digest);
-    if (size === wanted.bytes && (this.#verified.has(digest) || (await fileDigest(path)) === digest)) return true;
+    if ((bytes ?? size) === size && (this.#verified.has(digest) || (await fileDigest(path)) === digest)) return true;
     await rm(path, { force: true });
     return false;
   }
