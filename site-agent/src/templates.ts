@@ -89,6 +89,14 @@ jobs:
   # A run is refused while the site has fewer images.
   minLocalSamples: 50
 
+model:
+  # The agent works each model out itself, from the run's seed and the rounds' sums, and trains on no other.
+  # Largest norm of the change that a round makes to the weights, and largest change of one weight.
+  maxUpdateL2: 1000
+  maxTensorChange: 5
+  # SHA-256 of models that a run may begin with besides its seed's: name one only if you know where it comes from.
+  initialDigests: []
+
 egress:
   # Figures that travel masked beside the update; the coordinator sees their sums over all hospitals of a round.
   # terms: how the method's loss is made up, and how well the encoder tells images apart.

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { planTerms } from "@consilium/shared/plan/terms.js";
 import type { ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
-import { laneNames, lanePermissions } from "@consilium/shared/secagg/lanes.js";
+import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import type { Policy } from "./policy.js";
 
 /** A run, its plans and a policy that allows them, for tests. */
@@ -24,6 +25,7 @@ export const checkpointBytes = new Uint8Array(4096).map((_, index) => index % 25
 
 export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
   return {
+    ...planTerms(exampleConfig, exampleLayout, 1),
     federation: "demo",
     key: { runId: "run-1", round: 0, attempt: 0 },
     runConfigJson: canonicalJson(exampleConfig),
@@ -31,14 +33,9 @@ export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
     checkpointBytes: checkpointBytes.length,
     layoutDigest: exampleLayout.digest,
     dimension: exampleLayout.dimension,
-    tensorClips: exampleLayout.parameters.map(() => 1),
-    l2Clip: 10,
-    weightCap: 1000,
-    lanes: [...laneNames],
     cohortSize: 3,
     colluders: 0,
     minCohort: 3,
-    firstStep: 0,
     trainingWindowMs: 60_000,
     stageWindowMs: 10_000,
     previousResultDigest: new Uint8Array(0),

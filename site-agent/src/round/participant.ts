@@ -12,7 +12,7 @@ import { approvalClause, checkPolicy } from "../policy-check.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
-import { type CheckedPlan, checkPlan } from "./plan-check.js";
+import { type CheckedPlan, checkPlan, requireRunTerms } from "./plan-check.js";
 import type { ParticipantEffect, ParticipantEvent, ParticipantState, Work } from "./state.js";
 import { isNews, transition } from "./transition.js";
 
@@ -177,6 +177,7 @@ export class Participant {
         if (verdict.clause === approvalClause) this.#ask(plan);
         return this.#refusal(key, verdict.clause, verdict.reason);
       }
+      requireRunTerms(plan, checked);
       return this.#accept(received, checked, { policy: strict, localSamples });
     } catch (thrown) {
       const error = asConsiliumError(thrown);

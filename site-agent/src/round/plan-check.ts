@@ -3,6 +3,7 @@ import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { planTerms } from "@consilium/shared/plan/terms.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { lanesFor, parseLanes } from "@consilium/shared/secagg/lanes.js";
 
@@ -42,6 +43,23 @@ function checkPrivatePlan({ lanes, weightCap }: RoundPlan, config: RunConfig): v
   const asked = lanes.find((lane) => !allowed.includes(lane));
   if (asked !== undefined) throw invalid(`its run is private, and it asks for ${asked} besides the parameters`);
   if (weightCap !== planWeightCap(config)) throw invalid("its run is private, and it weighs sites by their images");
+}
+
+/**
+ * What turns sums into means, and what bounds an update, must follow from the run's configuration, which policy and
+ * people judged: a coordinator that chose them freely could make one site's part of a sum stand out.
+ * @throws ConsiliumError "plan-invalid"
+ */
+export function requireRunTerms(plan: RoundPlan, { config, layout }: CheckedPlan): void {
+  const own = planTerms(config, layout, plan.firstStep / config.training.stepsPerRound + 1);
+  // Logarithms and powers may differ in their last bit between versions of the JavaScript engine.
+  const alike = plan.tensorClips.every((clip, i) => Math.abs(clip - own.tensorClips[i]!) <= 1e-5 * own.tensorClips[i]!);
+  // site-check: plan-run-clips
+  if (!alike || plan.l2Clip !== own.l2Clip) throw invalid("its clips are not those of its run");
+  // site-check: plan-run-weight-cap
+  if (plan.weightCap !== own.weightCap) throw invalid("its weight cap is not that of its run");
+  // site-check: plan-run-lanes
+  if (plan.lanes.join() !== own.lanes.join()) throw invalid("its lanes are not those of its run");
 }
 
 function parseRunConfig(text: string): RunConfig {

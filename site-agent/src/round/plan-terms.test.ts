@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { examplePlan } from "../test-plans.js";
+import { checkPlan, requireRunTerms } from "./plan-check.js";
+
+const judge = (changes: Parameters<typeof examplePlan>[0] = {}) => {
+  const plan = examplePlan(changes);
+  requireRunTerms(plan, checkPlan(plan));
+};
+
+describe("the terms of a plan", () => {
+  const { tensorClips, l2Clip, weightCap, lanes } = examplePlan();
+
+  it("are those of its run, but for the last bits of a clip", () => {
+    expect(() => judge()).not.toThrow();
+    expect(() => judge({ tensorClips: tensorClips.map((clip) => clip * (1 + 1e-7)) })).not.toThrow();
+  });
+
+  it.each([
+    ["L: changed clip", { tensorClips: tensorClips.map((clip) => clip * 1.01) }, /clips/],
+    ["L: changed norm", { l2Clip: l2Clip * 10 }, /clips/],
+    ["L: changed weight cap", { weightCap: weightCap * 2 }, /weight cap/],
+    ["L: changed lanes", { lanes: lanes.slice(0, -1) }, /lanes/],
+    ["L: changed layout", { layoutDigest: new Uint8Array(32) }, /layout/],
+    ["L: huge plan: more parameters than the model has", { dimension: 2 ** 40 }, /parameters/],
+  ])("%s is refused", (_, changes, reason) => {
+    expect(() => judge(changes)).toThrow(reason);
+  });
+});
