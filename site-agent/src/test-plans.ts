@@ -25,7 +25,7 @@ export const checkpointBytes = new Uint8Array(4096).map((_, index) => index % 25
 
 export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
   return {
-    ...planTerms(exampleConfig, exampleLayout, 1),
+    ...planTerms(exampleConfig, exampleLayout, 1 + (changes.firstStep ?? 0) / exampleConfig.training.stepsPerRound),
     federation: "demo",
     key: { runId: "run-1", round: 0, attempt: 0 },
     runConfigJson: canonicalJson(exampleConfig),

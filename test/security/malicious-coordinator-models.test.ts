@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
-import { examplePolicy } from "../../site-agent/src/test-plans.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { examplePolicy } from "../../site-agent/src/test-plans.js";
 import { config, digestOf, type Forgery, layout, ModelHistory, openChain } from "./model-history.js";
 
 let directory: string;

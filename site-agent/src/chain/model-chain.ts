@@ -99,7 +99,7 @@ export class ModelChain {
     requireTerms(result, run);
     requireConfirmed(result, this.#ledger.confirmedOf(result.key));
     const sum = await this.#fetchSum(request, result);
-    const next = await this.#recompute(request, before, { result, sum }).finally(() => rm(sum, { force: true }));
+    const next = await this.#recompute(request, before, { result, sum });
     const same = next.digest === hex(result.checkpointDigest);
     if (!same) await rm(next.path, { force: true });
     // site-check: model-recomputed
@@ -152,6 +152,7 @@ export class ModelChain {
       throw asRefusal(thrown);
     } finally {
       await sums.close();
+      await rm(sum, { force: true });
     }
   }
 }

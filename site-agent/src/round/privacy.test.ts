@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
+import { planTerms } from "@consilium/shared/plan/terms.js";
 import { spent } from "@consilium/shared/privacy/ledger.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -32,9 +33,7 @@ const privatePlan = (changes: Partial<RoundPlan> = {}): Partial<RoundPlan> => ({
   runConfigJson: canonicalJson(config),
   layoutDigest: layout.digest,
   dimension: layout.dimension,
-  tensorClips: layout.parameters.map(() => 1),
-  lanes: ["weight", "steps"],
-  weightCap: 1,
+  ...planTerms(config, layout, 1),
   ...changes,
 });
 
