@@ -188,7 +188,14 @@ describe("a call that does not belong", () => {
     // East's message over north's connection.
     const thief = north!.site.clientAs("east");
     await expect(thief.exchange({ stage: "advertise", advertisement }, call)).rejects.toEqual(notOwn);
-    const report = { key: east!.key, phase: "failed", code: "not-finite", clause: "", stepsDone: 0 } as const;
+    const report = {
+      key: east!.key,
+      phase: "failed",
+      code: "not-finite",
+      clause: "",
+      stepsDone: 0,
+      accused: "",
+    } as const;
     await expect(thief.report(report, call.signal)).rejects.toEqual(notOwn);
     await expect(thief.attach(call.signal)[Symbol.asyncIterator]().next()).rejects.toEqual(notOwn);
 

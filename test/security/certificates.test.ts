@@ -63,7 +63,15 @@ async function useLists(validForMs: number): Promise<void> {
 
 async function report(bundle: TlsBundle, siteId = "hospital-a"): Promise<unknown> {
   const { federation, channel } = rig.connect(bundle);
-  const message = { key: undefined, siteId, phase: SitePhase.TRAINING, code: "", clause: "", stepsDone: 1 };
+  const message = {
+    key: undefined,
+    siteId,
+    phase: SitePhase.TRAINING,
+    code: "",
+    clause: "",
+    stepsDone: 1,
+    accused: "",
+  };
   try {
     return await callUnary(federation.report.bind(federation), message, { timeoutMs: 10_000 });
   } catch (thrown) {

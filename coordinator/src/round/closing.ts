@@ -1,3 +1,4 @@
+import { weighAccusations } from "./accusations.js";
 import { withStalls } from "./conduct.js";
 import { abort } from "./ending.js";
 import { judgeStage, viewStage } from "./stage.js";
@@ -19,10 +20,16 @@ export function tryClose(state: StageState, nowMs: number): Transition {
     case "wait":
       return { state, effects: [{ kind: "set-timer", atMs: verdict.untilMs }] };
     case "abort":
-      return abort(state, abortReason[state.kind], nowMs);
+      return afterWeighing(state, (weighed) => abort(weighed, abortReason[state.kind], nowMs));
     case "close":
-      return close(state, { ...verdict, nowMs });
+      return afterWeighing(state, (weighed) => close(weighed, { ...verdict, nowMs }));
   }
+}
+
+function afterWeighing(state: StageState, end: (weighed: StageState) => Transition): Transition {
+  const weighed = weighAccusations(state);
+  const ended = end(weighed.state);
+  return { state: ended.state, effects: [...weighed.effects, ...ended.effects] };
 }
 
 interface Closing {

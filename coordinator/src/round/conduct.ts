@@ -1,5 +1,5 @@
 import type { DropReason } from "@consilium/shared/protocol.js";
-import type { Aggregating, Exclusion, RunningState, StageState, Transition } from "./state.js";
+import type { Aggregating, Exclusion, RoundState, RunningState, StageState, Transition } from "./state.js";
 
 /** What a site has done wrong in a run so far. */
 export interface Conduct {
@@ -24,11 +24,23 @@ export function withFault(
 ): Transition {
   // Unchanged: the site was out already, and is not counted twice.
   if (dropped.state === before || !faults.has(reason)) return dropped;
-  const { state } = dropped;
-  const conduct = state.conduct[siteId] ?? none;
-  const counted = { ...conduct, faults: conduct.faults + 1 };
-  const excluded = excluding(state.excluded, siteId, { reason, count: counted.faults, most: mostFaults });
-  return { ...dropped, state: { ...state, excluded, conduct: { ...state.conduct, [siteId]: counted } } };
+  return { ...dropped, state: withFaults(dropped.state, [siteId], reason) };
+}
+
+/** The state with one more fault of each of these sites, which leaves out those that have one too many. */
+export function withFaults<State extends RoundState>(
+  state: State,
+  sites: readonly string[],
+  reason: DropReason,
+): State {
+  const conduct = { ...state.conduct };
+  let { excluded } = state;
+  for (const siteId of sites) {
+    const counts = conduct[siteId] ?? none;
+    conduct[siteId] = { ...counts, faults: counts.faults + 1 };
+    excluded = excluding(excluded, siteId, { reason, count: counts.faults + 1, most: mostFaults });
+  }
+  return { ...state, conduct, excluded };
 }
 
 /** The state with one more stall of each of these sites, unless they are half of those awaited: then the stage was too short. */

@@ -58,7 +58,13 @@ export type SiteStatus =
   /** The site's own policy said no; `clause` names its line. */
   | { readonly kind: "refused"; readonly clause: string }
   /** The site said that it cannot. */
-  | { readonly kind: "failed"; readonly reason: DropReason; readonly code: string }
+  | {
+      readonly kind: "failed";
+      readonly reason: DropReason;
+      readonly code: string;
+      /** The sharer whose sealed share, as the site says, does not open. */
+      readonly accused?: string;
+    }
   | { readonly kind: "dropped"; readonly reason: DropReason };
 
 export interface Member {
@@ -246,7 +252,13 @@ export type RoundEvent =
   | { readonly kind: "confirmed"; readonly siteId: string }
   | { readonly kind: "revealed"; readonly siteId: string }
   | { readonly kind: "refused"; readonly siteId: string; readonly clause: string }
-  | { readonly kind: "site-failed"; readonly siteId: string; readonly reason: DropReason; readonly code: string }
+  | {
+      readonly kind: "site-failed";
+      readonly siteId: string;
+      readonly reason: DropReason;
+      readonly code: string;
+      readonly accused?: string;
+    }
   /** The coordinator will not go on with this site: bad message, revoked. */
   | { readonly kind: "site-dropped"; readonly siteId: string; readonly reason: DropReason }
   | { readonly kind: "deadline-ticked" }

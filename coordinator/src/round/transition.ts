@@ -1,4 +1,5 @@
 import { unreachable } from "@consilium/shared/errors.js";
+import { accusationIn } from "./accusations.js";
 import { tryClose } from "./closing.js";
 import { withFault } from "./conduct.js";
 import { changeRoster, commit, failAggregation, stop } from "./ending.js";
@@ -47,7 +48,8 @@ function onRunning(state: RunningState, event: InnerEvent, nowMs: number): Trans
       return refuse(state, event.siteId, event.clause);
     case "site-failed": {
       const { siteId, reason, code } = event;
-      return leave(state, siteId, { status: { kind: "failed", reason, code }, reason });
+      const status = { kind: "failed", reason, code, ...accusationIn(state, event) } as const;
+      return leave(state, siteId, { status, reason });
     }
     case "site-dropped": {
       const { siteId, reason } = event;

@@ -1,5 +1,6 @@
 import type { DropReason } from "@consilium/shared/protocol.js";
 import { SitePhase, type SiteReport } from "@consilium/shared/rpc/gen/federation.js";
+import { isSiteId } from "@consilium/shared/secagg/protocol.js";
 import type { RoundEvent } from "../round/state.js";
 
 type ReportEvent = Extract<RoundEvent, { kind: "phase-reported" | "refused" | "site-failed" }>;
@@ -21,7 +22,8 @@ export function reportEvent(siteId: string, report: SiteReport): ReportEvent | u
       return { kind: "refused", siteId, clause: nameOr(report.clause, nameOr(report.code, "policy")) };
     case SitePhase.FAILED: {
       const code = nameOr(report.code, "training-failed");
-      return { kind: "site-failed", siteId, reason: dropReason(code), code };
+      const failed = { kind: "site-failed", siteId, reason: dropReason(code), code } as const;
+      return code === "share-invalid" && isSiteId(report.accused) ? { ...failed, accused: report.accused } : failed;
     }
     default:
       return undefined;

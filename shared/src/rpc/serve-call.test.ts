@@ -21,7 +21,15 @@ afterEach(async () => {
 });
 afterAll(() => test.remove());
 
-const report = { key: undefined, siteId: "hospital-a", phase: SitePhase.TRAINING, code: "", clause: "", stepsDone: 1 };
+const report = {
+  key: undefined,
+  siteId: "hospital-a",
+  phase: SitePhase.TRAINING,
+  code: "",
+  clause: "",
+  stepsDone: 1,
+  accused: "",
+};
 const fetchRequest = { key: undefined, digest: Buffer.alloc(32), offset: 0 };
 const chunkPart = (index: number, bytes = 256 * 1024): UploadPart => ({
   part: { $case: "chunk", value: { index, words: Buffer.alloc(bytes) } },

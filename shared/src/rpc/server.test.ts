@@ -33,7 +33,15 @@ afterAll(async () => {
   await Promise.all([test.remove(), other.remove()]);
 });
 
-const report = { key: undefined, siteId: "hospital-a", phase: SitePhase.TRAINING, code: "", clause: "", stepsDone: 1 };
+const report = {
+  key: undefined,
+  siteId: "hospital-a",
+  phase: SitePhase.TRAINING,
+  code: "",
+  clause: "",
+  stepsDone: 1,
+  accused: "",
+};
 
 /** A rig whose only handler counts how often it ran. */
 async function countingRig(options: Partial<RigOptions> = {}) {

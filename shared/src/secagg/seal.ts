@@ -13,6 +13,19 @@ export interface SharePair {
   readonly selfShare: Uint8Array;
 }
 
+/** A share, under its author's own signature, that does not open. Only who holds the key can tell. */
+export class BadShare extends ConsiliumError {
+  readonly author: string;
+
+  constructor(author: string, cause: unknown) {
+    super("share-invalid", `the share sealed by site ${author} cannot be opened`, {
+      cause,
+      remedy: `the coordinator is told, and leaves out ${author} once enough sites say the same`,
+    });
+    this.author = author;
+  }
+}
+
 /** A sealed share before its sender has hashed all of them into one root. */
 export type UnprovenShare = Omit<SealedShare, "path">;
 
@@ -85,7 +98,7 @@ function decrypt(binding: AttemptBinding, share: UnprovenShare, keys: SealKeys):
 
 /**
  * Opens what `share.fromSite` sealed for this site, whose position among the advertisers is `x`.
- * @throws ConsiliumError "share-invalid" naming the author
+ * @throws BadShare naming the author
  */
 export function openShares(
   binding: AttemptBinding,
@@ -103,9 +116,6 @@ export function openShares(
     const maskShare = plaintext.subarray(sharesAt, sharesAt + secretBytes);
     return { x, maskShare, selfShare: plaintext.subarray(sharesAt + secretBytes) };
   } catch (cause) {
-    throw new ConsiliumError("share-invalid", `the share sealed by site ${share.fromSite} cannot be opened`, {
-      cause,
-      remedy: `the attempt ends here; the next one should leave out ${share.fromSite} if this repeats`,
-    });
+    throw new BadShare(share.fromSite, cause);
   }
 }

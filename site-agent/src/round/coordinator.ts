@@ -46,6 +46,8 @@ export interface SiteReport {
   /** The line of the policy that refused, or empty. */
   readonly clause: string;
   readonly stepsDone: number;
+  /** The site whose share did not open, or empty. */
+  readonly accused: string;
 }
 
 export interface CheckpointRequest {

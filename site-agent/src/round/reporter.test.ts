@@ -6,7 +6,7 @@ import type { SitePhase, SiteReport } from "./coordinator.js";
 import { Reporter } from "./reporter.js";
 
 function report(phase: SitePhase, stepsDone = 0, attempt = 1): SiteReport {
-  return { key: { runId: "run-1", round: 1, attempt }, phase, code: "", clause: "", stepsDone };
+  return { key: { runId: "run-1", round: 1, attempt }, phase, code: "", clause: "", stepsDone, accused: "" };
 }
 
 function surroundings(failures: Error[] = []) {

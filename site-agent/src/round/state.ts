@@ -69,6 +69,7 @@ export type ParticipantEffect =
       readonly code: string;
       readonly clause: string;
       readonly stepsDone: number;
+      readonly accused: string;
     }
   /** The round is committed: its update is no longer needed. */
   | { readonly kind: "forget-update"; readonly key: RoundKey };

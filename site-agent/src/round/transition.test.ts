@@ -1,5 +1,6 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
+import { BadShare } from "@consilium/shared/secagg/seal.js";
 import { describe, expect, it } from "vitest";
 import type { StageOutcome } from "./coordinator.js";
 import type { ParticipantEvent, ParticipantState } from "./state.js";
@@ -95,6 +96,13 @@ describe("transition", () => {
     const error = new ConsiliumError("not-finite", "the loss is not a number");
     const failed = transition({ kind: "training", key, stepsDone: 1 }, { kind: "failed", key, error });
     expect(failed.effects).toContainEqual(expect.objectContaining({ phase: "failed", code: "not-finite" }));
+  });
+
+  it("names the author of a share that does not open", () => {
+    const error = new BadShare("site-b", new Error("it was altered"));
+    const { effects } = transition({ kind: "uploading", key }, { kind: "failed", key, error });
+    const named = { kind: "report", phase: "failed", code: "share-invalid", accused: "site-b" };
+    expect(effects).toContainEqual(expect.objectContaining(named));
   });
 
   it("does not change for events about another attempt", () => {

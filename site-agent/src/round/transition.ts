@@ -1,4 +1,6 @@
+import type { ConsiliumError } from "@consilium/shared/errors.js";
 import { type RoundKey, roundKeyText } from "@consilium/shared/protocol.js";
+import { BadShare } from "@consilium/shared/secagg/seal.js";
 import type { SitePhase, StageOutcome } from "./coordinator.js";
 import type { LeftCause, ParticipantEffect, ParticipantEvent, ParticipantState, Work } from "./state.js";
 
@@ -11,7 +13,7 @@ export interface Step {
 export function transition(state: ParticipantState, event: ParticipantEvent): Step {
   if (event.kind === "plan-accepted") return onPlanAccepted(state, event);
   if (event.kind === "plan-refused") return onPlanDeclined(state, event.key, toRefused(event.key, event.clause));
-  if (event.kind === "plan-invalid") return onPlanDeclined(state, event.key, toFailed(event.key, event.error.code));
+  if (event.kind === "plan-invalid") return onPlanDeclined(state, event.key, toFailed(event.key, event.error));
   if (!concerns(state, event.key)) return unchanged(state);
   return isActive(state) ? onActive(state, event) : unchanged(state);
 }
@@ -80,7 +82,7 @@ function onActive(state: Active, event: Inner): Step {
     case "withdrawn":
       return toLeft(key, "withdrawn");
     case "failed":
-      return toFailed(key, event.error.code);
+      return toFailed(key, event.error);
     case "refused":
       return toRefused(key, event.clause);
     case "fetched":
@@ -110,7 +112,7 @@ function onOutcome(state: Active, outcome: StageOutcome): Step {
   if (isAfterUpload(state) && outcome.kind === "survivors") return toStage("confirming", "confirm", { key, outcome });
   if (state.kind === "confirming" && outcome.kind === "confirmed")
     return toStage("unmasking", "unmask", { key, outcome });
-  return toFailed(key, "plan-invalid");
+  return toFailed(key, { code: "plan-invalid" });
 }
 
 /** Survivors that come again are looked at too: other ones than before are an attack, to be written down as one. */
@@ -154,10 +156,12 @@ function toLeft(key: RoundKey, cause: LeftCause): Step {
   return { state: { kind: "left", key, cause }, effects: [abandon] };
 }
 
-function toFailed(key: RoundKey, code: string): Step {
+function toFailed(key: RoundKey, error: Pick<ConsiliumError, "code">): Step {
+  const { code } = error;
+  const accused = error instanceof BadShare ? error.author : "";
   return {
     state: { kind: "failed", key, code },
-    effects: [abandon, reportOf(key, "failed", { code })],
+    effects: [abandon, reportOf(key, "failed", { code, accused })],
   };
 }
 
@@ -169,7 +173,7 @@ function toRefused(key: RoundKey, clause: string): Step {
 function reportOf(
   key: RoundKey,
   phase: SitePhase,
-  about: { code?: string; clause?: string; stepsDone?: number } = {},
+  about: { code?: string; clause?: string; stepsDone?: number; accused?: string } = {},
 ): ParticipantEffect {
-  return { kind: "report", key, phase, code: "", clause: "", stepsDone: 0, ...about };
+  return { kind: "report", key, phase, code: "", clause: "", stepsDone: 0, accused: "", ...about };
 }

@@ -200,7 +200,7 @@ describe("the coordinator's client", () => {
 
   it("reports in codes", async () => {
     await client.report(
-      { key, phase: "refused", code: "policy-refused", clause: "jobs.maxRounds", stepsDone: 0 },
+      { key, phase: "refused", code: "policy-refused", clause: "jobs.maxRounds", stepsDone: 0, accused: "" },
       never,
     );
     expect(reports).toEqual([
@@ -211,6 +211,7 @@ describe("the coordinator's client", () => {
         code: "policy-refused",
         clause: "jobs.maxRounds",
         stepsDone: 0,
+        accused: "",
       },
     ]);
   });

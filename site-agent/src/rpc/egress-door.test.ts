@@ -28,7 +28,7 @@ import { egressDoor } from "./egress-door.js";
 import { askManifest } from "./egress-manifest.js";
 
 const key = { runId: "run-1", round: 1, attempt: 2 };
-const report: SiteReport = { key, siteId: "site-a", phase: 2, code: "", clause: "", stepsDone: 7 };
+const report: SiteReport = { key, siteId: "site-a", phase: 2, code: "", clause: "", stepsDone: 7, accused: "" };
 
 /** How many bytes of messages the server read. */
 let arrived: { reports: number; parts: number; exchanges: number };
@@ -168,6 +168,8 @@ describe("the door", () => {
       [{ ...report, clause: "Mustermann" }, "clause"],
       [{ ...report, siteId: "Mustermann Max" }, "siteId"],
       [{ ...report, stepsDone: 0.5 }, "stepsDone"],
+      [{ ...report, accused: "site-b" }, "accused"],
+      [{ ...report, code: "share-invalid", accused: "Mustermann Max" }, "accused"],
       [{ ...report, key: Object.assign({ patient: "M" }, key) }, "key.patient"],
     ];
     for (const [message, field] of bad) {

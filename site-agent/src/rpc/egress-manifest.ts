@@ -94,7 +94,7 @@ const upload = z.strictObject({
 
 const attach = z.strictObject({ siteId, agentVersion: z.string().regex(/^[0-9A-Za-z.+-]{1,64}$/) });
 
-const report = z.strictObject({
+const reportFields = z.strictObject({
   key,
   siteId,
   phase: z.number().int().min(1).max(6),
@@ -102,6 +102,11 @@ const report = z.strictObject({
   clause: z.string().refine((clause) => clauses.has(clause)),
   stepsDone: count,
   auditHead: digest.optional(),
+  accused: siteId.or(z.literal("")),
+});
+/** A site is named for one thing only. */
+const report = reportFields.refine(({ accused, code }) => accused === "" || code === "share-invalid", {
+  path: ["accused"],
 });
 
 const rosterRequest = z.strictObject({ afterVersion: count });

@@ -48,9 +48,9 @@ export function reportMessage(
   report: SiteReport,
   auditHead: Uint8Array | undefined,
 ): SiteReportMessage {
-  const { key, phase, code, clause, stepsDone } = report;
+  const { key, phase, code, clause, stepsDone, accused } = report;
   const witnessed = auditHead === undefined ? {} : { auditHead: toBuffer(auditHead) };
-  return { key: { ...key }, siteId, phase: phases[phase], code, clause, stepsDone, ...witnessed };
+  return { key: { ...key }, siteId, phase: phases[phase], code, clause, stepsDone, accused, ...witnessed };
 }
 
 export function stageMessage(siteId: string, key: RoundKey, message: StageMessage): SiteMessage {

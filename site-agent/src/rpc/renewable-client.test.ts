@@ -7,7 +7,7 @@ import { RenewableClient } from "./renewable-client.js";
 
 const bundle = (name: string): TlsBundle => ({ caPem: "", certPem: name, keyPem: "" });
 const key = { runId: "run", round: 1, attempt: 1 };
-const report = { key, phase: "training", code: "", clause: "", stepsDone: 0 } as const;
+const report = { key, phase: "training", code: "", clause: "", stepsDone: 0, accused: "" } as const;
 
 /** Lines that write down what happens to them; a report ends when the test lets it. */
 function surroundings(options: { refuses?: string } = {}) {

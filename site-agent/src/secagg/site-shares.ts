@@ -61,7 +61,7 @@ export function signShares(
 
 /**
  * Opens one share from every neighbour that shared.
- * @throws ConsiliumError "share-invalid" naming the author of a missing or bad share
+ * @throws BadShare for one that does not open, ConsiliumError "share-invalid" where the coordinator left one out
  */
 export function openDelivered(
   advertisers: Advertisers,
