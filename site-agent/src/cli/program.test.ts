@@ -53,7 +53,7 @@ const commands = createProgram(surroundings().around).commands.map((command) => 
 describe("consilium-agent", () => {
   it("has these commands", () =>
     expect(commands).toEqual([
-      ...["join", "identity", "run", "status", "check-data", "curate", "export", "engine"],
+      ...["join", "identity", "run", "status", "doctor", "check-data", "curate", "export", "engine"],
       ...["audit", "egress", "policy", "approvals", "roster", "privacy"],
     ]));
 

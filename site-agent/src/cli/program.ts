@@ -6,6 +6,7 @@ import { addAudit } from "./audit-command.js";
 import { addCheckData } from "./check-data-command.js";
 import { CommandFailed } from "./command-failed.js";
 import { addCurate } from "./curate-command.js";
+import { addDoctor } from "./doctor-command.js";
 import { addEgress } from "./egress-command.js";
 import { addEngine } from "./engine-command.js";
 import { addExport } from "./export-command.js";
@@ -45,14 +46,14 @@ export function createProgram(surroundings: Surroundings): Command {
 }
 
 const commandsInOrder = [
-  ...[addJoin, addIdentity, addRun, addStatus, addCheckData, addCurate, addExport, addEngine],
+  ...[addJoin, addIdentity, addRun, addStatus, addDoctor, addCheckData, addCurate, addExport, addEngine],
   ...[addAudit, addEgress, addPolicy, addApprovals, addRoster, addPrivacy],
 ];
 
 const exitCodeHelp = `Exit codes:
   0 done, 1 internal error, 2 wrong usage or configuration, 3 certificate or invitation refused, 4 not found,
-  5 coordinator unreachable or agent not running, 6 images or device cannot be used or
-  policy refuses, 130 interrupted`;
+  5 coordinator unreachable or agent not running, 6 images or device cannot be used,
+  policy refuses or doctor found a fault, 130 interrupted`;
 
 /** Parses and runs; every outcome is an exit code, every error is said on standard error. */
 export async function runCommandLine(parameters: readonly string[], surroundings: Surroundings): Promise<number> {
