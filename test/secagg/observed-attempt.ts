@@ -4,7 +4,7 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { planContext, type Reveal } from "@consilium/shared/protocol.js";
 import { randomFor } from "@consilium/shared/random.js";
 import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
-import { TestAttempt, type TestMember, testPlan } from "../../site-agent/src/secagg/test-cohort.js";
+import { TestAttempt, type TestMember, testFloors, testPlan } from "../../site-agent/src/secagg/test-cohort.js";
 import type { Knowledge } from "./attacker.js";
 
 /** Attempts of honest code whose coordinator, and some of whose sites, keep everything. The same in every run. */
@@ -70,7 +70,9 @@ export async function observe(setting: Setting): Promise<Observed> {
     key: { runId: "run", round: 1, attempt: setting.attempt },
     ...{ dimension, tensorClips: [0.01], colluders, minCohort: colluders + 2 },
   };
-  const attempt = new TestAttempt(members, facts, { contribution: contribution() }).advertise().share();
+  const roster = new Map(members.map(({ siteId, identity }) => [siteId, identity.publicKey]));
+  const options = { contribution: contribution(), floors: { ...testFloors, members: roster } };
+  const attempt = new TestAttempt(members, facts, options).advertise().share();
   const living = attempt.siteIds.slice(0, members.length - dropped);
   await attempt.upload(living);
   const signatures = until === "unmask" ? attempt.confirm() : [];
