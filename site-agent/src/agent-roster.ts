@@ -28,7 +28,7 @@ export interface AgentRosterOptions {
 export interface AgentRoster {
   readonly roster: SiteRoster;
   /** Asks for newer rosters no more. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** The roster of a running agent, which asks for newer ones by itself. */
