@@ -1,17 +1,16 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { isIP } from "node:net";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { parseYaml } from "@consilium/shared/config/load-yaml.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type CertificateAuthority, createAuthority } from "@consilium/shared/identity/certificate-authority.js";
-import { writePrivateFile, writePublicFile } from "@consilium/shared/identity/durable-files.js";
+import { writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { saveTlsBundle } from "@consilium/shared/identity/key-files.js";
-import type { Role } from "@consilium/shared/identity/peer-identity.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { issueCoordinatorLeaf } from "./certificates/coordinator-leaf.js";
 import { type CoordinatorConfig, coordinatorConfigSchema, homePaths } from "./config.js";
+import { issuePersons, type PersonCredentials } from "./person-credentials.js";
 
 export interface InitOptions {
   readonly home: string;
@@ -23,14 +22,9 @@ export interface InitOptions {
   readonly metricsPort?: number | undefined;
 }
 
-export interface InitReport {
+export interface InitReport extends PersonCredentials {
   readonly home: string;
-  readonly operatorProfile: string;
-  readonly researcherProfile: string;
 }
-
-const dayMs = 24 * 3_600_000;
-const personValidMs = 365 * dayMs;
 
 /**
  * Makes a federation: certificate authority, coordinator certificate, plan key, credentials for the command line.
@@ -48,16 +42,14 @@ export async function initCoordinator(options: InitOptions): Promise<InitReport>
   const config = parseYaml(text, coordinatorConfigSchema, "options");
   await mkdir(home, { recursive: true, mode: 0o700 });
   const authority = await createAuthority({ directory: paths.authority, federation: config.federation });
-  const address = dialAddress(config.publicHost, config.listen.port);
-  await Promise.all([
+  const [persons] = await Promise.all([
+    issuePersons(authority, { home, config }),
     issueCoordinator(authority, config, paths.tls),
-    issuePerson(authority, { role: "operator", address }, paths.operator),
-    issuePerson(authority, { role: "researcher", address }, paths.researcher),
     IdentityKey.generate().save(paths.planKey),
   ]);
   // Written last: with it, the directory is complete.
   await writePublicFile(paths.config, text);
-  return { home, operatorProfile: paths.operator, researcherProfile: paths.researcher };
+  return { home, ...persons };
 }
 
 async function issueCoordinator(
@@ -68,30 +60,6 @@ async function issueCoordinator(
   const { publicKeyPem, privateKeyPem: keyPem } = await generateTlsKey();
   const leaf = issueCoordinatorLeaf(authority, { host, publicKeyPem, validForMs: certificates.coordinator });
   await saveTlsBundle(directory, { caPem: authority.trustPem, certPem: leaf.certificatePem, keyPem });
-}
-
-/** A folder that the command line can use as it is: certificate, key, CA, and where the coordinator is. */
-async function issuePerson(
-  authority: CertificateAuthority,
-  { role, address }: { role: Role; address: string },
-  directory: string,
-): Promise<void> {
-  const { federation } = authority;
-  const key = await generateTlsKey();
-  const { certificatePem } = authority.issueLeaf({
-    identity: { federation, role, id: role },
-    publicKeyPem: key.publicKeyPem,
-    validForMs: personValidMs,
-  });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writePrivateFile(join(directory, "key.pem"), key.privateKeyPem);
-  await writePublicFile(join(directory, "cert.pem"), certificatePem);
-  await writePublicFile(join(directory, "ca.pem"), authority.trustPem);
-  await writePublicFile(join(directory, "profile.yaml"), `address: "${address}"\nfederation: ${federation}\n`);
-}
-
-function dialAddress(host: string, port: number): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function configText(options: InitOptions): string {

@@ -4,6 +4,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { LogLevel } from "@consilium/shared/log.js";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { InitOptions } from "../init.js";
+import { addAuthorityCommands } from "./authority-commands.js";
 import { defaultHome } from "./profile.js";
 import { example, outputOf, portNumber } from "./session.js";
 import type { Surroundings } from "./surroundings.js";
@@ -13,6 +14,7 @@ export function addCoordinatorCommands(program: Command, surroundings: Surroundi
   example(group, "consilium coordinator serve");
   addInit(group, surroundings);
   addServe(group, surroundings);
+  addAuthorityCommands(group, surroundings, homeHelp);
 }
 
 const homeHelp = "folder of the coordinator's state (default: CONSILIUM_HOME, or ~/.consilium)";

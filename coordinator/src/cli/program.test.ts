@@ -21,6 +21,8 @@ describe("consilium", () => {
     expect(commands.map((path) => path.join(" "))).toEqual([
       "coordinator init",
       "coordinator serve",
+      "coordinator ca rotate",
+      "coordinator credentials renew",
       "site invite",
       "site list",
       "site revoke",

@@ -1,0 +1,23 @@
+import type { Clock } from "@consilium/shared/clock.js";
+import { beginRollover } from "@consilium/shared/identity/certificate-authority.js";
+import { homePaths, loadCoordinatorConfig } from "./config.js";
+import { lockHome } from "./store/lock.js";
+
+/**
+ * Begins the change to a new certificate authority in a home whose coordinator does not run. Both authorities count for
+ * as long as a site's certificate lives: every site that is in touch has renewed its own by then.
+ * @returns when the older one ends, milliseconds since the epoch
+ * @throws ConsiliumError "already-exists" while the coordinator runs or another change goes on, "config-missing"
+ */
+export async function rotateAuthority(home: string, clock: Clock): Promise<number> {
+  const paths = homePaths(home);
+  const { certificates } = loadCoordinatorConfig(home);
+  const lock = lockHome(paths.lock);
+  try {
+    const endsMs = clock.now() + certificates.sites;
+    await beginRollover(paths.authority, { endsMs, clock });
+    return endsMs;
+  } finally {
+    lock.release();
+  }
+}
