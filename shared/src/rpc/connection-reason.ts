@@ -73,7 +73,7 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   ],
   "own-refused": [
     (address, detail) => `${address} refuses the certificate used here. ${detail}`,
-    "The coordinator's clock may differ, or its list of revoked certificates may have expired: ask its operator.",
+    "It may be revoked, or the coordinator's clock or its list of revoked certificates be wrong: ask its operator.",
   ],
 };
 
