@@ -210,17 +210,17 @@ describe("wrapServerStream", () => {
   });
 
   it("stops waiting for a source that never looks at the signal", async () => {
+    const leave = new AbortController();
+    const next = () => {
+      setImmediate(() => leave.abort());
+      return new Promise<never>(() => {});
+    };
     const calls = await connect({
       federation: (hooks) => ({
-        fetchCheckpoint: wrapServerStream(
-          () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }),
-          hooks,
-        ),
+        fetchCheckpoint: wrapServerStream(() => ({ [Symbol.asyncIterator]: () => ({ next }) }), hooks),
       }),
     });
-    const leave = new AbortController();
     const waiting = calls.fetch(leave.signal).next();
-    setTimeout(() => leave.abort(), 50);
     await expect(waiting).rejects.toMatchObject({ name: "AbortedError" });
     await expect.poll(() => calls.rig.recorder.finished.at(-1)?.code).toBe("cancelled");
   });
