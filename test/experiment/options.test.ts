@@ -9,7 +9,16 @@ import { parseOptions } from "./options.js";
 describe("parseOptions", () => {
   it("runs every method for a quarter of an hour unless told otherwise", () => {
     expect(parseOptions(["methods"])).toMatchObject({
-      ...{ dataset: "derm", methods: methodNames, minutes: 15, seeds: [1], threads: 2, floors: true, json: false },
+      ...{
+        dataset: "derm",
+        methods: methodNames,
+        minutes: 15,
+        seeds: [1],
+        threads: 2,
+        device: "cpu",
+        floors: true,
+        json: false,
+      },
       ...{ steps: undefined, out: undefined },
     });
   });
