@@ -24,10 +24,11 @@ describe("parseOptions", () => {
   });
 
   it("takes lists and numbers", () => {
-    const args = "methods --data pcam --methods dino,mae --minutes 2.5 --seeds 1,2,3 --steps 40 --threads 1 --json";
+    const args =
+      "methods --data pcam --methods dino,mae --minutes 2.5 --seeds 1,2,3 --steps 40 --threads 1 --device webgpu --json";
     expect(parseOptions([...args.split(" "), "--out", "runs.jsonl", "--no-floors", "--data-root", "images"])).toEqual({
       ...{ dataset: "pcam", root: "images", methods: ["dino", "mae"], minutes: 2.5, seeds: [1, 2, 3], steps: 40 },
-      ...{ threads: 1, floors: false, json: true, out: "runs.jsonl" },
+      ...{ threads: 1, device: "webgpu", floors: false, json: true, out: "runs.jsonl" },
     });
   });
 
