@@ -37,8 +37,8 @@ describe("the audit logs of a federation", () => {
         .map((line) => JSON.parse(line) as { action: string; outcome: string });
       const count = (action: string) => entries.filter((entry) => entry.action === action).length;
       expect(["plan.received", "plan.accepted", "model.received", "data.opened"].map(count)).toEqual([2, 2, 2, 2]);
-      // Keys, shares, reveals and the upload of each round.
-      expect(count("message.released")).toBe(8);
+      // Advert, shares, upload, confirmation and reveals, in two rounds.
+      expect(count("message.released")).toBe(2 * 5);
       expect(entries.every(({ outcome }) => outcome === "success")).toBe(true);
 
       const egress = JSON.parse((await agent(id, "egress", "--run", runId, "--json")).stdout) as {
