@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
+import { writePrivateFile, writePublicFile } from "@consilium/shared/durable-files.js";
 import { type CertificateAuthority, loadAuthority } from "@consilium/shared/identity/certificate-authority.js";
-import { writePrivateFile, writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { type CoordinatorConfig, homePaths, loadCoordinatorConfig } from "./config.js";
 

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { writePublicFile } from "@consilium/shared/identity/durable-files.js";
+import { writePublicFile } from "@consilium/shared/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { formatPublicKey } from "@consilium/shared/identity/public-key-text.js";
 import { firstRoster, withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";

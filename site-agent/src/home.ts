@@ -1,5 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 /** Where everything that one site agent owns lies. */
 export interface SiteHome {
@@ -72,32 +71,4 @@ export function siteHome(root: string): SiteHome {
     statusJson: join(root, "status.json"),
     lock: join(root, "agent.lock"),
   };
-}
-
-/** Replaces a file as a whole: readers see the old or the new text, also after a power loss. */
-export function writeFileDurably(path: string, text: string): void {
-  replaceFile(path, text, (file) => fsyncSync(file));
-  const directory = openSync(dirname(path), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
-}
-
-/** As writeFileDurably, for what may be lost with the power: readers see the old or the new text. */
-export function writeFileWhole(path: string, text: string, mode = 0o644): void {
-  replaceFile(path, text, () => {}, mode);
-}
-
-function replaceFile(path: string, text: string, settle: (file: number) => void, mode = 0o644): void {
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w", mode);
-  try {
-    writeSync(file, text);
-    settle(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
-import { writeFileWhole } from "./home.js";
+import { writeFileWhole } from "./durable-file.js";
 
 /** What `consilium-agent status` shows; written by the running agent, read by anyone on the machine. */
 export const statusSchema = z.strictObject({

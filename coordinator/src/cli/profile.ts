@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { readText } from "@consilium/shared/durable-files.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { readText } from "@consilium/shared/identity/durable-files.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { z } from "zod";
 

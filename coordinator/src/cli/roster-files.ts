@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
+import { isMissing, writePublicFile } from "@consilium/shared/durable-files.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { isMissing, writePublicFile } from "@consilium/shared/identity/durable-files.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { parseSignedRoster, type SignedRoster, signedRosterText } from "@consilium/shared/roster/signed-roster.js";
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { syncDirectory } from "../durable-files.js";
 import { asConsiliumError, ConsiliumError } from "../errors.js";
 
 /** A file on disk. `digest` is the SHA-256 of the whole file, hex, and part of its name. */
@@ -22,15 +23,6 @@ export function storageError(thrown: unknown, what: string): ConsiliumError {
     cause: thrown,
     remedy: "check free space and permissions of the directory",
   });
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** Writes a file that gets its name from its content. Nothing is seen under that name before `commit` has made it durable. */

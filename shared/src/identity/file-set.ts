@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { isMissing, readText, syncDirectory, writePrivateFile, writePublicFile } from "../durable-files.js";
 import { ConsiliumError } from "../errors.js";
-import { isMissing, readText, syncDirectory, writePrivateFile, writePublicFile } from "./durable-files.js";
 
 /** One of several files of a folder that make sense only together. */
 export interface SetFile {

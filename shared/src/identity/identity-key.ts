@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { isMissing, readText, writePrivateFile } from "../durable-files.js";
 import { type Entropy, systemEntropy } from "../entropy.js";
 import { ConsiliumError } from "../errors.js";
-import { isMissing, readText, writePrivateFile } from "./durable-files.js";
 
 /** RFC 8410: what precedes the 32 raw bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo. */
 const privatePrefix = Buffer.from("302e020100300506032b657004220420", "hex");

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writePrivateFile } from "./durable-files.js";
+import { writePrivateFile } from "../durable-files.js";
 import { loadTlsBundle, saveTlsBundle } from "./key-files.js";
 
 describe("key files", () => {

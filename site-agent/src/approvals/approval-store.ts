@@ -2,8 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "@consilium/shared/clock.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { writeFileDurably } from "../home.js";
-import { storageError } from "../trainer/durable-file.js";
+import { storageError, writeFileDurably } from "../durable-file.js";
 import {
   type Approval,
   type ApprovalDecision,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { z } from "zod";
-import { writeFileDurably } from "../home.js";
+import { writeFileDurably } from "../durable-file.js";
 import { hexDigest } from "./audit-entry.js";
 import { checkpointHolds, signCheckpoint } from "./chain.js";
 

@@ -2,8 +2,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import { z } from "zod";
-import { writeFileDurably } from "../home.js";
-import { storageError } from "../trainer/durable-file.js";
+import { storageError, writeFileDurably } from "../durable-file.js";
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().nonnegative();

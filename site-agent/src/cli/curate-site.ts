@@ -9,7 +9,7 @@ import type { FoundClusters, ReadImagesOptions } from "../data/curation/find-clu
 import { itemCellLines } from "../data/curation/item-cells.js";
 import { withListedImages } from "../data/curation/listed-images.js";
 import type { DataSettings } from "../data/data-settings.js";
-import { writeFileWhole } from "../home.js";
+import { writeFileWhole } from "../durable-file.js";
 import { curateProgress, type Progress } from "./curate-progress.js";
 import { joinedConfig } from "./site-config.js";
 import { homeOf, type Surroundings } from "./surroundings.js";

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { writeFileWhole } from "../home.js";
+import { writeFileWhole } from "../durable-file.js";
 
 /** A page that shows patients' images, for this user only. */
 export interface PageFile {

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { replaceFile } from "../trainer/durable-file.js";
+import { replaceFile } from "../durable-file.js";
 
 const chunkLines = 4096;
 

@@ -1,10 +1,9 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isMissing } from "@consilium/shared/durable-files.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { isMissing } from "@consilium/shared/identity/durable-files.js";
 import { parseSignedRoster, type SignedRoster, signedRosterText } from "@consilium/shared/roster/signed-roster.js";
-import { writeFileDurably } from "../home.js";
-import { storageError } from "../trainer/durable-file.js";
+import { storageError, writeFileDurably } from "../durable-file.js";
 
 /**
  * The roster that a site follows, and the newest verified one that waits for a person. Both outlive a power loss and are

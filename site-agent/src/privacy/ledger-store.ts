@@ -10,8 +10,7 @@ import {
   serializeLedger,
   withBudget,
 } from "@consilium/shared/privacy/ledger.js";
-import { writeFileDurably } from "../home.js";
-import { storageError } from "../trainer/durable-file.js";
+import { storageError, writeFileDurably } from "../durable-file.js";
 
 /** The ledgers of a site, one file for each data set. They are read anew each time and replaced as a whole. */
 export class LedgerStore {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { writeFileDurably } from "../home.js";
+import { writeFileDurably } from "../durable-file.js";
 import type { LedgerStorage } from "../secagg/attempt-ledger.js";
 
 /** Keeps each run's ledger of attempts as a file of its own. They are small, and are never removed. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import { z } from "zod";
-import { writeFileDurably } from "../home.js";
+import { writeFileDurably } from "../durable-file.js";
 
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().nonnegative();

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../durable-file.js";
 import { bytesOf } from "./checkpoint-vector.js";
-import { replaceFile } from "./durable-file.js";
 
 export interface DeltaFile {
   readonly path: string;

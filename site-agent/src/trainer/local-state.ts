@@ -4,9 +4,9 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { z } from "zod";
+import { replaceFile, storageError } from "../durable-file.js";
 import { initialLossScale } from "../engine/loss-scale.js";
 import { type StateShape, stateVectors, type TrainingState } from "../engine/training-state.js";
-import { replaceFile, storageError } from "./durable-file.js";
 
 /** What a site keeps for itself between the rounds of a run, and inside one: never part of what it sends. */
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { statisticCount } from "../data/curation/statistics.js";
 import type { SourceItem } from "../data/source.js";
+import { replaceFile } from "../durable-file.js";
 import { bytesOf } from "./checkpoint-vector.js";
-import { replaceFile } from "./durable-file.js";
 
 /**
  * Statistics of images that a run has read, so that a round reads what is new only. In the run's directory, as records of
