@@ -1,8 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { BadShare } from "@consilium/shared/secagg/seal.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { HostileFederation } from "../support/hostile-federation.js";
-import { beginParts, dropsNoted, finish, playOut, type Ready } from "../support/hostile-rounds.js";
+import { beginParts, dropsNoted, finish, playOut, type Ready, withNoise } from "../support/hostile-rounds.js";
 import type { SitePart } from "../support/hostile-site.js";
 
 const names = ["east", "north", "south", "upper", "west"];
@@ -12,20 +11,6 @@ beforeAll(async () => {
 }, 60_000);
 afterEach(() => federation.stopRuns());
 afterAll(() => federation.stop(), 20_000);
-
-/** All through share, where the first site's shares for this many others are noise under a good signature. */
-async function withNoise(parts: readonly SitePart[], count: number): Promise<Ready[]> {
-  const adverts = await Promise.all(parts.map((part) => part.advertise()));
-  const [east, ...rest] = parts;
-  const { advertised } = adverts[0]!;
-  const garbled = east!.session
-    .share(advertised)
-    .shares.map((share, i) => (i < count ? { ...share, ciphertext: randomBytes(share.ciphertext.length) } : share));
-  const sharing = east!.send({ stage: "share", sealed: east!.signed(advertised, garbled) });
-  const delivered = await Promise.all(rest.map((part, i) => part.share(adverts[i + 1]!)));
-  await sharing;
-  return rest.map((part, i) => ({ part, delivered: delivered[i]! }));
-}
 
 /** What the agent reports when its session throws this. */
 async function accuse({ part, delivered }: Ready): Promise<void> {

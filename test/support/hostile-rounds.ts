@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { StageOutcome } from "@consilium/site-agent/round/coordinator.js";
 import type { HostileFederation } from "./hostile-federation.js";
 import { type AttemptName, requireKind, type SitePart } from "./hostile-site.js";
@@ -19,6 +20,23 @@ export async function readyToUpload(parts: readonly SitePart[]): Promise<Ready[]
   const advertised = await Promise.all(parts.map((part) => part.advertise()));
   const delivered = await Promise.all(parts.map((part, i) => part.share(advertised[i]!)));
   return parts.map((part, i) => ({ part, delivered: delivered[i]! }));
+}
+
+/**
+ * All through share, where the first site's shares for this many others are noise under a good signature.
+ * @returns those others, which are ready but for shares that do not open
+ */
+export async function withNoise(parts: readonly SitePart[], count: number): Promise<Ready[]> {
+  const adverts = await Promise.all(parts.map((part) => part.advertise()));
+  const [first, ...rest] = parts;
+  const { advertised } = adverts[0]!;
+  const garbled = first!.session
+    .share(advertised)
+    .shares.map((share, i) => (i < count ? { ...share, ciphertext: randomBytes(share.ciphertext.length) } : share));
+  const sharing = first!.send({ stage: "share", sealed: first!.signed(advertised, garbled) });
+  const delivered = await Promise.all(rest.map((part, i) => part.share(adverts[i + 1]!)));
+  await sharing;
+  return rest.map((part, i) => ({ part, delivered: delivered[i]! }));
 }
 
 /** Upload, confirm and unmask by honest sites. */

@@ -8,7 +8,7 @@ import {
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { carriedTensors } from "@consilium/shared/params/carried.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { tensorSpans } from "@consilium/shared/secagg/quantize.js";
+import { type ClippedTensor, clippedTensors, tensorSpans } from "@consilium/shared/secagg/quantize.js";
 import type { Policy } from "../policy.js";
 import { SiteRefusal } from "../refusal.js";
 import { ModelClause } from "./clauses.js";
@@ -37,6 +37,7 @@ export class ChangeGate implements AggregateWatch {
   readonly #largest: Float64Array;
   readonly #squares: Float64Array;
   readonly #ends: Float64Array;
+  readonly #tensors: readonly ClippedTensor[];
 
   constructor(options: GateOptions) {
     const { layout, config } = options;
@@ -45,15 +46,18 @@ export class ChangeGate implements AggregateWatch {
     this.#largest = new Float64Array(layout.parameters.length);
     this.#squares = new Float64Array(layout.parameters.length);
     this.#ends = Float64Array.from(layout.parameters, ({ offset, size }) => offset + size);
+    this.#tensors = clippedTensors(
+      layout.parameters.map(({ size }) => size),
+      options.terms.tensorClips,
+    );
   }
 
   block({ first, mean, next }: AggregateBlock): void {
     // site-check: model-finite
     if (!next.every(Number.isFinite))
       throw this.#refused(ModelClause.aggregate, "it leaves values that are not finite");
-    const tensors = this.#options.layout.parameters.map(({ size }) => ({ size, clip: 1 }));
     let tensor = this.#ends.findIndex((end) => end > first);
-    for (const { from, to } of tensorSpans(tensors, first, mean.length)) {
+    for (const { from, to } of tensorSpans(this.#tensors, first, mean.length)) {
       while (this.#ends[tensor]! <= from) tensor++;
       this.#take(tensor, mean.subarray(from - first, to - first));
     }
