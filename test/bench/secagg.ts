@@ -1,9 +1,13 @@
 import { rmSync } from "node:fs";
+import { finishInThread } from "@consilium/coordinator/aggregate/finish-thread.js";
 import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { createSites, flatten, layoutOf, plainMean, planOf, relativeError, runAttempt } from "../secagg/attempt.js";
 import type { BenchOptions, BenchResult } from "./bench.js";
 
-/** Masks, sums and unmasks one round through files; no network. Seconds on one thread; `drop` sites are gone after sharing. */
+/**
+ * Masks, sums and unmasks one round through files; no network. `drop` sites are gone after sharing. Every site and the
+ * coordinator compute on one thread each, the coordinator on that which it starts for a sum.
+ */
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const [count, params, drop] = [options.number("sites", 5), options.number("params", 22e6), options.number("drop", 0)];
   const layout = layoutOf(params);
@@ -11,7 +15,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const sites = createSites(received, layout, count);
   const living = sites.slice(0, count - drop);
   const dropped = sites.slice(count - drop).map((site) => site.siteId);
-  const attempt = await runAttempt({ received, layout, sites, dropped });
+  const attempt = await runAttempt({ received, layout, sites, dropped, finish: finishInThread });
   try {
     const { tensors } = await readSafetensors(attempt.finished.path);
     return {

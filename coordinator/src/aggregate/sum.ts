@@ -24,7 +24,8 @@ async function openVector({ siteId, path }: SpooledVector, words: number): Promi
 export class UnmaskedSum implements SumSource {
   readonly #files: readonly FileHandle[];
   readonly #masks: readonly PairwiseMask[];
-  readonly #incoming = new Int32Array(blockWords);
+  /** One is being read while the other is added. */
+  readonly #incoming = [new Int32Array(blockWords), new Int32Array(blockWords)] as const;
   readonly #sums = new Int32Array(blockWords);
 
   private constructor(files: readonly FileHandle[], masks: readonly PairwiseMask[]) {
@@ -51,18 +52,28 @@ export class UnmaskedSum implements SumSource {
   /** Words [first, first + count) as signed sums, count at most `blockWords`. Valid until the next call. */
   async range(first: number, count: number): Promise<Int32Array> {
     const sums = this.#sums.subarray(0, count).fill(0);
-    const incoming = this.#incoming.subarray(0, count);
-    const bytes = new Uint8Array(incoming.buffer, 0, incoming.byteLength);
-    for (const file of this.#files) {
-      await readExactly(file, bytes, 4 * first);
+    let reading = this.#read(0, first, count);
+    this.#takeMasksOff(new Uint32Array(sums.buffer, 0, count), first);
+    for (let file = 0; file < this.#files.length; file++) {
+      const incoming = await reading;
+      reading = this.#read(file + 1, first, count);
       addWords(sums, incoming, 0);
     }
-    const words = new Uint32Array(sums.buffer, 0, count);
-    for (const { key, sign } of this.#masks) {
-      if (sign === 1) subtractMask(words, { key, firstWord: first });
-      else addMask(words, { key, firstWord: first });
-    }
     return sums;
+  }
+
+  async #read(file: number, first: number, count: number): Promise<Int32Array> {
+    const words = this.#incoming[file % 2 === 0 ? 0 : 1].subarray(0, count);
+    const handle = this.#files[file];
+    if (handle !== undefined) await readExactly(handle, new Uint8Array(words.buffer, 0, words.byteLength), 4 * first);
+    return words;
+  }
+
+  #takeMasksOff(words: Uint32Array, firstWord: number): void {
+    for (const { key, sign } of this.#masks) {
+      if (sign === 1) subtractMask(words, { key, firstWord });
+      else addMask(words, { key, firstWord });
+    }
   }
 
   async close(): Promise<void> {

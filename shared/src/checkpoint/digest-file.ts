@@ -49,6 +49,14 @@ export class DigestFile {
 
   /** @throws ConsiliumError "storage" */
   async append(bytes: Uint8Array): Promise<void> {
+    const writing = this.#write(bytes);
+    // The disk and the hash work at the same time.
+    this.#hash.update(bytes);
+    await writing;
+    this.#bytes += bytes.length;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length; ) {
         at += (await this.#file.write(bytes, at, bytes.length - at)).bytesWritten;
@@ -56,8 +64,6 @@ export class DigestFile {
     } catch (thrown) {
       throw storageError(thrown, `cannot write a file in ${dirname(this.#path)}`);
     }
-    this.#hash.update(bytes);
-    this.#bytes += bytes.length;
   }
 
   /** Durable under the name that its digest gives it when this resolves. @throws ConsiliumError "storage" */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { chunkWords, subtractMask } from "./mask.js";
-import { MaskedUpload, type MaskingInput } from "./masked-upload.js";
+import { subtractMask } from "./mask.js";
+import { MaskedUpload, type MaskingInput, uploadChunkWords } from "./masked-upload.js";
 
 const keys = { self: Buffer.alloc(32, 1), added: Buffer.alloc(32, 2), taken: Buffer.alloc(32, 3) };
 
@@ -27,7 +27,7 @@ async function bytesOf(upload: MaskedUpload): Promise<Buffer> {
 
 describe("MaskedUpload", () => {
   it("is the encoded words under its masks", async () => {
-    const count = chunkWords + 5;
+    const count = uploadChunkWords + 5;
     const bytes = await bytesOf(MaskedUpload.mask(input(count)));
     const words = new Uint32Array(new Uint8Array(bytes).buffer);
     subtractMask(words, { key: keys.self, firstWord: 0 });
@@ -38,12 +38,12 @@ describe("MaskedUpload", () => {
   });
 
   it("gives identical bytes each time", async () => {
-    const upload = MaskedUpload.mask(input(3 * chunkWords + 1));
+    const upload = MaskedUpload.mask(input(3 * uploadChunkWords + 1));
     expect((await bytesOf(upload)).equals(await bytesOf(upload))).toBe(true);
   });
 
   it("lets other work run between chunks", async () => {
-    const upload = MaskedUpload.mask(input(4 * chunkWords));
+    const upload = MaskedUpload.mask(input(4 * uploadChunkWords));
     let turns = 0;
     const count = () => {
       turns++;
@@ -56,7 +56,7 @@ describe("MaskedUpload", () => {
   });
 
   it("stops once its keys are erased, even in the middle", async () => {
-    const given = input(2 * chunkWords);
+    const given = input(2 * uploadChunkWords);
     const upload = MaskedUpload.mask(given);
     const chunks = upload.chunks();
     await chunks.next();

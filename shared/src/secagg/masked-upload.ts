@@ -1,6 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { ConsiliumError } from "../errors.js";
-import { addMask, chunkWords, subtractMask } from "./mask.js";
+import { addMask, subtractMask } from "./mask.js";
+
+/** 256 KiB, a size that streams well. */
+export const uploadChunkWords = 2 ** 16;
 
 /** A mask that both ends of a pair know, and the sign with which this site adds it. */
 export interface PairwiseMask {
@@ -53,8 +56,8 @@ export class MaskedUpload {
    */
   async *chunks(): AsyncGenerator<Uint8Array> {
     const encode = this.#input.encoder();
-    for (let first = 0; first < this.words; first += chunkWords) {
-      const words = new Uint32Array(Math.min(chunkWords, this.words - first));
+    for (let first = 0; first < this.words; first += uploadChunkWords) {
+      const words = new Uint32Array(Math.min(uploadChunkWords, this.words - first));
       this.#fill(words, first, encode);
       yield new Uint8Array(words.buffer);
       await setImmediate();

@@ -40,7 +40,9 @@ export function* tensorSpans(tensors: readonly ClippedTensor[], first: number, c
 /** SR(v) = ⌊v⌋ + Bernoulli(v − ⌊v⌋), decided by a uniform 32-bit word. Exact for integers. */
 export function roundStochastically(value: number, random: number): number {
   const floor = Math.floor(value);
-  return (value - floor) * 2 ** 32 > random >>> 0 ? floor + 1 : floor;
+  const distance = (random >>> 0) - (value - floor) * 2 ** 32;
+  // −1 for a negative distance, else 0. No processor could predict a branch here.
+  return floor - Math.floor(distance * 2 ** -33);
 }
 
 export interface DeltaEncoding {
@@ -53,15 +55,26 @@ export interface DeltaEncoding {
   readonly roundingKey: Uint8Array;
 }
 
-/** One word of uniform randomness for each coordinate, by position. */
-function roundingWords(key: Uint8Array, first: number, count: number): Int32Array {
-  const words = new Int32Array(count);
-  let at = 0;
-  for (const chunk of keystreamChunks(key, first, count)) {
-    words.set(chunk, at);
-    at += chunk.length;
+/** words[i] = SR(Δ[first+i]·scale) over one tensor's span. @returns how many coordinates exceeded `clip` */
+function encodeSpan(
+  delta: Float32Array,
+  words: Int32Array,
+  random: Int32Array,
+  { clip, ringBound, scale }: { clip: number; ringBound: number; scale: number },
+): number {
+  let clipped = 0;
+  for (let i = 0; i < words.length; i++) {
+    const value = delta[i]!;
+    let kept = value;
+    if (!(value <= clip && value >= -clip)) {
+      if (!Number.isFinite(value)) throw notFinite();
+      clipped++;
+      kept = value > 0 ? clip : -clip;
+    }
+    const bounded = Math.max(-ringBound, Math.min(ringBound, kept * scale));
+    words[i] = roundStochastically(bounded, random[i]!) | 0;
   }
-  return words;
+  return clipped;
 }
 
 /**
@@ -71,21 +84,21 @@ function roundingWords(key: Uint8Array, first: number, count: number): Int32Arra
  */
 export function encodeDelta(delta: Float32Array, first: number, out: Uint32Array, encoding: DeltaEncoding): number {
   const { tensors, weightShare, ringBound, roundingKey } = encoding;
-  const random = roundingWords(roundingKey, first, out.length);
+  const words = new Int32Array(out.buffer, out.byteOffset, out.length);
   let clipped = 0;
-  for (const { from, to, clip } of tensorSpans(tensors, first, out.length)) {
-    const scale = (weightShare * ringBound) / clip;
-    for (let i = from; i < to; i++) {
-      const value = delta[i]!;
-      if (!Number.isFinite(value)) throw notFinite();
-      let kept = value;
-      if (value > clip || value < -clip) {
-        clipped++;
-        kept = value > 0 ? clip : -clip;
-      }
-      const bounded = Math.max(-ringBound, Math.min(ringBound, kept * scale));
-      out[i - first] = roundStochastically(bounded, random[i - first]!);
+  let start = first;
+  // One word of uniform randomness for each coordinate, by position.
+  for (const random of keystreamChunks(roundingKey, first, out.length)) {
+    for (const { from, to, clip } of tensorSpans(tensors, start, random.length)) {
+      const scale = (weightShare * ringBound) / clip;
+      clipped += encodeSpan(
+        delta.subarray(from, to),
+        words.subarray(from - first, to - first),
+        random.subarray(from - start, to - start),
+        { clip, ringBound, scale },
+      );
     }
+    start += random.length;
   }
   return clipped;
 }
