@@ -5,6 +5,7 @@ import { homePaths } from "@consilium/coordinator/config.js";
 import { type Coordinator, startCoordinator } from "@consilium/coordinator/coordinator.js";
 import { initCoordinator } from "@consilium/coordinator/init.js";
 import type { RoundRecord, RunDetail } from "@consilium/coordinator/round/progress.js";
+import type { RuleTimes } from "@consilium/coordinator/round/rules.js";
 import { connectAdmin } from "@consilium/coordinator/rpc/admin-client.js";
 import type { Admin } from "@consilium/coordinator/rpc/admin-types.js";
 import { createCertificateRequest } from "@consilium/shared/identity/certificate-request.js";
@@ -33,9 +34,13 @@ export class HostileFederation {
   #coordinator: Coordinator | undefined;
   #runs = 0;
 
-  static async start(siteIds: readonly string[], limits: Partial<ServerLimits> = {}): Promise<HostileFederation> {
+  static async start(
+    siteIds: readonly string[],
+    limits: Partial<ServerLimits> = {},
+    times: Partial<RuleTimes> = {},
+  ): Promise<HostileFederation> {
     const federation = new HostileFederation();
-    await federation.#start(limits);
+    await federation.#start(limits, times);
     // Making a key takes a second, and nothing depends on the sites' TLS keys being different.
     const key = await generateTlsKey();
     for (const siteId of siteIds) federation.sites.push(await federation.#join(siteId, key));
@@ -43,12 +48,12 @@ export class HostileFederation {
     return federation;
   }
 
-  async #start(limits: Partial<ServerLimits>): Promise<void> {
+  async #start(limits: Partial<ServerLimits>, times: Partial<RuleTimes>): Promise<void> {
     const home = this.#home;
     await initCoordinator({ home, federation: federationName, port: 0, enrolPort: 0, metricsPort: 0 });
     const note = (event: string, fields: LogFields = {}) => void this.logged.push({ event, fields });
     const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
-    this.#coordinator = await startCoordinator({ home, logger, limits, times: { settleMs: 100 } });
+    this.#coordinator = await startCoordinator({ home, logger, limits, times: { settleMs: 100, ...times } });
   }
 
   async #join(siteId: string, key: TlsKeyPair): Promise<HostileSite> {
@@ -99,13 +104,20 @@ export class HostileFederation {
     return admin;
   }
 
-  /** Launches a run, of one round unless a test says more; resolves once every site has its plan. */
-  async launch(overrides: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  /** Launches a run, of one round unless a test says more; resolves once every site of the cohort has its plan. */
+  async launch(
+    overrides: Readonly<Record<string, unknown>> = {},
+    cohort: readonly string[] = this.sites.map(({ siteId }) => siteId),
+  ): Promise<string> {
     const config = { ...tinyRun, name: "hostile", rounds: 1, ...overrides };
     const request = { requestId: `request-${this.#runs++}`, configYaml: JSON.stringify(config) };
     const { runId } = await this.admin("researcher").launchRun(request);
-    await Promise.all(this.sites.map((site) => site.planOf(runId)));
+    await Promise.all(this.sitesNamed(cohort).map((site) => site.planOf(runId)));
     return runId;
+  }
+
+  sitesNamed(names: readonly string[]): HostileSite[] {
+    return this.sites.filter(({ siteId }) => names.includes(siteId));
   }
 
   /** So that a test that fails in the middle of a round leaves the next one a free coordinator. */
@@ -123,6 +135,12 @@ export class HostileFederation {
   /** Why the run paused by itself, once it has. */
   async paused(runId: string): Promise<string> {
     return this.#watched(runId, ({ summary }) => (summary.status === "paused" ? summary.statusReason : undefined));
+  }
+
+  /** Resolves once the run waits for this. */
+  async waitsFor(runId: string, text: string): Promise<string> {
+    const found = ({ current }: RunDetail) => (current?.waitingFor.includes(text) ? current.waitingFor : undefined);
+    return this.#watched(runId, found);
   }
 
   async #watched<T>(runId: string, wanted: (run: RunDetail) => T | undefined): Promise<T> {

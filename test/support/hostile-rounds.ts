@@ -10,9 +10,14 @@ export interface Ready {
   readonly delivered: Extract<StageOutcome, { kind: "delivered" }>;
 }
 
-/** Every site's part in an attempt, in the order of the federation's sites. */
-export function beginParts(federation: HostileFederation, runId: string, at: AttemptName = {}): Promise<SitePart[]> {
-  return Promise.all(federation.sites.map((site) => site.begin(runId, at)));
+/** The parts of these sites in an attempt, by default of all, in the order of the federation's sites. */
+export function beginParts(
+  federation: HostileFederation,
+  runId: string,
+  at: AttemptName = {},
+  cohort: readonly string[] = federation.sites.map(({ siteId }) => siteId),
+): Promise<SitePart[]> {
+  return Promise.all(federation.sitesNamed(cohort).map((site) => site.begin(runId, at)));
 }
 
 /** All through advertise and share. */

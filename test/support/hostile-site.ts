@@ -68,9 +68,11 @@ export class HostileSite {
   readonly client: CoordinatorClient;
   /** Of its attempts; a test may put one here that remembers. */
   entropy: Entropy = systemEntropy;
+  /** What it did in its attempts so far. */
+  readonly ledger = memoryLedger();
   readonly #plans = new Map<string, ReceivedPlan>();
-  readonly #attached = new AbortController();
-  readonly #listening: Promise<void>;
+  #attached = new AbortController();
+  #listening: Promise<void>;
   readonly #heard: (() => void)[] = [];
 
   constructor(credentials: SiteCredentials) {
@@ -79,6 +81,17 @@ export class HostileSite {
     this.credentials = credentials;
     this.channel = openChannel({ host: "localhost", port, federation: "demo", bundle });
     this.client = this.clientAs(siteId);
+    this.#listening = this.#listen();
+  }
+
+  /** Gone from the coordinator, whose calls it still could answer. */
+  async detach(): Promise<void> {
+    this.#attached.abort();
+    await this.#listening;
+  }
+
+  attach(): void {
+    this.#attached = new AbortController();
     this.#listening = this.#listen();
   }
 
@@ -92,8 +105,7 @@ export class HostileSite {
   }
 
   async close(): Promise<void> {
-    this.#attached.abort();
-    await this.#listening;
+    await this.detach();
     this.channel.close();
   }
 
@@ -113,14 +125,15 @@ export class HostileSite {
   }
 
   async #listen(): Promise<void> {
+    const { signal } = this.#attached;
     try {
-      for await (const directive of this.client.attach(this.#attached.signal)) {
+      for await (const directive of this.client.attach(signal)) {
         if (directive.kind !== "plan") continue;
         this.#plans.set(roundKeyText(directive.received.plan.key), directive.received);
         for (const heard of this.#heard.splice(0)) heard();
       }
     } catch (thrown) {
-      if (!this.#attached.signal.aborted) throw thrown;
+      if (!signal.aborted) throw thrown;
     }
   }
 }
@@ -136,13 +149,13 @@ export class SitePart {
     this.site = site;
     this.key = received.plan.key;
     this.#received = received;
-    this.session = this.newSession();
+    this.session = this.newSession(site.ledger);
   }
 
-  newSession(): SiteSession {
+  /** A session of the site; one with a ledger of its own has forgotten every other. */
+  newSession(ledger = memoryLedger()): SiteSession {
     const { siteId, identity, members } = this.site.credentials;
     const floors = { minCohort: 2, maxColluders: 0, maxAttempts: 3, members };
-    const ledger = memoryLedger();
     return new SiteSession({ received: this.#received, siteId, identity, entropy: this.site.entropy, floors, ledger });
   }
 

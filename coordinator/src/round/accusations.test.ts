@@ -14,7 +14,16 @@ function uploading({ colluders = 0, conduct = {} }: { colluders?: number; conduc
       ...{ minSites: 3, maxSites: 10, colluders, allowedSites: null, trainingWindowMs: 10_000, stageWindowMs: 1_000 },
       ...{ graceMs: 100, recoveryGraceMs: 500, maxFailures: 5, collapse: null },
     },
-    ...{ roundStartedAtMs: 0, stageStartedAtMs: 0, failures: 0, excluded: {}, conduct, aborts: [], watched: [] },
+    ...{
+      roundStartedAtMs: 0,
+      stageStartedAtMs: 0,
+      failures: 0,
+      excluded: {},
+      conduct,
+      aborts: [],
+      lostAttempts: [],
+      watched: [],
+    },
     members: Object.fromEntries(sites.map((site) => [site, member({ kind: "shared" })])),
     ...{ deadlineMs: 1_000, advertisers: sites, sharers: sites },
   };

@@ -18,6 +18,7 @@ export interface AttemptStart {
   readonly excluded: Readonly<Record<string, Exclusion>>;
   readonly conduct: RoundState["conduct"];
   readonly aborts: RoundState["aborts"];
+  readonly lostAttempts: RoundState["lostAttempts"];
   readonly watched: RoundState["watched"];
   readonly lost: Readonly<Record<string, Exclusion>>;
   readonly present: readonly string[];
@@ -69,7 +70,7 @@ export function attemptRow(state: RoundState, plan: SignedPlan, parentDigest: st
 }
 
 /** What a state may lack that an older version stored. */
-const addedSince = { watched: [], alarm: null, conduct: {}, aborts: [] };
+const addedSince = { watched: [], alarm: null, conduct: {}, aborts: [], lostAttempts: [] };
 
 /** The store gives back what `attemptRow` and the driver wrote; nobody else writes there. */
 export function storedState(row: AttemptRow): RoundState {

@@ -1,7 +1,8 @@
+import type { DropReason } from "@consilium/shared/protocol.js";
 import { weighAccusations } from "./accusations.js";
 import { withStalls } from "./conduct.js";
 import { abort } from "./ending.js";
-import { judgeStage, viewStage } from "./stage.js";
+import { judgeStage, survivorsAmong, viewStage } from "./stage.js";
 import type { AbortReason, Effect, Member, Members, RunningState, StageState, Transition } from "./state.js";
 
 /** Closes a stage when it is time, and opens the next. */
@@ -20,10 +21,16 @@ export function tryClose(state: StageState, nowMs: number): Transition {
     case "wait":
       return { state, effects: [{ kind: "set-timer", atMs: verdict.untilMs }] };
     case "abort":
-      return afterWeighing(state, (weighed) => abort(weighed, abortReason[state.kind], nowMs));
+      return afterWeighing(state, (weighed) => abort(weighed, reasonOf(weighed), nowMs));
     case "close":
       return afterWeighing(state, (weighed) => close(weighed, { ...verdict, nowMs }));
   }
+}
+
+/** Enough sites are there, and still no sum that they would all accept. */
+function reasonOf(state: StageState): AbortReason {
+  const { done, floor } = viewStage(state);
+  return done.length >= floor ? "sites-missing" : abortReason[state.kind];
 }
 
 function afterWeighing(state: StageState, end: (weighed: StageState) => Transition): Transition {
@@ -40,13 +47,18 @@ interface Closing {
 
 function close(state: StageState, { late, reason, nowMs }: Closing): Transition {
   const { done } = viewStage(state);
+  const left = leftOut(state, done);
   // Once the survivors are known, the late sites' vectors are in the sum, so they stay and get the result.
   const stay = state.kind === "confirming" || state.kind === "unmasking";
-  const members = stay ? state.members : dropLate(state.members, late, reason);
+  const members = stay ? state.members : withDropped(withDropped(state.members, late, reason), left, "withdrawn");
   const isStall = reason === "deadline" && state.kind !== "training";
   const counted = isStall ? withStalls(state, { late, done }) : state;
-  const next = open({ ...counted, members }, done, nowMs);
-  const dropped: Effect[] = late.map((siteId) => ({ kind: "site-dropped", siteId, reason }));
+  const taken = done.filter((site) => !left.includes(site));
+  const next = open({ ...counted, members }, taken, nowMs);
+  const dropped: Effect[] = [
+    ...late.map((siteId) => ({ kind: "site-dropped" as const, siteId, reason })),
+    ...left.map((siteId) => ({ kind: "site-dropped" as const, siteId, reason: "withdrawn" as const })),
+  ];
   const durationMs = nowMs - state.stageStartedAtMs;
   return {
     state: next,
@@ -54,6 +66,7 @@ function close(state: StageState, { late, reason, nowMs }: Closing): Transition 
       { kind: "stage-closed", stage: state.kind, durationMs },
       ...dropped,
       ...(late.length > 0 && !stay ? [{ kind: "withdraw" as const, sites: late, reason }] : []),
+      ...(left.length > 0 ? [{ kind: "withdraw" as const, sites: left, reason: "withdrawn" }] : []),
       { kind: "answer-waiters" },
       next.kind === "aggregating"
         ? { kind: "start-aggregation" }
@@ -80,7 +93,14 @@ function open(state: StageState, done: readonly string[], nowMs: number): Runnin
   }
 }
 
-function dropLate(members: Members, late: readonly string[], reason: "deadline" | "detached"): Members {
+/** Sites that uploaded, and with which the sum would differ too little from one that was lost. */
+function leftOut(state: StageState, done: readonly string[]): readonly string[] {
+  if (state.kind !== "uploading") return [];
+  const survivors = survivorsAmong(state, done) ?? [];
+  return done.filter((site) => !survivors.includes(site));
+}
+
+function withDropped(members: Members, sites: readonly string[], reason: DropReason): Members {
   const dropped = (member: Member): Member => ({ ...member, status: { kind: "dropped", reason } });
-  return { ...members, ...Object.fromEntries(late.map((site) => [site, dropped(members[site]!)])) };
+  return { ...members, ...Object.fromEntries(sites.map((site) => [site, dropped(members[site]!)])) };
 }

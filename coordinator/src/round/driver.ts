@@ -315,7 +315,7 @@ export class RunDriver {
       return;
     }
     const nowMs = this.#options.clock.now();
-    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, aborts: [], conduct, watched };
+    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, aborts: [], lostAttempts: [], conduct, watched };
     this.#begin({ ...key, round: key.round + 1, attempt: 1 }, facts);
   }
 
@@ -328,6 +328,7 @@ export class RunDriver {
       failures: 0,
       excluded: {},
       aborts: [],
+      lostAttempts: [],
       conduct: {},
       watched: [],
       settleAtMs,
@@ -335,8 +336,9 @@ export class RunDriver {
   }
 
   #beginNext(ended: RoundState, notBeforeMs: number): void {
-    const { key, roundStartedAtMs, failures, excluded, aborts, conduct, watched } = ended;
-    const facts = { roundStartedAtMs, failures, excluded, aborts, conduct, watched, notBeforeMs, lost: lostIn(ended) };
+    const { key, roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched } = ended;
+    const kept = { roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched };
+    const facts = { ...kept, notBeforeMs, lost: lostIn(ended) };
     this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
   }
 
@@ -392,6 +394,6 @@ export class RunDriver {
 
 type AttemptFacts = Pick<
   AttemptStart,
-  "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "conduct" | "watched"
+  "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "lostAttempts" | "conduct" | "watched"
 > &
   Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;

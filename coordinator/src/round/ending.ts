@@ -1,6 +1,8 @@
 import { collapseReason, watchAlso } from "./collapse.js";
 import { forgiveStalls } from "./conduct.js";
-import { retryDelayMs } from "./rules.js";
+import { lostBy } from "./lost-attempts.js";
+import { retryDelayMs, selectionFloor } from "./rules.js";
+import { whatIsMissing } from "./safe-sites.js";
 import {
   type AbortReason,
   type AfterAbort,
@@ -12,6 +14,7 @@ import {
   type RoundEvent,
   type RoundState,
   type RunningState,
+  type Selecting,
   type Transition,
 } from "./state.js";
 
@@ -25,6 +28,7 @@ const reasonText: Record<AbortReason, string> = {
   "too-few-reveals": "too few sites helped to unmask",
   "aggregation-failed": "the sum could not be unmasked or stored",
   "roster-changed": "another roster was published",
+  "sites-missing": "too few sites that accept one sum",
   stopped: "stopped",
 };
 
@@ -33,10 +37,29 @@ export function abort(state: RunningState, reason: AbortReason, nowMs: number): 
   const failures = state.kind === "training" ? state.failures : state.failures + 1;
   if (failures >= state.rules.maxFailures) {
     const text = `${failures} attempts in a row were lost: ${reasonText[reason]}`;
-    return end({ ...state, failures }, reason, { kind: "pause", reason: text });
+    return end({ ...state, failures }, reason, { kind: "pause", reason: `${text}${waitsFor(state)}` });
   }
   const notBeforeMs = nowMs + retryDelayMs(state.key.attempt);
   return end({ ...state, failures }, reason, { kind: "retry", notBeforeMs });
+}
+
+/** What the next attempt would wait for, should only the sites that are there now be there. */
+function waitsFor(state: RunningState): string {
+  const { members, rules, aborts } = state;
+  const here = Object.keys(members).filter((site) => members[site]!.detachedAtMs === null);
+  const size = { fewest: selectionFloor(rules), most: rules.maxSites, colluders: rules.colluders };
+  const missing = whatIsMissing({ lostAttempts: withLost(state), aborts, rules }, here, size);
+  return missing === "" ? "" : `; the next one needs ${missing}`;
+}
+
+function withLost(state: RoundState): RoundState["lostAttempts"] {
+  const lost = lostBy(state);
+  return lost === undefined ? state.lostAttempts : [...state.lostAttempts, lost];
+}
+
+/** The round cannot go on without sites that do not come back; a person must know. */
+export function giveUpWaiting(state: Selecting, missing: string): Transition {
+  return end(state, "sites-missing", { kind: "pause", reason: `waited in vain for ${missing}` });
 }
 
 export function stop(state: Exclude<RoundState, { kind: "committed" | "aborted" }>, reason: string): Transition {
@@ -59,9 +82,10 @@ export function changeRoster(state: Exclude<RoundState, { kind: "committed" | "a
 function end(state: Exclude<RoundState, { kind: "committed" }>, reason: AbortReason, next: AfterAbort): Transition {
   const members: Members = state.kind === "selecting" ? {} : state.members;
   const { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, aborts, conduct, watched } = state;
+  const lostAttempts = withLost(state);
   const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures, excluded, aborts, conduct, watched };
   return {
-    state: { ...base, kind: "aborted", members, reason, next },
+    state: { ...base, kind: "aborted", lostAttempts, members, reason, next },
     effects: [{ kind: "answer-waiters" }, ...effectsOf(next, activeSites(members))],
   };
 }
@@ -91,7 +115,7 @@ export function commit(
   nowMs: number,
 ): Transition {
   const { key, rules, roundStartedAtMs, stageStartedAtMs, members, survivors } = state;
-  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, aborts: [], members, survivors };
+  const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, members, survivors };
   const excluded = excludeBlamed(state, blamed);
   const watched = watchAlso(state.watched, { round: key.round, figures: aggregate.figures }, rules.collapse);
   const alarm = collapseReason(watched, rules.collapse) ?? null;
@@ -99,6 +123,8 @@ export function commit(
     state: {
       ...base,
       kind: "committed",
+      aborts: [],
+      lostAttempts: [],
       excluded,
       conduct: forgiveStalls(state),
       watched,

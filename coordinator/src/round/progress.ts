@@ -3,7 +3,7 @@ import { knownFigures } from "@consilium/shared/secagg/figures.js";
 import type { RunRow, RunStore } from "../store/run-store.js";
 import type { CommittedFacts } from "./ports.js";
 import { selectionFloor } from "./rules.js";
-import { eligibleIn } from "./selecting.js";
+import { eligibleIn, missingIn } from "./selecting.js";
 import { viewStage } from "./stage.js";
 import {
   type Aggregate,
@@ -188,8 +188,10 @@ function missingSites(state: Selecting): string {
   const missing = floor - here;
   if (missing > 0) {
     const text = `${missing} more ${missing === 1 ? "site" : "sites"} (${here} of ${floor} here)`;
-    return [text, ...excluded].join("; ");
+    return [text, ...[missingIn(state)].filter((wanted) => wanted !== ""), ...excluded].join("; ");
   }
+  const wanted = missingIn(state);
+  if (wanted !== "") return [wanted, ...excluded].join("; ");
   const lost = Object.entries(state.lost).map(([site, { detail }]) => `${site} failed (${detail})`);
   return lost.length === 0 ? "" : ["another attempt", ...lost].join("; ");
 }

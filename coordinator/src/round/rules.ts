@@ -1,6 +1,7 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { fewestSites, thresholdOf } from "@consilium/shared/secagg/protocol.js";
 import { collapseThresholds } from "./collapse.js";
+import type { SumSize } from "./safe-sites.js";
 import type { AttemptRules, StageState } from "./state.js";
 
 /** Times that a run's configuration does not decide. */
@@ -49,6 +50,17 @@ export function stageFloor(state: StageState): number {
   // Whom the sum is over is settled then; what is left takes as many sites as it takes to open it.
   const settled = state.kind === "confirming" || state.kind === "unmasking";
   return settled ? threshold : Math.max(threshold, rules.minSites);
+}
+
+/** The sums that an attempt allows. @param sites how many would advertise, where the attempt does not know yet */
+export function sumSize(
+  { rules, ...state }: Pick<StageState, "rules"> & { readonly advertisers?: readonly string[] },
+  sites: number,
+): SumSize {
+  const { colluders, maxSites: most } = rules;
+  const threshold = thresholdOf(state.advertisers?.length ?? sites, colluders);
+  const floor = state.advertisers === undefined ? selectionFloor(rules) : rules.minSites;
+  return { fewest: Math.max(threshold, floor), most, colluders };
 }
 
 const retryBaseMs = 1_000;

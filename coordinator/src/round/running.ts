@@ -1,6 +1,7 @@
 import type { DropReason } from "@consilium/shared/protocol.js";
 import type { StageName } from "../store/run-store.js";
 import { admit } from "./admission.js";
+import { boundsOn, learnFromAdvert } from "./lost-attempts.js";
 import { newMember, readmit } from "./selecting.js";
 import {
   hasDeadline,
@@ -49,7 +50,9 @@ function mayJoin(state: Training, siteId: string, nowMs: number): boolean {
     state.excluded[siteId] === undefined &&
     Object.keys(members).length < rules.maxSites &&
     Object.values(members).every((member) => member.status.kind !== "ready") &&
-    nowMs - state.stageStartedAtMs <= rules.trainingWindowMs / 4
+    nowMs - state.stageStartedAtMs <= rules.trainingWindowMs / 4 &&
+    // The cohort was chosen to differ enough from a lost one, or not at all.
+    boundsOn(state, Object.keys(members)).unproven.length === 0
   );
 }
 
@@ -76,9 +79,11 @@ export function acceptAdvert(
   const isKnown = (said: StoredAbort) => {
     return state.aborts.some((known) => known.siteId === said.siteId && known.attempt === said.attempt);
   };
-  const fresh = accepted.state === state ? [] : aborts.filter((said) => !isKnown(said));
-  if (fresh.length === 0) return accepted;
-  return { ...accepted, state: { ...accepted.state, aborts: [...state.aborts, ...fresh] } };
+  if (accepted.state === state) return accepted;
+  const said = [...state.aborts, ...aborts.filter((one) => !isKnown(one))];
+  const ofSite = said.filter((one) => one.siteId === siteId);
+  const lostAttempts = learnFromAdvert(state.lostAttempts, siteId, ofSite);
+  return { ...accepted, state: { ...accepted.state, aborts: said, lostAttempts } };
 }
 
 /** Takes a stage's message when it is open to the site; a second one changes nothing. */

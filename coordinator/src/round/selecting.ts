@@ -1,5 +1,8 @@
 import { chooseCohort, eligibleSites } from "../sites/selection.js";
-import { selectionFloor } from "./rules.js";
+import { giveUpWaiting } from "./ending.js";
+import { boundsOn } from "./lost-attempts.js";
+import { selectionFloor, sumSize } from "./rules.js";
+import { safeSites, whatIsMissing } from "./safe-sites.js";
 import type { Exclusion, Member, RoundEvent, Selecting, Training, Transition } from "./state.js";
 
 /** The state in which an attempt waits for its sites. */
@@ -65,11 +68,60 @@ export function readmit(
 export function trySelect(state: Selecting, nowMs: number): Transition {
   const wait = (atMs: number): Transition => ({ state, effects: [{ kind: "set-timer", atMs }] });
   if (nowMs < state.notBeforeMs) return wait(state.notBeforeMs);
+  const cohort = cohortOf(state);
+  if (cohort === undefined) {
+    const missing = missingIn(state);
+    if (missing === "") return { state, effects: [] };
+    return nowMs < patienceEndMs(state) ? wait(patienceEndMs(state)) : giveUpWaiting(state, missing);
+  }
+  const settleAtMs = settleEndMs(state, cohort);
+  if (nowMs < settleAtMs) return wait(settleAtMs);
+  return begin(state, cohort, nowMs);
+}
+
+/** The sites to begin with, of those that are there; undefined while they are too few, or accept no sum together. */
+function cohortOf(state: Selecting): readonly string[] | undefined {
   const eligible = eligibleIn(state, state.present);
-  if (eligible.length < selectionFloor(state.rules)) return { state, effects: [] };
-  if (nowMs < state.settleAtMs && eligibleIn(state, state.awaited).length > 0) return wait(state.settleAtMs);
+  if (eligible.length < selectionFloor(state.rules)) return undefined;
+  const bounds = boundsOn(state, eligible);
   const { runId, round } = state.key;
-  return begin(state, chooseCohort(eligible, state.rules.maxSites, `${runId}/${round}`), nowMs);
+  if (bounds.unproven.length === 0) return chooseCohort(eligible, state.rules.maxSites, `${runId}/${round}`);
+  return largestSafe(state, eligible);
+}
+
+/** A smaller cohort needs fewer signatures, so each size is asked for by itself. */
+function largestSafe(state: Selecting, eligible: readonly string[]): readonly string[] | undefined {
+  const bounds = boundsOn(state, eligible);
+  for (let most = Math.min(eligible.length, state.rules.maxSites); most > 0; most--) {
+    const { fewest, colluders } = sumSize(state, most);
+    const cohort = safeSites(eligible, bounds, { fewest, most, colluders });
+    if (cohort !== undefined) return cohort;
+  }
+  return undefined;
+}
+
+/** What the sites that are there lack to accept a sum together, in words; "" where no lost attempt is in the way. */
+export function missingIn(state: Selecting): string {
+  const eligible = eligibleIn(state, state.present);
+  return whatIsMissing(state, eligible, sumSize(state, eligible.length));
+}
+
+/** Until when sites that are not there are worth waiting for; longer where the sum would be the poorer for it. */
+function settleEndMs(state: Selecting, cohort: readonly string[]): number {
+  const awaited = eligibleIn(state, state.awaited);
+  const { unproven } = boundsOn(state, eligibleIn(state, state.present));
+  if (unproven.length === 0) return awaited.length === 0 ? 0 : state.settleAtMs;
+  const isWhole = unproven.some(
+    ({ survivors }) => survivors.length > 0 && survivors.every((site) => cohort.includes(site)),
+  );
+  const isAwaited = unproven.some(({ advertisers }) => advertisers.some((site) => awaited.includes(site)));
+  if (isWhole || !isAwaited) return 0;
+  return Math.max(state.settleAtMs, state.notBeforeMs + state.rules.recoveryGraceMs);
+}
+
+/** How long a round waits for the sites of a lost attempt: as long as it would for their training. */
+function patienceEndMs({ rules, ...state }: Selecting): number {
+  return Math.max(state.stageStartedAtMs, state.notBeforeMs, state.settleAtMs) + rules.trainingWindowMs;
 }
 
 export function eligibleIn(state: Selecting, present: readonly string[]): string[] {
@@ -78,10 +130,10 @@ export function eligibleIn(state: Selecting, present: readonly string[]): string
 }
 
 function begin(state: Selecting, cohort: readonly string[], nowMs: number): Transition {
-  const { key, rules, roundStartedAtMs, failures, excluded, aborts, conduct, watched } = state;
+  const { key, rules, roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched } = state;
   const training: Training = {
     kind: "training",
-    ...{ key, rules, roundStartedAtMs, failures, excluded, aborts, conduct, watched },
+    ...{ key, rules, roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched },
     stageStartedAtMs: nowMs,
     members: Object.fromEntries(cohort.map((site) => [site, newMember()])),
     deadlineMs: nowMs + rules.trainingWindowMs,

@@ -2,6 +2,7 @@ import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { Figures } from "@consilium/shared/secagg/figures.js";
 import type { CollapseThresholds, WatchedRound } from "./collapse.js";
 import type { Conduct } from "./conduct.js";
+import type { LostAttempt } from "./lost-attempts.js";
 
 /**
  * One attempt at a round. Plain data: it is stored as JSON after every change, and a restarted coordinator continues
@@ -103,6 +104,8 @@ interface AttemptBase {
   readonly conduct: Readonly<Record<string, Conduct>>;
   /** What sites of this round's attempts said that they gave up; proves to others that an attempt can never be summed. */
   readonly aborts: readonly StoredAbort[];
+  /** The round's earlier attempts that limit whom a sum may be over; oldest first. */
+  readonly lostAttempts: readonly LostAttempt[];
   /** The newest rounds committed since the run was launched or resumed, oldest first: what the alarm looks back on. */
   readonly watched: readonly WatchedRound[];
 }
@@ -208,6 +211,8 @@ export type AbortReason =
   | "too-few-reveals"
   | "aggregation-failed"
   | "roster-changed"
+  /** Sites of an attempt that was lost are gone, and without them the others accept no sum. */
+  | "sites-missing"
   | "stopped";
 
 export type AfterAbort =

@@ -1,4 +1,4 @@
-import { fewestSites, thresholdOf } from "@consilium/shared/secagg/protocol.js";
+import { abortsNeeded, fewestSites, thresholdOf } from "@consilium/shared/secagg/protocol.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Effect, isOver, type RoundEvent, type RoundState, type Selecting } from "./state.js";
@@ -20,8 +20,14 @@ const aggregate = {
   figures: {},
 };
 
+/** Says about some of the lost attempts that it gave them up. */
+const adverted = fc.record({ siteId: site, about: fc.subarray([1, 2]) }).map(({ siteId, about }) => {
+  const aborts = about.map((attempt) => ({ siteId, attempt, signature: "" }));
+  return { kind: "adverted" as const, siteId, aborts };
+});
+
 const event: fc.Arbitrary<RoundEvent> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("adverted"), siteId: site, aborts: fc.constant([]) }) },
+  { weight: 4, arbitrary: adverted },
   { weight: 12, arbitrary: fc.record({ kind: fc.constantFrom("shared", "confirmed", "revealed"), siteId: site }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("uploaded"), siteId: site, bytes: fc.nat(100) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("site-attached", "site-detached"), siteId: site }) },
@@ -49,21 +55,15 @@ const setting = fc.record({
   minSites: fc.integer({ min: 2, max: 5 }),
   colluders: fc.integer({ min: 0, max: 2 }),
   failures: fc.nat(4),
+  lost: fc.array(fc.record({ survivors: fc.subarray(siteIds), confirmed: fc.subarray(siteIds) }), { maxLength: 2 }),
 });
+type Setting = typeof setting extends fc.Arbitrary<infer One> ? One : never;
 
-function begin({
-  minSites,
-  colluders,
-  failures,
-}: {
-  minSites: number;
-  colluders: number;
-  failures: number;
-}): Selecting {
+function begin({ minSites, colluders, failures, lost }: Setting): Selecting {
   return {
     kind: "selecting",
     lost: {},
-    key: { runId: "run", round: 1, attempt: 1 },
+    key: { runId: "run", round: 1, attempt: 3 },
     rules: {
       minSites: Math.max(minSites, colluders + 2),
       maxSites: 5,
@@ -82,6 +82,10 @@ function begin({
     excluded: {},
     conduct: {},
     aborts: [],
+    lostAttempts: lost.map(({ survivors, confirmed }, i) => ({
+      ...{ attempt: i + 1, advertisers: siteIds, sharers: siteIds, survivors },
+      confirmed: confirmed.filter((one) => survivors.includes(one)),
+    })),
     watched: [],
     present: siteIds.slice(0, 4),
     awaited: siteIds.slice(4),
@@ -107,6 +111,7 @@ function holdInvariants(before: RoundState, after: RoundState, effects: readonly
     }
     if ("survivors" in after) {
       expect(after.survivors.length).toBeGreaterThanOrEqual(Math.max(threshold, minSites));
+      if (before.kind === "uploading") expect(sitesAccept(after)).toBe(true);
       if ("signers" in after) expect(after.signers.length).toBeGreaterThanOrEqual(threshold);
     }
   }
@@ -119,6 +124,27 @@ function holdInvariants(before: RoundState, after: RoundState, effects: readonly
     ["round-committed", "next-attempt", "pause-run", "stop-run"].includes(kind),
   );
   expect(ends).toHaveLength(isOver(after) && !isOver(before) ? 1 : 0);
+}
+
+/** As each site checks it: what nothing proves to be over limits whom the sum may be over. */
+function sitesAccept({
+  lostAttempts,
+  aborts,
+  rules: { colluders },
+  survivors,
+}: RoundState & { survivors: readonly string[] }) {
+  return lostAttempts.every((lost) => {
+    const gaveUp = siteIds.filter((one) =>
+      aborts.some(({ siteId, attempt }) => siteId === one && attempt === lost.attempt),
+    );
+    if (gaveUp.length >= abortsNeeded(siteIds.length, colluders)) return true;
+    if (survivors.some((one) => gaveUp.includes(one) || !lost.survivors.includes(one))) {
+      // Everyone uploaded in these lost attempts, so whoever gave one up, or was not among its survivors, refuses.
+      return false;
+    }
+    const changed = lost.survivors.length - survivors.length;
+    return changed === 0 || changed >= colluders + 2;
+  });
 }
 
 /** Lets time pass as the driver's timer would, and lets aggregation end. */

@@ -27,6 +27,7 @@ function selecting(change: Partial<Selecting> = {}): Selecting {
     excluded: {},
     conduct: {},
     aborts: [],
+    lostAttempts: [],
     watched: [],
     present: [],
     awaited: [],
