@@ -2,6 +2,8 @@ import { parseArgs } from "node:util";
 import { run as augment } from "./augment.js";
 import { type Bench, BenchOptions } from "./bench.js";
 import { run as data } from "./data.js";
+import { run as dp } from "./dp.js";
+import { run as dpAudit } from "./dp-audit.js";
 import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
@@ -17,6 +19,8 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
   },
   augment: { run: augment, options: ["data", "working-size", "turns", "against"] },
   data: { run: data, options: ["source", "data", "items", "turns", "against"] },
+  dp: { run: dp, options: ["model", "method", "batch", "size", "patch", "threads", "turns"] },
+  "dp-audit": { run: dpAudit, options: ["data", "canaries", "others", "rate", "steps", "noise", "delta", "seed"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
 };

@@ -140,7 +140,9 @@ describe("a coordinator that lies about the model", () => {
     await history.commit();
     await openChain(directory).obtain(history.request(history.plan()));
     const earlier = history.plan({ key: { runId: "run-1", round: 1, attempt: 2 } });
-    await expect(openChain(directory).obtain(history.request(earlier))).rejects.toEqual(refusal("model.chain"));
+    const rollback = openChain(directory).obtain(history.request(earlier));
+    await expect(rollback).rejects.toEqual(refusal("model.chain"));
+    await expect(rollback).rejects.toThrow(/the plan is for an earlier round/);
     const other = await ModelHistory.begin(join(directory, "other"));
     await other.commit({ mean: () => 0.02 });
     rmSync(join(directory, "site", "checkpoints"), { recursive: true });

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { repository, type SiteCheck } from "./site-checks.js";
 
 /** Where a source is tested, for those without a test file of their own beside them. */
@@ -15,30 +15,53 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
     "site-agent/src/round/audit.test.ts",
   ],
   "site-agent/src/round/plan-check.ts": ["site-agent/src/round/participant.test.ts"],
+  "site-agent/src/chain/check-result.ts": ["test/security/malicious-coordinator-models.test.ts"],
+  "site-agent/src/chain/initial-model.ts": ["test/security/malicious-coordinator-models.test.ts"],
+  "site-agent/src/chain/model-chain.ts": ["test/security/malicious-coordinator-models.test.ts"],
+  "site-agent/src/governance/roster-files.ts": ["site-agent/src/governance/site-roster.test.ts"],
+  "site-agent/src/trainer/private-step.ts": ["site-agent/src/trainer/private-round.test.ts"],
   "shared/src/identity/certificate-check.ts": ["shared/src/identity/certificate-authority.test.ts"],
   "shared/src/rpc/channel.ts": ["shared/src/rpc/server.test.ts"],
   "shared/src/rpc/pinned-channel.ts": ["shared/src/rpc/server.test.ts"],
 };
 
-/** The tests that are asked first, and those that are asked when the first have nothing against a missing check. */
+/**
+ * The tests to ask about a missing check, those that answer soonest first: the source's own, those in its folder or that
+ * import it, and those that play a hostile coordinator against a whole site.
+ */
 export function coveringTests({ path }: Pick<SiteCheck, "path">): readonly (readonly string[])[] {
   const beside = path.replace(/\.ts$/, ".test.ts");
-  const first = [...(testsOf[path] ?? []), ...(existsSync(join(repository, beside)) ? [beside] : [])];
-  const near = [...testFilesIn(dirname(path)), ...testFilesIn("test/security"), ...testsThatName(path)];
-  const further = [...new Set(near)].filter((file) => !first.includes(file));
-  return [[...new Set(first)], further].filter((files) => files.length > 0);
+  const own = [...(testsOf[path] ?? []), ...(existsSync(join(repository, beside)) ? [beside] : [])];
+  const near = [...testFilesIn(dirname(path)), ...testsThatImport(path)].filter((file) => !file.startsWith("test/"));
+  const whole = [...testFilesIn("test/security"), ...testsThatImport(path)];
+  const asked = new Set<string>();
+  return [own, near, whole].map((files) => onlyNew(files, asked)).filter((files) => files.length > 0);
+}
+
+function onlyNew(files: readonly string[], asked: Set<string>): string[] {
+  const added = [...new Set(files)].filter((file) => !asked.has(file));
+  for (const file of added) asked.add(file);
+  return added;
 }
 
 function testFilesIn(folder: string): string[] {
   return readdirSync(join(repository, folder))
-    .filter((name) => name.endsWith(".test.ts") && !name.endsWith(".slow.test.ts"))
+    .filter(isTest)
     .map((name) => `${folder}/${name}`);
 }
 
-/** Tests of other folders of the agent that import the source. */
-function testsThatName(path: string): string[] {
-  const module = path.replace(/^(\S+?)\/src\/(.*)\.ts$/, "@consilium/$1/$2.js");
-  return ["test/federation", "test/secagg"]
-    .flatMap(testFilesIn)
-    .filter((file) => readFileSync(join(repository, file), "utf8").includes(module));
+const isTest = (name: string): boolean => name.endsWith(".test.ts") && !name.endsWith(".slow.test.ts");
+
+/** Tests that import a file of the source's name. */
+function testsThatImport(path: string): string[] {
+  const importing = `/${basename(path, ".ts")}.js"`;
+  return everyTest().filter((file) => readFileSync(join(repository, file), "utf8").includes(importing));
+}
+
+function everyTest(): string[] {
+  return ["site-agent/src", "shared/src", "test/federation", "test/secagg"].flatMap((folder) =>
+    readdirSync(join(repository, folder), { recursive: true, encoding: "utf8" })
+      .filter(isTest)
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),
+  );
 }

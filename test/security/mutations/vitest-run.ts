@@ -1,11 +1,17 @@
+import { relative } from "node:path";
 import { brokenFiles, isFailed, vitestReport } from "../vitest-json.js";
 import { removedCheckVariable } from "./remove-check.js";
 import { repository } from "./site-checks.js";
 
+export interface FailedTest {
+  /** Relative to the repository. */
+  readonly file: string;
+  readonly name: string;
+}
+
 /** What tests said. */
 export interface TestsRun {
-  /** Full names of the tests that failed. */
-  readonly failed: readonly string[];
+  readonly failed: readonly FailedTest[];
   /** Test files that did not even begin. */
   readonly broken: readonly string[];
 }
@@ -15,6 +21,8 @@ export async function runTests(files: readonly string[], without?: string): Prom
   const removed =
     without === undefined ? {} : { environment: { [removedCheckVariable]: without }, options: ["--bail", "1"] };
   const report = await vitestReport({ repository, config: "vitest.mutations.config.ts", files, ...removed });
-  const failed = report.flatMap(({ assertionResults }) => assertionResults.filter(isFailed));
-  return { failed: failed.map(({ fullName }) => fullName), broken: brokenFiles(report) };
+  const failed = report.flatMap(({ name, assertionResults }) =>
+    assertionResults.filter(isFailed).map(({ fullName }) => ({ file: relative(repository, name), name: fullName })),
+  );
+  return { failed, broken: brokenFiles(report) };
 }
