@@ -2,6 +2,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { KeyAdvert } from "@consilium/shared/protocol.js";
 import {
   type AttemptBinding,
+  agreementKey,
   commitSelfSecret,
   pairMaskKey,
   pairSign,
@@ -98,7 +99,7 @@ export function remainingMasks(input: UnmaskingInput): RemainingMasks {
   });
   for (const lost of advertsOf(sharers.filter((site) => !survived.has(site)))) {
     const maskSecret = source.maskSecretOf(lost);
-    const mine = { siteId: lost.siteId, maskSecret };
+    const mine = { siteId: lost.siteId, maskSecret: agreementKey(maskSecret) };
     const neighbours = new Set(neighbourhoods.neighboursOf(lost.siteId));
     for (const other of living.filter(({ siteId }) => neighbours.has(siteId))) {
       masks.push({ key: pairMaskKey(binding, mine, other), sign: pairSign(other.siteId, lost.siteId) });

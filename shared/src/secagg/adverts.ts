@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
 import { verifyIdentity } from "../identity/identity-key.js";
 import type { KeyAdvert } from "../protocol.js";
-import { agree } from "./key-agreement.js";
+import { agree, agreementKey } from "./key-agreement.js";
 import { compareSiteIds, isSiteId, Label, lengthPrefixed, sameBytes, secretBytes } from "./protocol.js";
 
 /** A site's long-lived Ed25519 key. `publicKey` is raw, 32 bytes. */
@@ -15,7 +15,7 @@ export type UnsignedAdvert = Omit<KeyAdvert, "signature">;
 
 const signatureBytes = 64;
 /** Any secret shows whether a public key is of low order; nothing depends on this one. */
-const probeSecret = new Uint8Array(secretBytes).fill(8);
+const probe = agreementKey(new Uint8Array(secretBytes).fill(8));
 
 /**
  * Site id, mask key, seal key, commitment, nonce, identity key: each after its length as a big-endian 32-bit integer.
@@ -84,7 +84,7 @@ export function verifyAdvert(context: Uint8Array, advert: KeyAdvert): void {
 /** A key of low order gives the same secret with every other one: nobody can share with its owner, who would stop them all. */
 function requireUsable({ siteId, maskPublicKey, sealPublicKey }: KeyAdvert): void {
   try {
-    for (const key of [maskPublicKey, sealPublicKey]) agree(probeSecret, key).fill(0);
+    for (const key of [maskPublicKey, sealPublicKey]) agree(probe, key).fill(0);
   } catch {
     throw badAdvert(siteId, "holds an X25519 key that agrees with nobody");
   }

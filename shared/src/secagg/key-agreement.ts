@@ -1,5 +1,6 @@
-import { createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync, KeyObject } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
+import { rawPublicKey } from "../identity/raw-public-key.js";
 import { compareSiteIds, Label, secretBytes } from "./protocol.js";
 
 /** X25519 with raw 32-byte keys, and what is derived from it. All results are Buffers so that they can be erased. */
@@ -9,7 +10,8 @@ const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex");
 const spkiPrefix = Buffer.from("302a300506032b656e032100", "hex");
 const zeroByte = Buffer.alloc(1);
 
-function importPrivate(secret: Uint8Array) {
+/** A secret key ready for several agreements: taking it in costs ten times as much as one of them. */
+export function agreementKey(secret: Uint8Array): KeyObject {
   const der = Buffer.concat([pkcs8Prefix, secret]);
   const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
   der.fill(0);
@@ -17,22 +19,20 @@ function importPrivate(secret: Uint8Array) {
 }
 
 export function publicKeyOf(secret: Uint8Array): Buffer {
-  const spki = createPublicKey(importPrivate(secret)).export({ format: "der", type: "spki" });
+  const spki = createPublicKey(agreementKey(secret)).export({ format: "der", type: "spki" });
   return Buffer.from(spki.subarray(spkiPrefix.length));
 }
 
 /**
  * The shared secret of two keys.
+ * @param secret raw, or as `agreementKey` gives it
  * @throws ConsiliumError "share-invalid" for a key of the wrong length or of low order
  */
-export function agree(secret: Uint8Array, theirPublicKey: Uint8Array): Buffer {
+export function agree(secret: Uint8Array | KeyObject, theirPublicKey: Uint8Array): Buffer {
   try {
-    const publicKey = createPublicKey({
-      key: Buffer.concat([spkiPrefix, theirPublicKey]),
-      format: "der",
-      type: "spki",
-    });
-    return diffieHellman({ privateKey: importPrivate(secret), publicKey });
+    const publicKey = rawPublicKey("X25519", theirPublicKey);
+    const privateKey = secret instanceof KeyObject ? secret : agreementKey(secret);
+    return diffieHellman({ privateKey, publicKey });
   } catch (cause) {
     throw new ConsiliumError("share-invalid", "a site's X25519 public key cannot be used", { cause });
   }
@@ -64,7 +64,7 @@ export function pairMaskInfo(context: Uint8Array, oneSite: string, otherSite: st
 /** k_uv, the same on both sides. */
 export function pairMaskKey(
   binding: AttemptBinding,
-  mine: { siteId: string; maskSecret: Uint8Array },
+  mine: { siteId: string; maskSecret: Uint8Array | KeyObject },
   theirs: { siteId: string; maskPublicKey: Uint8Array },
 ): Buffer {
   const shared = agree(mine.maskSecret, theirs.maskPublicKey);

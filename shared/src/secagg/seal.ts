@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
 import type { SealedShare } from "../protocol.js";
 import { type AttemptBinding, agree, deriveKey } from "./key-agreement.js";
@@ -36,7 +36,7 @@ export interface SealRoute {
 
 /** One side's own secret and the other side's public key. */
 export interface SealKeys {
-  readonly sealSecret: Uint8Array;
+  readonly sealSecret: Uint8Array | KeyObject;
   readonly theirSealPublicKey: Uint8Array;
 }
 

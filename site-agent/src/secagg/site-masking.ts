@@ -1,6 +1,6 @@
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
-import { pairMaskKey, pairSign, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
+import { agreementKey, pairMaskKey, pairSign, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
 import { encodeLane, type SiteLanes } from "@consilium/shared/secagg/lanes.js";
 import { keystreamChunks } from "@consilium/shared/secagg/mask.js";
 import { type EncodeWords, MaskedUpload, type MaskingInput } from "@consilium/shared/secagg/masked-upload.js";
@@ -82,7 +82,7 @@ export function maskContribution(
 ): MaskedUpload {
   const { siteId, secrets, facts, advertisers, sharers, seal } = site;
   const tensors = requireContribution(contribution, facts);
-  const mine = { siteId, maskSecret: secrets.maskSecret };
+  const mine = { siteId, maskSecret: agreementKey(secrets.maskSecret) };
   const roundingKey = entropy.bytes(secretBytes);
   return MaskedUpload.mask({
     words: facts.dimension + facts.lanes.length,

@@ -2,6 +2,7 @@ import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { Delivered, Reveal, SealedShares } from "@consilium/shared/protocol.js";
 import type { IdentityKey } from "@consilium/shared/secagg/adverts.js";
+import { agreementKey } from "@consilium/shared/secagg/key-agreement.js";
 import { merkleTree } from "@consilium/shared/secagg/merkle.js";
 import { openShares, type SharePair, sealShares, type UnprovenShare } from "@consilium/shared/secagg/seal.js";
 import { splitSecretAt } from "@consilium/shared/secagg/shamir.js";
@@ -36,11 +37,12 @@ export function dealShares(
   const selfShares = splitSecretAt(secrets.selfSecret, options);
   const pairs = maskShares.map(({ x, value }, i) => ({ x, maskShare: value, selfShare: selfShares[i]!.value }));
   const own = pairs[holders.indexOf(siteId)];
+  const sealSecret = agreementKey(secrets.sealSecret);
   const sealed = holders.flatMap((holder, i) => {
     if (holder === siteId) return [];
     const route = { fromSite: siteId, toSite: holder };
     const theirSealPublicKey = advertOf(advertisers, holder).sealPublicKey;
-    const keys = { sealSecret: secrets.sealSecret, theirSealPublicKey };
+    const keys = { sealSecret, theirSealPublicKey };
     const share = sealShares(advertisers.binding, { route, keys, shares: pairs[i]! });
     eraseSharePair(pairs[i]!);
     return [share];
@@ -68,7 +70,8 @@ export function openDelivered(
   siteId: string,
   from: { delivered: Delivered; sealSecret: Uint8Array },
 ): Map<string, SharePair> {
-  const { delivered, sealSecret } = from;
+  const { delivered } = from;
+  const sealSecret = agreementKey(from.sealSecret);
   const x = positionOf(advertisers, siteId);
   const held = new Map<string, SharePair>();
   const sharers = new Set(delivered.sharers.map((sharer) => sharer.siteId));
