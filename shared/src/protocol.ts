@@ -76,6 +76,8 @@ export interface CommittedRound {
   readonly advertisers: number;
   /** Of the plan that the cohort followed. */
   readonly planDigest: Uint8Array;
+  /** h3: of what each site of the cohort uploaded and signed, as the cohort confirmed it. */
+  readonly survivorsDigest: Uint8Array;
   readonly tensorClips: readonly number[];
   readonly weightCap: number;
   readonly lanes: readonly string[];

@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
+import type { SignedUpload } from "@consilium/shared/protocol.js";
+import type { ModelRequest } from "@consilium/site-agent/chain/model-chain.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { examplePolicy } from "../../site-agent/src/test-plans.js";
-import { config, digestOf, type Forgery, layout, ModelHistory, openChain } from "./model-history.js";
+import { config, digestOf, type Forgery, layout, ModelHistory, openChain, uploadsOf } from "./model-history.js";
 
 let directory: string;
 beforeEach(() => {
@@ -150,14 +152,28 @@ describe("a coordinator that lies about the model", () => {
   });
 
   it("L: result of another sum than the site helped to unmask", async () => {
+    const other = await confirmed(uploadsOf(["site-a", "site-b", "site-d"]));
+    await expect(openChain(directory).obtain(other)).rejects.toEqual(refusal("model.chain"));
+  });
+
+  it("L: result over other uploads of the same sites than the site confirmed", async () => {
+    const honest = await confirmed(uploadsOf(["site-c", "site-a", "site-b"]));
+    expect((await openChain(directory).obtain(honest)).isNew).toBe(true);
+    rmSync(directory, { recursive: true });
+    const other = await confirmed(uploadsOf(["site-a", "site-b", "site-c"], 8));
+    await expect(openChain(directory).obtain(other)).rejects.toEqual(refusal("model.chain"));
+  });
+
+  /** What a site asks for after the round that it confirmed with these uploads. */
+  async function confirmed(uploads: SignedUpload[]): Promise<ModelRequest> {
     const history = await ModelHistory.begin(directory);
     const request = history.request(history.plan());
     const chain = openChain(directory);
     await chain.obtain(request);
-    chain.confirm(request.received, ["site-a", "site-b", "site-d"]);
+    chain.confirm(request.received, uploads);
     await history.commit();
-    await expect(openChain(directory).obtain(history.request(history.plan()))).rejects.toEqual(refusal("model.chain"));
-  });
+    return history.request(history.plan());
+  }
 
   it("L: sums that are no longer kept", async () => {
     const history = await ModelHistory.begin(directory);

@@ -8,8 +8,16 @@ import { type StoredCheckpoint, writeCheckpoint } from "@consilium/shared/checkp
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialBlocks } from "@consilium/shared/params/initialize.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
-import { bodyDigest, type CommittedRound, type ReceivedResult, type RoundPlan } from "@consilium/shared/protocol.js";
+import {
+  bodyDigest,
+  type CommittedRound,
+  type ReceivedResult,
+  type RoundKey,
+  type RoundPlan,
+  type SignedUpload,
+} from "@consilium/shared/protocol.js";
 import { ringBoundOf } from "@consilium/shared/secagg/protocol.js";
+import { survivorsDigest } from "@consilium/shared/secagg/transcript.js";
 import { CheckpointCache } from "@consilium/site-agent/chain/checkpoint-cache.js";
 import { ModelLedger } from "@consilium/site-agent/chain/ledger.js";
 import { ModelChain, type ModelRequest } from "@consilium/site-agent/chain/model-chain.js";
@@ -19,6 +27,11 @@ import { exampleConfig, examplePlan, examplePolicy } from "../../site-agent/src/
 /** A coordinator's history of one run, which a test may forge, and a site that follows it. */
 
 export const config = exampleConfig;
+/** What every site of a cohort is taken to have uploaded. */
+export const uploadsOf = (sites: readonly string[], byte = 7): SignedUpload[] =>
+  sites.map((siteId) => ({ siteId, sha256: new Uint8Array(32).fill(byte), signature: new Uint8Array(64).fill(byte) }));
+const planBody = (key: RoundKey) => Buffer.from(JSON.stringify(key));
+
 export const layout = checkpointLayout(config);
 const { runConfigJson } = examplePlan();
 const cohort = ["site-a", "site-b", "site-c"];
@@ -96,7 +109,8 @@ export class ModelHistory {
       previousCheckpointBytes: parent.bytes,
       checkpointDigest: bytesOf(next.digest),
       aggregateDigest: bytesOf(aggregate.digest),
-      planDigest: new Uint8Array(32),
+      planDigest: bodyDigest(planBody(key)),
+      survivorsDigest: survivorsDigest(uploadsOf(cohort)),
       ...forged,
     };
     this.results.push({ result, body: Buffer.from(JSON.stringify([round, next.digest, this.results.length])) });
@@ -124,7 +138,7 @@ export class ModelHistory {
     }.bind(this);
     const results = this.results.filter(({ result }) => result.key.round < plan.key.round);
     return {
-      received: { plan, body: Buffer.from(JSON.stringify(plan.key)), signature: new Uint8Array(64) },
+      received: { plan, body: planBody(plan.key), signature: new Uint8Array(64) },
       run: { federation: "demo", runId: "run-1", config, configJson: runConfigJson, layout, policy: this.policy },
       source: {
         fetchCheckpoint: ({ digest, offset }) => chunks(digest, offset),

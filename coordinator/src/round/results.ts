@@ -1,8 +1,10 @@
 import type { ServerOptimizerName } from "@consilium/shared/aggregate/server-optimizer.js";
 import { bodyDigest, type CommittedRound, type RoundPlan, resultSignatureLabel } from "@consilium/shared/protocol.js";
+import { survivorsDigest } from "@consilium/shared/secagg/transcript.js";
 import type { RunStore } from "../store/run-store.js";
 import type { MessageCodec, SignedPlan, SignedResult } from "./ports.js";
 import type { Committed } from "./state.js";
+import { Transcripts } from "./transcript.js";
 
 /** What a committed round did to the model, signed, so that every site can work it out again. */
 
@@ -10,10 +12,12 @@ export interface ResultFacts {
   readonly planBody: Uint8Array;
   readonly plan: RoundPlan;
   readonly serverOptimizer: ServerOptimizerName;
+  /** h3 */
+  readonly survivorsDigest: Uint8Array;
 }
 
 export function committedRound({ key, survivors, aggregate }: Committed, facts: ResultFacts): CommittedRound {
-  const { planBody, plan, serverOptimizer } = facts;
+  const { planBody, plan, serverOptimizer, survivorsDigest } = facts;
   const { federation, previousResultDigest, tensorClips, weightCap, lanes } = plan;
   return {
     ...{ federation, key, previousResultDigest, tensorClips, weightCap, lanes, serverOptimizer },
@@ -24,21 +28,25 @@ export function committedRound({ key, survivors, aggregate }: Committed, facts: 
     cohort: survivors,
     advertisers: aggregate.advertisers,
     planDigest: bodyDigest(planBody),
+    survivorsDigest,
   };
 }
 
 export interface ResultSigner {
+  /** Holds the attempt's uploads until its result is stored. */
+  readonly store: RunStore;
   readonly codec: MessageCodec;
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
 /** The result of an attempt whose sum is stored. */
 export function signResult(
-  { codec, sign }: ResultSigner,
+  { codec, sign, store }: ResultSigner,
   state: Committed,
   { plan, serverOptimizer }: { readonly plan: SignedPlan; readonly serverOptimizer: ServerOptimizerName },
 ): SignedResult {
-  const facts = { planBody: plan.body, plan: codec.decodePlan(plan.body), serverOptimizer };
+  const uploads = survivorsDigest(new Transcripts(store, codec).uploadsOf(state));
+  const facts = { planBody: plan.body, plan: codec.decodePlan(plan.body), serverOptimizer, survivorsDigest: uploads };
   const body = codec.encodeResult(committedRound(state, facts));
   return { body, signature: sign(Buffer.concat([Buffer.from(resultSignatureLabel), body])) };
 }

@@ -86,6 +86,9 @@ export function requireConfirmed(result: CommittedRound, confirmed: ConfirmedSum
   const same = hex(result.planDigest) === confirmed.plan && result.cohort.join() === confirmed.cohort.join();
   // site-check: result-confirmed
   if (!same) throw chainRefusal(`round ${confirmed.round} is not the one that this site took part in`);
+  const sameUploads = hex(result.survivorsDigest) === confirmed.survivors;
+  // site-check: result-survivors
+  if (!sameUploads) throw chainRefusal(`round ${confirmed.round} sums other uploads than this site confirmed`);
 }
 
 /** The plan must begin where the last result ended. @throws SiteRefusal "model.chain" */

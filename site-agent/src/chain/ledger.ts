@@ -22,6 +22,8 @@ const confirmed = z.strictObject({
   plan: digest,
   /** Sites in the sum, sorted, as this site was told before it helped to unmask it. */
   cohort: z.array(z.string()),
+  /** h3: of what they uploaded and signed. */
+  survivors: digest,
 });
 
 const historySchema = z.strictObject({

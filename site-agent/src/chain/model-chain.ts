@@ -6,8 +6,16 @@ import type { StoredFile } from "@consilium/shared/checkpoint/digest-file.js";
 import { roundMetadata, runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
-import { bodyDigest, type ReceivedPlan, type ReceivedResult, type RoundPlan } from "@consilium/shared/protocol.js";
+import {
+  bodyDigest,
+  type ReceivedPlan,
+  type ReceivedResult,
+  type RoundPlan,
+  type SignedUpload,
+} from "@consilium/shared/protocol.js";
 import { saveChunks } from "@consilium/shared/rpc/chunks.js";
+import { compareSiteIds } from "@consilium/shared/secagg/protocol.js";
+import { survivorsDigest } from "@consilium/shared/secagg/transcript.js";
 import { SiteRefusal } from "../refusal.js";
 import type { CoordinatorClient } from "../round/coordinator.js";
 import { ChangeGate } from "./change-gate.js";
@@ -55,10 +63,12 @@ export class ModelChain {
     this.#ledger = ledger;
   }
 
-  /** Remembers the sum that this site is about to help unmask; on the disk when this returns. */
-  confirm({ plan, body }: ReceivedPlan, cohort: readonly string[]): void {
+  /** Remembers the sum of these uploads, which this site is about to help unmask; on the disk when this returns. */
+  confirm({ plan, body }: ReceivedPlan, uploads: readonly SignedUpload[]): void {
     const { runId, round, attempt } = plan.key;
-    this.#ledger.confirm(runId, { round, attempt, plan: hex(bodyDigest(body)), cohort: [...cohort] });
+    const cohort = uploads.map(({ siteId }) => siteId).sort(compareSiteIds);
+    const survivors = hex(survivorsDigest(uploads));
+    this.#ledger.confirm(runId, { round, attempt, plan: hex(bodyDigest(body)), cohort, survivors });
   }
 
   /** @throws SiteRefusal naming one of `modelClauses` */

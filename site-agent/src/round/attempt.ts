@@ -310,8 +310,7 @@ export class Attempt {
     const signature = this.#checking("confirm", () => this.#open().confirm(uploads));
     if (this.#confirmed) throw new ConsiliumError("plan-invalid", "the coordinator asks twice for one confirmation");
     this.#confirmed = true;
-    const cohort = uploads.map(({ siteId }) => siteId);
-    this.#around.models.confirm(this.received, cohort);
+    this.#around.models.confirm(this.received, uploads);
     return this.#exchange({ stage: "confirm", signature });
   }
 
