@@ -92,6 +92,25 @@ describe("join", () => {
     expect(readFileSync(home.siteYaml, "utf8")).toContain("mine");
   });
 
+  it("pins the governance keys that it is given, and changes no policy that pins others", async () => {
+    const governance = { keys: ["0a", "0b"].map((byte) => `ed25519:${byte.repeat(32)}`), threshold: 2 };
+    const enrol = coordinator([]);
+    const report = await join({ home, invitation: invitation(), enrol, governance });
+    expect(report.governanceKeys).toBe(2);
+    expect(loadPolicy(home.policyYaml).governance).toEqual({ ...governance, additions: "approve" });
+    const reversed = { ...governance, keys: governance.keys.toReversed() };
+    await join({ home, invitation: invitation(), enrol, governance: reversed });
+    const other = { keys: governance.keys.slice(1), threshold: 1 };
+    const asks: EnrolmentAsk[] = [];
+    const again = join({ home, invitation: invitation(), enrol: coordinator(asks), governance: other });
+    await expect(again).rejects.toMatchObject({
+      code: "already-exists",
+      remedy: expect.stringContaining(`keys: [${other.keys[0]}], threshold: 1`),
+    });
+    expect(asks).toEqual([]);
+    expect(loadPolicy(home.policyYaml).governance.keys).toEqual(governance.keys);
+  });
+
   it("refuses a home of another site", async () => {
     await join({ home, invitation: invitation(), enrol: coordinator([]) });
     const other = invitation({ siteId: "hospital-b" });

@@ -17,7 +17,9 @@ import { type Egress, EgressRecord } from "./audit/egress-record.js";
 import { openSiteLog } from "./audit/site-log.js";
 import { auditSettings } from "./config.js";
 import { type Enrolled, type Enrolment, type EnrolmentAsk, enrolmentSchema } from "./enrolment.js";
+import type { GovernancePins } from "./governance/governance-pins.js";
 import type { SiteHome } from "./home.js";
+import { loadPolicy } from "./policy.js";
 import { policyTemplate, siteTemplate } from "./templates.js";
 
 export interface JoinOptions {
@@ -28,6 +30,8 @@ export interface JoinOptions {
   readonly clock?: Clock;
   /** Folder of images to write into a new site.yaml. */
   readonly dataPath?: string;
+  /** Governance keys to write into a new policy.yaml. */
+  readonly governance?: GovernancePins;
 }
 
 export interface JoinReport {
@@ -37,6 +41,8 @@ export interface JoinReport {
   /** SHA-256 of the identity key, hex: to be confirmed with the operator by telephone. */
   readonly identityFingerprint: string;
   readonly certificateExpiresMs: number;
+  /** How many governance keys the site's policy pins. */
+  readonly governanceKeys: number;
   /** Configuration files that were not there before. */
   readonly written: readonly string[];
 }
@@ -45,12 +51,13 @@ export interface JoinReport {
  * Makes the site's keys, which never leave this machine, and has the coordinator certify them. Every step may be
  * repeated: keys and request are on disk before they are sent, so the same invitation gives the same certificate.
  * @throws ConsiliumError "token-refused", "unreachable", "certificate-refused", or "already-exists" when this home
- * belongs to another site.
+ * belongs to another site, or has a policy that pins other governance keys.
  */
 export async function join(options: JoinOptions): Promise<JoinReport> {
   const { home } = options;
   const invitation = decodeInvitation(options.invitation);
   requireSameSite(home, invitation);
+  requireSamePins(home, options.governance);
   await mkdir(home.identity.directory, { recursive: true, mode: 0o700 });
   const identity = await IdentityKey.loadOrCreate(home.identity.identityKey);
   const pending = await pendingRequest(home, invitation);
@@ -72,6 +79,7 @@ export async function join(options: JoinOptions): Promise<JoinReport> {
     identityFingerprint: identity.fingerprint,
     certificateExpiresMs: certificate.notAfterMs,
     written: await writeTemplates(options, invitation.federation),
+    governanceKeys: pinnedIn(home)?.keys.length ?? 0,
   };
 }
 
@@ -98,6 +106,28 @@ function requireSameSite(home: SiteHome, { federation, siteId }: Invitation): vo
   throw new ConsiliumError("already-exists", `${home.root} belongs to site ${known.siteId} of ${known.federation}`, {
     remedy: `name another folder with --home to join as ${siteId} of ${federation}`,
   });
+}
+
+/** A policy is the hospital's own text: what stands in one already is not changed by a command. */
+function requireSamePins(home: SiteHome, asked: GovernancePins | undefined): void {
+  if (asked === undefined || !existsSync(home.policyYaml)) return;
+  const pinned = pinnedIn(home);
+  const same =
+    pinned?.threshold === asked.threshold && [...pinned.keys].sort().join() === [...asked.keys].sort().join();
+  if (same) return;
+  const section = `governance: { keys: [${asked.keys.join(", ")}], threshold: ${asked.threshold} }`;
+  throw new ConsiliumError("already-exists", `${home.policyYaml} is there already and pins other governance keys`, {
+    remedy: `if the new ones are right, write them into it and join without --governance-key: ${section}`,
+  });
+}
+
+/** Undefined for a policy that is not valid: the agent, which refuses every run by it, says why. */
+function pinnedIn(home: SiteHome): GovernancePins | undefined {
+  try {
+    return loadPolicy(home.policyYaml).governance;
+  } catch {
+    return undefined;
+  }
 }
 
 const pendingSchema = z.strictObject({ tokenHash: z.string(), csrPem: z.string(), privateKeyPem: z.string() });
@@ -167,10 +197,10 @@ async function store(
   await writePublicFile(enrolment, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-async function writeTemplates({ home, dataPath }: JoinOptions, federation: string): Promise<string[]> {
+async function writeTemplates({ home, dataPath, governance }: JoinOptions, federation: string): Promise<string[]> {
   const files = [
     { path: home.siteYaml, text: siteTemplate(dataPath) },
-    { path: home.policyYaml, text: policyTemplate(federation) },
+    { path: home.policyYaml, text: policyTemplate(federation, governance) },
   ].filter(({ path }) => !existsSync(path));
   for (const { path, text } of files) await writePublicFile(path, text);
   return files.map(({ path }) => path);

@@ -1,3 +1,5 @@
+import type { GovernancePins } from "./governance/governance-pins.js";
+
 /** The files that join writes for a new site, with comments; `deploy/config` has the same. */
 
 export const exampleDataPath = "/srv/consilium/images";
@@ -49,7 +51,8 @@ reconnect: { initialMs: 1000, maxMs: 15000 }
 `;
 }
 
-export function policyTemplate(federation: string): string {
+/** @param governance the keys that the site was told of; absent: a person writes them in */
+export function policyTemplate(federation: string, governance: GovernancePins = noPins): string {
   return `# What this hospital allows. The agent reads it before each round: a run that asks for more is refused, and the
 # researcher is told the line. Every line is needed, an unknown one is an error, and without this file nothing runs.
 version: 1
@@ -60,9 +63,9 @@ federation: ${yamlText(federation)}
 governance:
   # Public keys of the people who decide, offline, who is a hospital of this federation; ask them for these, not the
   # coordinator's operator. Without keys every plan is refused. Such as [ed25519:9f2c…, ed25519:41d0…]
-  keys: []
+  keys:${keyList(governance.keys)}
   # How many of them must have signed the roster of hospitals.
-  threshold: 2
+  threshold: ${governance.threshold}
   # approve: a person here says yes to each roster with new hospitals, by 'consilium-agent roster approve'. automatic:
   # nobody is asked. Removals count at once either way.
   additions: approve
@@ -107,6 +110,11 @@ egress:
   minCell: 10
 `;
 }
+
+const noPins: GovernancePins = { keys: [], threshold: 2 };
+
+const keyList = (keys: readonly string[]): string =>
+  keys.length === 0 ? " []" : keys.map((key) => `\n    - ${key}`).join("");
 
 /** Quoted unless YAML reads the plain text as itself. JSON strings are YAML strings. */
 function yamlText(text: string): string {

@@ -1,11 +1,22 @@
 import { resolve } from "node:path";
 import { formatInstant } from "@consilium/shared/terminal/format.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { lockHolder } from "../agent-lock.js";
+import { governancePins } from "../governance/governance-pins.js";
 import type { SiteHome } from "../home.js";
 import type { JoinReport } from "../join.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
+
+interface JoinFlags {
+  readonly home?: string;
+  readonly data?: string;
+  readonly governanceKey: readonly string[];
+  readonly governanceThreshold?: number;
+}
+
+const governanceHelp =
+  "public key of a holder of a governance key, or a file of them, for a new policy.yaml; may be repeated";
 
 export function addJoin(program: Command, surroundings: Surroundings): void {
   const command = program
@@ -14,16 +25,28 @@ export function addJoin(program: Command, surroundings: Surroundings): void {
     .argument("<invitation>", "the line that the coordinator's operator gave you; it can be used once")
     .option("--home <dir>", homeHelp)
     .option("--data <dir>", "folder of images to name in a new site.yaml")
-    .action(async (invitation: string, options: { home?: string; data?: string }) => {
+    .option("--governance-key <key>", governanceHelp, (key: string, before: string[]) => [...before, key], [])
+    .option(
+      "--governance-threshold <keys>",
+      "how many of them must have signed a roster (default: more than half)",
+      count,
+    )
+    .action(async (invitation: string, options: JoinFlags) => {
+      const governance = governancePins(options.governanceKey, options.governanceThreshold);
       const home = homeOf(options.home, surroundings);
       const output = outputOf(command, surroundings);
       output.note("making keys and asking the coordinator for a certificate");
       const dataPath = options.data === undefined ? {} : { dataPath: resolve(options.data) };
-      const report = await surroundings.join({ home, invitation, ...dataPath });
+      const pins = governance === undefined ? {} : { governance };
+      const report = await surroundings.join({ home, invitation, ...dataPath, ...pins });
       const homeOption = options.home === undefined ? "" : ` --home ${options.home}`;
       output.result(report, () => joinLines(report, home, homeOption));
     });
-  example(command, "consilium-agent join consilium-invite-v1.eyJmZ… --data /srv/images");
+  example(
+    command,
+    "consilium-agent join consilium-invite-v1.eyJmZ… --data /srv/images",
+    "consilium-agent join consilium-invite-v1.eyJmZ… --governance-key ed25519:9f2c… --governance-key ed25519:41d0…",
+  );
 }
 
 function joinLines(report: JoinReport, home: SiteHome, homeOption: string): string[] {
@@ -35,14 +58,23 @@ function joinLines(report: JoinReport, home: SiteHome, homeOption: string): stri
       ["certificate", `valid until ${formatInstant(report.certificateExpiresMs)}`],
       ["home", home.root],
       ["identity", groups(report.identityFingerprint)],
+      ["governance", governanceLine(report)],
     ]),
     "",
     "Next:",
     "  1. Read the identity to the coordinator's operator by telephone; 'consilium site list' must show the same.",
     `  2. Look through ${home.siteYaml} (where the images are) and ${home.policyYaml} (what may run).`,
+    ...(report.governanceKeys > 0
+      ? []
+      : ["     Write the federation's governance keys into it: without them every run is refused."]),
     `  3. consilium-agent check-data${homeOption}`,
     `  4. ${startLine(home, homeOption)}`,
   ];
+}
+
+function governanceLine({ governanceKeys }: JoinReport): string {
+  if (governanceKeys === 0) return "no key is pinned yet";
+  return `${governanceKeys} ${governanceKeys === 1 ? "key is" : "keys are"} pinned`;
 }
 
 /** An agent reads its certificate when it starts. */
@@ -55,4 +87,9 @@ function startLine(home: SiteHome, homeOption: string): string {
 /** Groups of eight are easier to read aloud. */
 function groups(fingerprint: string): string {
   return fingerprint.replaceAll(/(.{8})(?=.)/g, "$1 ");
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a number of keys, 1 or more.");
 }

@@ -8,6 +8,7 @@ import { describe, expect, it } from "vitest";
 import { lockHome } from "../agent-lock.js";
 import type { DataReport } from "../data/data-report.js";
 import { siteHome } from "../home.js";
+import type { JoinOptions } from "../join.js";
 import { type AgentStatus, writeStatus } from "../status-file.js";
 import { createProgram, runCommandLine } from "./program.js";
 import type { Surroundings } from "./surroundings.js";
@@ -72,11 +73,36 @@ describe("consilium-agent", () => {
 
   it("joins, and says what comes next", async () => {
     const facts = { federation: "demo", siteId: "site-a", coordinator: "fl.example.org:7700", certificateExpiresMs: 0 };
-    const join = async () => ({ ...facts, identityFingerprint: "0123456789abcdef".repeat(4), written: [] });
+    const join = async () => ({
+      ...facts,
+      identityFingerprint: "0123456789abcdef".repeat(4),
+      written: [],
+      governanceKeys: 0,
+    });
     const { run, written, home } = surroundings({ join });
     expect(await run("join", "token", "--home", home)).toBe(0);
     expect(written.stdout).toContain("01234567 89abcdef");
+    expect(written.stdout).toContain("Write the federation's governance keys into it");
     expect(written.stdout).toContain(`consilium-agent run --home ${home}`);
+  });
+
+  it("hands over governance keys to pin, and refuses what is none before anything is asked", async () => {
+    const asked: JoinOptions["governance"][] = [];
+    const facts = { federation: "demo", siteId: "site-a", coordinator: "fl.example.org:7700", certificateExpiresMs: 0 };
+    const join = async ({ governance }: Omit<JoinOptions, "enrol">) => {
+      asked.push(governance);
+      return { ...facts, identityFingerprint: "ab".repeat(32), written: [], governanceKeys: 2 };
+    };
+    const { run, written } = surroundings({ join });
+    const keys = ["0a", "0b"].map((byte) => `ed25519:${byte.repeat(32)}`);
+    const flags = keys.flatMap((key) => ["--governance-key", key]);
+    expect(await run("join", "token", ...flags, "--governance-threshold", "1")).toBe(0);
+    expect(asked).toEqual([{ keys, threshold: 1 }]);
+    expect(written.stdout).toContain("2 keys are pinned");
+    expect(written.stdout).not.toContain("Write the federation's");
+    expect(await run("join", "token", "--governance-key", "hello")).toBe(2);
+    expect(written.stderr).toContain('"hello" is neither a public key nor a file\n  → ask the holders');
+    expect(asked).toHaveLength(1);
   });
 
   it("ends with 3 for an invitation that is refused", async () => {
