@@ -207,6 +207,7 @@ export class LocalFederation {
         maxBatchSize: 1024,
         maxParameters: 100_000_000,
         minLocalSamples: 8,
+        maxRunsPerDataset: 1000,
       },
       egress: {
         lanes: ["weight", "loss", "steps", "clipped", "updateNorm", "cosine", "terms"],

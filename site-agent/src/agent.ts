@@ -13,7 +13,9 @@ import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
 import { lockHome } from "./agent-lock.js";
 import { openAgentRoster } from "./agent-roster.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
+import { RunHistory } from "./approvals/run-history.js";
 import { stayAttached } from "./attachment.js";
+import { datasetId } from "./audit/site-log.js";
 import { CertificateRenewal, type CertificateState } from "./certificate-renewal.js";
 import { CheckpointCache } from "./chain/checkpoint-cache.js";
 import { ModelLedger } from "./chain/ledger.js";
@@ -372,6 +374,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
     federation,
     loadPolicy: audit.loadPolicy,
     approvals: new ApprovalStore(home.approvals, clock),
+    history: new RunHistory(home.runHistory, datasetId(data)),
     hours: scheduleHours(config),
     countSamples: () => images.count(),
     reporter,

@@ -35,6 +35,8 @@ export interface SiteHome {
   readonly audit: string;
   /** Runs that asked to begin, and what people of this site decided. */
   readonly approvals: string;
+  /** Every run that was ever accepted on this site's images; a loss of it would forget. */
+  readonly runHistory: string;
   /** The roster that is followed, and one that waits for a person. */
   readonly governance: string;
   /** What private runs have spent; a loss of it would forget. */
@@ -66,6 +68,7 @@ export function siteHome(root: string): SiteHome {
     dataIndex: join(root, "cache", "data-index.sqlite"),
     audit: join(root, "audit"),
     approvals: join(root, "approvals"),
+    runHistory: join(root, "run-history"),
     governance: join(root, "governance"),
     privacy: join(root, "privacy"),
     statusJson: join(root, "status.json"),

@@ -4,7 +4,7 @@ import type { Policy } from "./policy.js";
 import { checkPolicy, judgePolicy, policyClauses } from "./policy-check.js";
 import { exampleConfig, examplePlan, examplePolicy } from "./test-plans.js";
 
-const facts = { parameters: 1_000_000, localSamples: 100, approval: undefined };
+const facts = { parameters: 1_000_000, localSamples: 100, approval: undefined, runPlace: 2 };
 const question = { plan: examplePlan(), config: exampleConfig, policy: examplePolicy, facts };
 
 type Jobs = Policy["jobs"];
@@ -35,9 +35,11 @@ const refusing: Readonly<Record<string, Policy>> = {
   "jobs.researchers": jobs({ researchers: ["fed://demo/researcher/r2"] }),
   "jobs.maxRounds": jobs({ maxRounds: 9 }),
   "jobs.maxStepsPerRound": jobs({ maxStepsPerRound: 4 }),
+  "jobs.minStepsPerRound": jobs({ minStepsPerRound: 6 }),
   "jobs.maxBatchSize": jobs({ maxBatchSize: 3 }),
   "jobs.maxParameters": jobs({ maxParameters: 999_999 }),
   "jobs.minLocalSamples": jobs({ minLocalSamples: 101 }),
+  "jobs.maxRunsPerDataset": jobs({ maxRunsPerDataset: 1 }),
   "egress.lanes": egress({ lanes: ["weight", "steps", "clipped"] }),
   "egress.statistics": jobs({ methods: ["clusters"], architectures: [] }),
   "dp.mode": dp({ required: true }),

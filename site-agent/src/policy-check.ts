@@ -13,6 +13,8 @@ export interface PlanFacts {
   readonly localSamples: number | undefined;
   /** What a person decided about exactly this run. Counts only where the policy asks for a person. */
   readonly approval: "granted" | "denied" | "waiting" | undefined;
+  /** Which of all runs on these images this is, from 1. */
+  readonly runPlace: number;
   /** Of a private run; absent where the policy has no budget for one. */
   readonly privacy?: PrivacyFacts | undefined;
 }
@@ -99,6 +101,8 @@ const clauses: readonly Clause[] = [
     "jobs.maxStepsPerRound",
     ({ config, policy }) => atMost(config.training.stepsPerRound, policy.jobs.maxStepsPerRound, "steps per round"),
   ],
+  // site-check: policy-jobs-min-steps-per-round
+  ["jobs.minStepsPerRound", minStepsPerRound],
   // site-check: policy-jobs-max-batch-size
   [
     "jobs.maxBatchSize",
@@ -108,6 +112,8 @@ const clauses: readonly Clause[] = [
   ["jobs.maxParameters", ({ facts, policy }) => atMost(facts.parameters, policy.jobs.maxParameters, "parameters")],
   // site-check: policy-jobs-min-local-samples
   ["jobs.minLocalSamples", minLocalSamples],
+  // site-check: policy-jobs-max-runs-per-dataset
+  ["jobs.maxRunsPerDataset", maxRunsPerDataset],
   // site-check: policy-egress-lanes
   ["egress.lanes", lanes],
   // site-check: policy-egress-statistics
@@ -157,6 +163,31 @@ function researchers({ plan: { launchedBy }, policy: { jobs } }: PolicyQuestion)
   const objection = "nobody has launched the run yet";
   if (launchedBy === undefined) return { asked: "–", allows: list(jobs.researchers), objection, open: true };
   return oneOf(launchedBy, jobs.researchers);
+}
+
+function minStepsPerRound({ config, policy: { jobs } }: PolicyQuestion): Finding {
+  const allows = `at least ${jobs.minStepsPerRound}`;
+  if (!trainsModel(config.method)) return { asked: "no training", allows, objection: undefined };
+  const { stepsPerRound } = config.training;
+  return {
+    asked: `${stepsPerRound} steps per round`,
+    allows,
+    objection:
+      stepsPerRound >= jobs.minStepsPerRound
+        ? undefined
+        : `the run asks for ${stepsPerRound} steps per round, the policy for at least ${jobs.minStepsPerRound}`,
+  };
+}
+
+function maxRunsPerDataset({ facts: { runPlace }, policy: { jobs } }: PolicyQuestion): Finding {
+  return {
+    asked: `run ${runPlace} on this site's images`,
+    allows: `at most ${jobs.maxRunsPerDataset}`,
+    objection:
+      runPlace <= jobs.maxRunsPerDataset
+        ? undefined
+        : `it is run ${runPlace} on this site's images, the policy allows ${jobs.maxRunsPerDataset} in all`,
+  };
 }
 
 function minLocalSamples({ facts: { localSamples }, policy: { jobs } }: PolicyQuestion): Finding {

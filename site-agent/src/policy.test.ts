@@ -22,7 +22,13 @@ ${extra}egress: { lanes: [weight] }
 
   it("is read", () => {
     const policy = parseYaml(text(""), policySchema, "policy.yaml");
-    expect(policy.jobs).toMatchObject({ maxRounds: 10, approval: "automatic", researchers: "everyone" });
+    expect(policy.jobs).toMatchObject({
+      maxRounds: 10,
+      minStepsPerRound: 1,
+      maxRunsPerDataset: 10,
+      approval: "automatic",
+      researchers: "everyone",
+    });
     expect(policy.governance).toEqual({ keys, threshold: 2, additions: "approve" });
     expect(policy.egress).toEqual({ lanes: ["weight"], statistics: "deny", minCell: 10 });
   });

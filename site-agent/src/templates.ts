@@ -85,12 +85,16 @@ jobs:
   modalities: [dermatology, radiograph, pathology]
   maxRounds: 300
   maxStepsPerRound: 1000
+  # Very few steps in a round tell more of single images.
+  minStepsPerRound: 20
   maxBatchSize: 512
   maxParameters: 120000000
   # Whose runs may train here, such as [fed://demo/researcher/r1], by the coordinator's word; or everyone.
   researchers: everyone
   # A run is refused while the site has fewer images.
   minLocalSamples: 50
+  # Different runs that may ever use this site's images; 'consilium-agent policy check' says how many have.
+  maxRunsPerDataset: 10
 
 model:
   # The agent works each model out itself, from the run's seed and the rounds' sums, and trains on no other.

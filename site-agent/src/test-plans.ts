@@ -64,6 +64,8 @@ export const examplePolicy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 20,
+    maxRunsPerDataset: 10,
+    minStepsPerRound: 1,
     researchers: "everyone",
     approval: "automatic",
   },

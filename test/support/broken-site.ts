@@ -8,6 +8,7 @@ import { silentLogger } from "@consilium/shared/log.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
 import { lanePermissions } from "@consilium/shared/secagg/lanes.js";
 import { ApprovalStore } from "@consilium/site-agent/approvals/approval-store.js";
+import { RunHistory } from "@consilium/site-agent/approvals/run-history.js";
 import { CheckpointCache } from "@consilium/site-agent/chain/checkpoint-cache.js";
 import { ModelLedger } from "@consilium/site-agent/chain/ledger.js";
 import { ModelChain } from "@consilium/site-agent/chain/model-chain.js";
@@ -37,6 +38,8 @@ const policy: Policy = {
     maxBatchSize: 64,
     maxParameters: 10_000_000,
     minLocalSamples: 1,
+    maxRunsPerDataset: 10,
+    minStepsPerRound: 1,
     researchers: "everyone",
     approval: "automatic",
   },
@@ -93,6 +96,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
     federation: "demo",
     loadPolicy: () => policy,
     approvals: new ApprovalStore(join(directory, "approvals"), systemClock),
+    history: new RunHistory(join(directory, "run-history"), "images"),
     hours: "always",
     countSamples: async () => 10,
     reporter: new Reporter({ coordinator: site.client, patience, logger: silentLogger }),

@@ -29,7 +29,7 @@ export async function verdictsOnApproval(approval: Approval, home: SiteHome): Pr
   const config = runConfigSchema.safeParse(JSON.parse(approval.runConfigJson));
   if (!config.success) return undefined;
   const { decision } = approval;
-  return verdictsOn(config.data, { home, approval: decision === "waiting" ? undefined : decision });
+  return verdictsOn(config.data, { home, run: approval, approval: decision === "waiting" ? undefined : decision });
 }
 
 export function approvalLines(approval: Approval, verdicts: RunVerdicts | undefined): string[] {

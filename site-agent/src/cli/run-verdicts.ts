@@ -3,6 +3,9 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { lanesFor } from "@consilium/shared/secagg/lanes.js";
 import { tableLines } from "@consilium/shared/terminal/table.js";
+import type { ApprovalSubject } from "../approvals/approval.js";
+import { RunHistory } from "../approvals/run-history.js";
+import { datasetId } from "../audit/site-log.js";
 import { dataSettings, policyPath, type SiteConfig } from "../config.js";
 import { countImages } from "../data/count-images.js";
 import { loadEnrolment } from "../enrolment.js";
@@ -27,13 +30,14 @@ export interface RunVerdicts {
  */
 export async function verdictsOn(
   config: RunConfig,
-  { home, approval }: { home: SiteHome; approval: PlanFacts["approval"] },
+  { home, approval, run }: { home: SiteHome; approval: PlanFacts["approval"]; run?: ApprovalSubject },
 ): Promise<RunVerdicts> {
   const siteConfig = joinedConfig(home);
   const { federation } = loadEnrolment(home);
   const policy = loadPolicy(policyPath(home, siteConfig));
   const { localSamples, uncounted } = await counted(home, siteConfig);
   const privacy = await privacyAccount(home, dataSettings(home, siteConfig)).assess(config, policy.dp, 0);
+  const runPlace = new RunHistory(home.runHistory, datasetId(dataSettings(home, siteConfig))).placeOf(run);
   const clauses = judgePolicy({
     plan: {
       federation,
@@ -43,7 +47,7 @@ export async function verdictsOn(
     },
     config,
     policy,
-    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval, privacy },
+    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval, privacy, runPlace },
   });
   const allowed = !clauses.some(({ verdict }) => verdict === "refused");
   return { clauses, allowed, ...(uncounted === undefined ? {} : { uncounted }) };

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
@@ -235,6 +235,28 @@ describe("a participant's own no", () => {
     expect(await site.participant.reconsider()).toBe(false);
     site.clock.advance(3600 * 1000);
     expect(await site.participant.reconsider()).toBe(true);
+  });
+
+  it("counts the runs that ever used its images, over restarts and whatever their ids", async () => {
+    const once = { ...examplePolicy, jobs: { ...examplePolicy.jobs, maxRunsPerDataset: 1 } };
+    const refused = { kind: "refused", clause: "jobs.maxRunsPerDataset" };
+    const first = testSite(directory);
+    first.policy = once;
+    expect(await first.plan()).toMatchObject({ kind: "done" });
+    expect(await first.plan({ key: { runId: "run-2", round: 0, attempt: 0 } })).toMatchObject(refused);
+    await first.participant.stop();
+    const later = testSite(directory);
+    later.policy = once;
+    const runConfigJson = canonicalJson({ ...exampleConfig, seed: 7 });
+    expect(await later.plan({ key: { runId: "run-1", round: 1, attempt: 0 }, runConfigJson })).toMatchObject(refused);
+    expect(await later.plan({ key: { runId: "run-1", round: 1, attempt: 0 } })).not.toMatchObject(refused);
+  });
+
+  it("follows no run that it cannot count", async () => {
+    writeFileSync(join(directory, "run-history"), "a file where the folder should be");
+    const site = testSite(directory);
+    expect(await site.plan()).toMatchObject({ kind: "failed", code: "storage" });
+    expect(site.coordinator.calls).toEqual([]);
   });
 
   it("counts readable images again after training", async () => {

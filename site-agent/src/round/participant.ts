@@ -3,6 +3,7 @@ import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
 import type { RosterFloors } from "@consilium/shared/roster/roster.js";
 import type { ApprovalStore } from "../approvals/approval-store.js";
+import type { RunHistory } from "../approvals/run-history.js";
 import type { AuditEvent } from "../audit/audit-entry.js";
 import { planDigest, roundOf } from "../audit/round-object.js";
 import { GovernanceRefusal } from "../governance/governance-refusal.js";
@@ -38,6 +39,8 @@ export interface ParticipantOptions {
   readonly loadPolicy: () => Policy;
   /** Read anew for each plan too: a person's word counts at once. */
   readonly approvals: Pick<ApprovalStore, "decisionOn" | "ask">;
+  /** The runs that ever used this site's images. */
+  readonly history: Pick<RunHistory, "placeOf" | "count">;
   readonly hours: Hours;
   /** Images that training would draw from. */
   readonly countSamples: () => Promise<number>;
@@ -118,7 +121,8 @@ export class Participant {
     if (!isNews(this.#state, key)) return;
     if (isLaterRound(this.#state, key)) this.#dispatch({ kind: "committed", key: this.#state.key });
     this.#options.observer.planned?.(directive.received.plan);
-    const event = this.#planReceived(directive.received) ?? (await this.#judge(directive.received));
+    const judged = this.#planReceived(directive.received) ?? (await this.#judge(directive.received));
+    const event = judged.kind === "plan-accepted" ? this.#counted(directive.received.plan, judged) : judged;
     if (event.kind === "plan-accepted") this.#note({ action: "plan.accepted", object: roundOf(key) }, key);
     const rosterVersion = this.#options.attempt.roster.version;
     this.#refused = event.kind === "plan-refused" ? { received: directive.received, rosterVersion } : undefined;
@@ -135,6 +139,17 @@ export class Participant {
       return undefined;
     } catch (thrown) {
       return { kind: "plan-invalid", key, error: asConsiliumError(thrown) };
+    }
+  }
+
+  /** A run that cannot be counted is not followed. */
+  #counted(plan: RoundPlan, accepted: ParticipantEvent): ParticipantEvent {
+    try {
+      // site-check: run-counted
+      this.#options.history.count(subjectOf(plan));
+      return accepted;
+    } catch (thrown) {
+      return { kind: "plan-invalid", key: plan.key, error: asConsiliumError(thrown) };
     }
   }
 
@@ -170,7 +185,8 @@ export class Participant {
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
       const privacy = await attempt.privacy.assess(checked.config, strict.dp, plan.firstStep);
-      const facts = { parameters: checked.layout.dimension, localSamples, approval, privacy };
+      const runPlace = this.#options.history.placeOf(subjectOf(plan));
+      const facts = { parameters: checked.layout.dimension, localSamples, approval, privacy, runPlace };
       const verdict = checkPolicy({ plan, config: checked.config, policy: strict, facts });
       // site-check: policy-verdict
       if (!verdict.allowed) {

@@ -7,6 +7,7 @@ import { silentLogger } from "@consilium/shared/log.js";
 import type { KeyAdvert, ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
+import { RunHistory } from "../approvals/run-history.js";
 import { RecordedTrail } from "../audit/test-log.js";
 import { CheckpointCache } from "../chain/checkpoint-cache.js";
 import { dataSettingsSchema } from "../data/data-settings.js";
@@ -217,6 +218,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
   const unreachable: ConsiliumError[] = [];
   const audit = new RecordedTrail();
   const approvals = new ApprovalStore(join(directory, "approvals"), clock);
+  const history = new RunHistory(join(directory, "run-history"), "images");
   const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
   const rejected: string[] = [];
   const roster = new FakeRoster();
@@ -254,6 +256,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
       return site.policy;
     },
     approvals,
+    history,
     hours: options.hours ?? "always",
     countSamples: async () => options.samples ?? 100,
     reporter: { tell: (report) => void coordinator.report(report) },

@@ -27,7 +27,13 @@ import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CoordinatorClient, Directive } from "../round/coordinator.js";
 import { examplePlan } from "../test-plans.js";
-import { coordinatorClient } from "./coordinator-client.js";
+import {
+  coordinatorClient,
+  mostPlanBytes,
+  mostResultBytes,
+  verifiedPlan,
+  verifiedResult,
+} from "./coordinator-client.js";
 import { toBuffer } from "./messages.js";
 
 const planKey = IdentityKey.fromSeed(new Uint8Array(32).fill(1));
@@ -278,5 +284,24 @@ describe("the coordinator's client", () => {
     while (exchanged.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     stopping.abort();
     await expect(waiting).rejects.toBeInstanceOf(AbortedError);
+  });
+});
+
+describe("plans and results of any size", () => {
+  const sized = (label: string, bytes: number) => {
+    const body = Buffer.alloc(bytes);
+    return { body, signature: Buffer.from(planKey.sign(Buffer.concat([Buffer.from(label), body]))) };
+  };
+
+  it("are refused before they are read, whoever signed them", () => {
+    const plan = sized(planSignatureLabel, mostPlanBytes + 1);
+    expect(() => verifiedPlan(plan, planKey.publicKey)).toThrow(/2097153 bytes is not read/);
+    const result = sized(resultSignatureLabel, mostResultBytes + 1);
+    expect(() => verifiedResult(result, planKey.publicKey)).toThrow(/262145 bytes is not read/);
+  });
+
+  it("up to the limit are read, and then judged by what they say", () => {
+    const plan = sized(planSignatureLabel, mostPlanBytes);
+    expect(() => verifiedPlan(plan, planKey.publicKey)).not.toThrow(/is not read/);
   });
 });

@@ -38,6 +38,11 @@ import { readPlan, readResult, reportMessage, stageMessage, stageOutcome, toBuff
 const reportTimeoutMs = 20_000;
 const renewTimeoutMs = 30_000;
 
+/** More than a plan of the longest configuration and the most sites has. */
+export const mostPlanBytes = 2 << 20;
+/** The same of a round's result, which names at most the sites of a roster. */
+export const mostResultBytes = 256 << 10;
+
 /** What the coordinator gives for a certificate request. */
 export interface Renewed {
   readonly certificatePem: string;
@@ -132,8 +137,13 @@ function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptio
   }
 }
 
-/** @throws ConsiliumError "certificate-refused" for a plan that the pinned key did not sign. */
+/**
+ * @throws ConsiliumError "certificate-refused" for a plan that the pinned key did not sign, "plan-invalid" for one that is
+ * too large, which is not read at all
+ */
 export function verifiedPlan(signed: SignedPlan, planPublicKey: Uint8Array): ReceivedPlan {
+  // site-check: plan-size
+  if (signed.body.length > mostPlanBytes) throw tooLarge("a plan", signed.body.length, mostPlanBytes);
   const message = Buffer.concat([Buffer.from(planSignatureLabel), signed.body]);
   // site-check: plan-signature
   if (!verifyIdentity(planPublicKey, message, signed.signature)) throw unsigned("a plan");
@@ -171,12 +181,20 @@ async function* fetchResults(
   }
 }
 
-/** @throws ConsiliumError "certificate-refused" for a result that the pinned key did not sign. */
+/** As `verifiedPlan`, for a result. */
 export function verifiedResult(signed: SignedResult, planPublicKey: Uint8Array): ReceivedResult {
+  // site-check: result-size
+  if (signed.body.length > mostResultBytes) throw tooLarge("a round's result", signed.body.length, mostResultBytes);
   const message = Buffer.concat([Buffer.from(resultSignatureLabel), signed.body]);
   // site-check: result-signature
   if (!verifyIdentity(planPublicKey, message, signed.signature)) throw unsigned("a round's result");
   return readResult(signed);
+}
+
+function tooLarge(what: string, bytes: number, most: number): ConsiliumError {
+  return new ConsiliumError("plan-invalid", `${what} of ${bytes} bytes is not read, ${most} are the most`, {
+    remedy: "no honest coordinator sends one; tell its operator",
+  });
 }
 
 function unsigned(what: string): ConsiliumError {
