@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
+import { signRotation } from "@consilium/shared/identity/key-rotation.js";
 import { formatPublicKey } from "@consilium/shared/identity/public-key-text.js";
 import { parseSignedRoster, signedRosterBytes, signersOf } from "@consilium/shared/roster/signed-roster.js";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -68,6 +69,25 @@ describe("consilium roster", () => {
     expect(stdout).toContain("not signed yet");
     expect(read()).toMatchObject({ roster: { version: 2 }, signatures: [] });
     expect((await run(["show", file])).stdout).toBe(stdout);
+  });
+
+  it("gives a site its new key, by the old key's word or knowingly without", async () => {
+    await run(["init", file, "--federation", "skin"]);
+    const old = IdentityKey.generate();
+    await add("a", formatPublicKey(old.publicKey));
+    const key = newKey();
+    const word = Buffer.from(signRotation(old, { federation: "skin", siteId: "a", key })).toString("hex");
+    const replace = (...more: string[]) => run(["replace", file, "a", "--key", key, ...more]);
+    expect(await replace()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("→ give --signature") });
+    expect(await replace("--signature", "00")).toMatchObject({ exitCode: 2 });
+    const other = await replace("--signature", "0".repeat(128));
+    expect(other.exitCode).not.toBe(0);
+    expect(other.stderr).toContain("the key of a in the roster did not sign the new one");
+    expect((await replace("--signature", word)).stdout).toContain(key);
+    expect(read().roster.sites[0]).toMatchObject({ identityKey: key, replaces: { signature: word } });
+    const later = newKey();
+    expect((await run(["replace", file, "a", "--key", later, "--lost"])).exitCode).toBe(0);
+    expect(read().roster.sites[0]).not.toHaveProperty("replaces");
   });
 
   it("refuses a site id, a key or a file that is none", async () => {

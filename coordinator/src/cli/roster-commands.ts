@@ -1,7 +1,8 @@
 import { siteIdSchema } from "@consilium/shared/config/run-config.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { formatPublicKey, publicKeyText } from "@consilium/shared/identity/public-key-text.js";
-import { firstRoster, withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";
+import { firstRoster, withKeyReplaced, withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";
 import { rosterDigest } from "@consilium/shared/roster/roster.js";
 import { rosterLines } from "@consilium/shared/roster/roster-lines.js";
 import { type SignedRoster, withSignature } from "@consilium/shared/roster/signed-roster.js";
@@ -19,10 +20,11 @@ export function addRosterCommands(program: Command, surroundings: Surroundings):
     "consilium roster key ada.pem",
     "consilium roster init roster.json --federation skin",
     "consilium roster add roster.json hospital-a --organisation 'Hospital A' --key ed25519:9f2c…",
+    "consilium roster replace roster.json hospital-a --key ed25519:41d0… --signature 8c1e…",
     "consilium roster sign roster.json --with ada.pem",
     "consilium roster publish roster.json",
   );
-  for (const add of [addKey, addInit, addAdd, addRemove, addSign, addShow]) add(group, surroundings);
+  for (const add of [addKey, addInit, addAdd, addReplace, addRemove, addSign, addShow]) add(group, surroundings);
   addPublishRoster(group, surroundings);
   addFetchRoster(group, surroundings);
 }
@@ -100,6 +102,43 @@ function addAdd(group: Command, surroundings: Surroundings): void {
       });
     });
   example(command, "consilium roster add roster.json hospital-a --organisation 'Hospital A' --key ed25519:9f2c…");
+}
+
+interface ReplaceOptions extends Validity {
+  readonly key: string;
+  readonly signature?: string;
+  readonly lost?: boolean;
+}
+
+function addReplace(group: Command, surroundings: Surroundings): void {
+  const command = withValidity(group.command("replace"))
+    .description("give a site the new key that it made with 'consilium-agent identity rotate'")
+    .argument("<file>", fileHelp)
+    .argument("<id>", "id of the site", siteId)
+    .requiredOption("--key <key>", "the site's new key, as 'consilium-agent identity' prints it", identityKey)
+    .option("--signature <hex>", "the old key's signature under the new one, from the same place", rotationSignature)
+    .option("--lost", "the old key is lost and could not sign: you know the new one by telephone")
+    .action(async (path: string, id: string, options: ReplaceOptions) => {
+      const { key, signature, lost = false } = options;
+      if ((signature !== undefined) === lost) throw unsignedKey(id);
+      const replaced = { siteId: id, identityKey: key, ...(signature === undefined ? {} : { signature }) };
+      await edit(command, surroundings, {
+        path,
+        change: (roster) => withKeyReplaced(roster, replaced, timesFrom(surroundings, options)),
+      });
+    });
+  example(command, "consilium roster replace roster.json hospital-a --key ed25519:41d0… --signature 8c1e…");
+}
+
+function unsignedKey(id: string): ConsiliumError {
+  return new ConsiliumError("config-invalid", `whether the old key of ${id} vouches for the new one must be said`, {
+    remedy: "give --signature as the site prints it, or --lost where the old key is gone; not both",
+  });
+}
+
+function rotationSignature(text: string): string {
+  if (/^[0-9a-f]{128}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be 128 lower-case hex digits.");
 }
 
 function addRemove(group: Command, surroundings: Surroundings): void {

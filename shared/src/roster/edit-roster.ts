@@ -1,4 +1,5 @@
 import { ConsiliumError } from "../errors.js";
+import { rotationHolds } from "../identity/key-rotation.js";
 import {
   noPredecessor,
   type Roster,
@@ -42,17 +43,47 @@ export function withSite(signed: SignedRoster, added: NewSite, times: RosterTime
   return successor(signed, withEntry(roster.sites, site), times);
 }
 
+/**
+ * With another key for an active site.
+ * @param signature the old key's under the new one (`signRotation`), hex; undefined where the old key is lost
+ * @throws ConsiliumError "not-found" when no such site is active, "already-exists" for the key that it has,
+ * "roster-refused" where the old key did not sign, "config-invalid" for a key that another site has
+ */
+export function withKeyReplaced(
+  signed: SignedRoster,
+  { siteId, identityKey, signature }: Pick<RosterSite, "siteId" | "identityKey"> & { readonly signature?: string },
+  times: RosterTimes,
+): SignedRoster {
+  const { roster } = signed;
+  const { replaces: _replaces, ...before } = activeSite(roster, siteId);
+  if (before.identityKey === identityKey) {
+    throw new ConsiliumError("already-exists", `${siteId} has this key in the roster already`);
+  }
+  const rotation = { federation: roster.federation, siteId, before: before.identityKey, key: identityKey };
+  if (signature !== undefined && !rotationHolds(rotation, Buffer.from(signature, "hex"))) {
+    throw new ConsiliumError("roster-refused", `the key of ${siteId} in the roster did not sign the new one`, {
+      remedy: "compare both with what 'consilium-agent identity' prints at the site, by telephone",
+    });
+  }
+  const replaces = signature === undefined ? {} : { replaces: { key: before.identityKey, signature } };
+  const site: RosterSite = { ...before, ...replaces, identityKey, since: instantOf(times.nowMs) };
+  return successor(signed, withEntry(roster.sites, site), times);
+}
+
 /** @throws ConsiliumError "not-found" when no such site is active */
 export function withoutSite(signed: SignedRoster, siteId: string, times: RosterTimes): SignedRoster {
   const { sites } = signed.roster;
-  const before = sites.find((site) => site.siteId === siteId && site.status === "active");
-  if (before === undefined) {
-    throw new ConsiliumError("not-found", `${siteId} is not an active site of the roster`, {
-      remedy: "'consilium roster show FILE' lists its sites",
-    });
-  }
+  const before = activeSite(signed.roster, siteId);
   const removed: RosterSite = { ...before, status: "removed", since: instantOf(times.nowMs) };
   return successor(signed, withEntry(sites, removed), times);
+}
+
+function activeSite({ sites }: Roster, siteId: string): RosterSite {
+  const active = sites.find((site) => site.siteId === siteId && site.status === "active");
+  if (active !== undefined) return active;
+  throw new ConsiliumError("not-found", `${siteId} is not an active site of the roster`, {
+    remedy: "'consilium roster show FILE' lists its sites",
+  });
 }
 
 function withEntry(sites: readonly RosterSite[], site: RosterSite): RosterSite[] {

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { IdentityKey } from "../identity/identity-key.js";
+import { signRotation } from "../identity/key-rotation.js";
 import { formatPublicKey } from "../identity/public-key-text.js";
-import { withoutSite, withSite } from "./edit-roster.js";
+import { withKeyReplaced, withoutSite, withSite } from "./edit-roster.js";
 import { testGovernance, testRoster, testTimes } from "./example-governance.js";
 import { rosterDiff, weakens } from "./roster-diff.js";
+import { diffLines } from "./roster-lines.js";
+import { parseSignedRoster, signedRosterText } from "./signed-roster.js";
 
 const keys = { a: IdentityKey.generate().publicKey, b: IdentityKey.generate().publicKey };
 const before = testRoster(keys, testGovernance(), { minCohort: 4, maxColluders: 1 });
@@ -51,5 +54,44 @@ describe("rosterDiff", () => {
     const diff = rosterDiff(before.roster, before.roster);
     expect(diff).toEqual({ added: [], removed: [], renamed: [], floors: undefined });
     expect(weakens(diff)).toBe(false);
+  });
+});
+
+describe("a site whose key is replaced", () => {
+  const old = IdentityKey.generate();
+  const key = formatPublicKey(IdentityKey.generate().publicKey);
+  const roster = testRoster({ a: old.publicKey, b: keys.b }, testGovernance());
+  const signature = (federation: string) =>
+    Buffer.from(signRotation(old, { federation, siteId: "a", key })).toString("hex");
+  const replaced = (signedAs?: string) =>
+    withKeyReplaced(
+      roster,
+      { siteId: "a", identityKey: key, ...(signedAs === undefined ? {} : { signature: signedAs }) },
+      testTimes,
+    );
+
+  it("is another member, and whoever approves sees whether the old key vouches for it", () => {
+    const signed = replaced(signature("demo"));
+    expect(signed.roster).toMatchObject({ version: 2, sites: [{ siteId: "a", identityKey: key }, { siteId: "b" }] });
+    const diff = rosterDiff(roster.roster, signed.roster);
+    expect([ids(diff.added), ids(diff.removed), weakens(diff)]).toEqual([["a"], ["a"], true]);
+    expect(diffLines(diff)[0]).toBe(`+ a (Hospital a) ${key}, signed by the key before`);
+    expect(diffLines(rosterDiff(roster.roster, replaced().roster))[0]).toMatch(/, NOT signed by the key before$/);
+    expect(parseSignedRoster(signedRosterText(signed))).toEqual(signed);
+  });
+
+  it("is refused with a signature of another federation or key, by whoever edits and whoever reads", () => {
+    const fault = expect.objectContaining({ code: "roster-refused", remedy: expect.stringMatching(/telephone/) });
+    for (const wrong of [signature("other"), "0".repeat(128)]) expect(() => replaced(wrong)).toThrow(fault);
+    const text = signedRosterText(replaced(signature("demo"))).replace(signature("demo"), signature("other"));
+    expect(() => parseSignedRoster(text)).toThrow(/the key before signed the one of a: it did not/);
+  });
+
+  it("must be active, and get another key than its own or another's", () => {
+    const give = (siteId: string, identityKey: string) => () =>
+      withKeyReplaced(roster, { siteId, identityKey }, testTimes);
+    expect(give("c", key)).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(give("a", formatPublicKey(old.publicKey))).toThrow(expect.objectContaining({ code: "already-exists" }));
+    expect(give("a", formatPublicKey(keys.b))).toThrow(/a key twice/);
   });
 });

@@ -42,11 +42,18 @@ function signatureLines(signed: SignedRoster): string[] {
   return signed.signatures.map(({ key }) => `${valid.has(key) ? "signed by" : "DAMAGED SIGNATURE of"} ${key}`);
 }
 
+/** Of a site that stays under another key: whether the old key vouches for the new one. */
+function keyChange({ siteId, replaces }: RosterSite, removed: RosterDiff["removed"]): string {
+  const before = removed.find((site) => site.siteId === siteId);
+  if (before === undefined) return "";
+  return replaces?.key === before.identityKey ? ", signed by the key before" : ", NOT signed by the key before";
+}
+
 /** What changes, a line each; says so where nothing does. */
 export function diffLines({ added, removed, renamed, floors }: RosterDiff): string[] {
   const called = ({ siteId, organisation, identityKey }: RosterSite) => `${siteId} (${organisation}) ${identityKey}`;
   const lines = [
-    ...added.map((site) => `+ ${called(site)}`),
+    ...added.map((site) => `+ ${called(site)}${keyChange(site, removed)}`),
     ...removed.map((site) => `- ${called(site)}`),
     ...renamed.map(({ before, after }) => `~ ${before.siteId}: ${before.organisation} is now ${after.organisation}`),
     ...(floors === undefined

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson } from "../canonical-json.js";
 import { siteIdSchema } from "../config/run-config.js";
+import { rotationHolds } from "../identity/key-rotation.js";
 import { publicKeyText, rawPublicKey } from "../identity/public-key-text.js";
 
 /**
@@ -31,8 +32,10 @@ const rosterSiteSchema = z.strictObject({
   identityKey: publicKeyText,
   /** A site that was removed stays listed, so that its id and key are not given to another. */
   status: z.enum(["active", "removed"]),
-  /** When it got this status. */
+  /** When it got this status, or this key. */
   since: instant,
+  /** The key that this one follows, and that key's signature under it (`signRotation`), hex. Absent: a first key, or a lost one. */
+  replaces: z.strictObject({ key: publicKeyText, signature: z.string().regex(/^[0-9a-f]{128}$/) }).optional(),
 });
 
 const floorsSchema = z.strictObject({
@@ -56,13 +59,19 @@ export const rosterSchema = z
     /** No site follows the roster after this instant. */
     validUntil: instant,
   })
-  .superRefine(({ sites, version, previous, floors }, context) => {
+  .superRefine(({ federation, sites, version, previous, floors }, context) => {
     const problem = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
     if (!sites.every(({ siteId }, i) => i === 0 || sites[i - 1]!.siteId < siteId)) {
       problem("sites", "must be sorted by id, each id once");
     }
     if (new Set(sites.map(({ identityKey }) => identityKey)).size !== sites.length) {
       problem("sites", "must not hold a key twice");
+    }
+    for (const { siteId, identityKey: key, replaces } of sites) {
+      if (replaces === undefined) continue;
+      const rotation = { federation, siteId, before: replaces.key, key };
+      if (!rotationHolds(rotation, Buffer.from(replaces.signature, "hex")))
+        problem("sites", `must not say that the key before signed the one of ${siteId}: it did not`);
     }
     if ((version === 1) !== (previous === noPredecessor))
       problem("previous", "must be zeros in version 1 and only there");

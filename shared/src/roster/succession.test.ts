@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IdentityKey } from "../identity/identity-key.js";
 import { formatPublicKey } from "../identity/public-key-text.js";
-import { withoutSite, withSite } from "./edit-roster.js";
+import { withKeyReplaced, withoutSite, withSite } from "./edit-roster.js";
 import { signedBy, testGovernance, testNowMs, testRoster, testTimes } from "./example-governance.js";
 import { rosterDigest } from "./roster.js";
 import { type SignedRoster, withSignature } from "./signed-roster.js";
@@ -142,5 +142,21 @@ describe("editing a roster", () => {
 
   it("replaces a signature that a key gave before", () => {
     expect(withSignature(first, signers[0]!).signatures).toHaveLength(2);
+  });
+});
+
+describe("judgeChain of a site with a new key", () => {
+  const next = IdentityKey.generate();
+  const meanwhile = signedBy(signers, added(first, "d"));
+  const replaced = signedBy(
+    signers,
+    withKeyReplaced(meanwhile, { siteId: "a", identityKey: formatPublicKey(next.publicKey) }, testTimes),
+  );
+  const own = { siteId: "a", identityKey: next.publicKey };
+
+  it("passes over rosters that still name the old one, but ends at none", () => {
+    expect(judgeChain([meanwhile, replaced], view([first], { own }))).toEqual({ accepted: replaced, fault: undefined });
+    expect(judgeChain([meanwhile], view([first], { own }))).toEqual({ accepted: undefined, fault: "own-key" });
+    expect(judgeChain([meanwhile, replaced], view([first])).fault).toBe("own-key");
   });
 });

@@ -1,4 +1,4 @@
-import { formatPublicKey } from "../identity/public-key-text.js";
+import { formatPublicKey, rawPublicKey } from "../identity/public-key-text.js";
 import { type Roster, rosterDigest } from "./roster.js";
 import { type SignedRoster, signersOf } from "./signed-roster.js";
 
@@ -41,7 +41,7 @@ export type RosterVerdict =
 
 const refused = (fault: RosterFault): RosterVerdict => ({ kind: "refused", fault });
 
-/** Signatures, federation, own entry: what holds for a roster by itself, whatever came before. */
+/** Signatures, federation, own entry: what holds for the newest roster by itself, whatever came before. */
 export function faultInRoster(signed: SignedRoster, { governance, own }: RosterView): RosterFault | undefined {
   if (signed.roster.federation !== governance.federation) return "federation";
   if (!isGoverned(signed, governance)) return "signatures";
@@ -77,19 +77,31 @@ export interface ChainVerdict {
   readonly fault: RosterFault | undefined;
 }
 
-/** Judges rosters in order; only the newest needs to be valid now. Stops at the first that is refused. */
+/**
+ * Judges rosters in order; only the newest needs to be valid now, and to name this site's own key, which may be newer than
+ * the others. Stops at the first that is refused.
+ */
 export function judgeChain(chain: readonly SignedRoster[], view: RosterView): ChainVerdict {
   let known = view.known;
   let accepted: SignedRoster | undefined;
   const newest = chain.at(-1);
   for (const signed of known.length === 0 ? chain.slice(-1) : chain) {
-    const verdict = judgeRoster(signed, { ...view, known, nowMs: signed === newest ? view.nowMs : 0 });
+    const verdict = judgeRoster(
+      signed,
+      signed === newest ? { ...view, known } : { ...view, known, ...passedOver(signed, view) },
+    );
     if (verdict.kind === "refused") return { accepted, fault: verdict.fault };
     if (verdict.kind === "known") continue;
     known = [...known, signed.roster];
     accepted = signed;
   }
   return { accepted, fault: undefined };
+}
+
+/** What a roster with a newer one after it is judged by. */
+function passedOver({ roster }: SignedRoster, { own }: RosterView): Pick<RosterView, "own" | "nowMs"> {
+  const entry = roster.sites.find(({ siteId }) => siteId === own.siteId);
+  return { nowMs: 0, own: entry === undefined ? own : { ...own, identityKey: rawPublicKey(entry.identityKey) } };
 }
 
 function judgeSuccession(roster: Roster, known: readonly Roster[]): RosterVerdict {

@@ -29,6 +29,7 @@ const mappings: Readonly<Record<AuditAction, Mapping>> = {
   "agent.started": does(activity, "E"),
   "agent.stopped": does(activity, "E"),
   "command.run": does(authentication, "E"),
+  "identity.rotated": does(alert, "U"),
   "plan.received": does(imported, "C"),
   "plan.accepted": does(activity, "E"),
   "plan.refused": does(alert, "E"),

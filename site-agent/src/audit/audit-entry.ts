@@ -28,6 +28,12 @@ export const auditObjects = {
   /** A person ran a command of `consilium-agent` that changes something or lets something out. */
   "command.run": z.strictObject({ command: word }),
 
+  /**
+   * From here on the log is signed by another identity key of this site; keys are raw, hex. `signed`: the old key vouches
+   * for the new one.
+   */
+  "identity.rotated": z.strictObject({ before: hexDigest, key: hexDigest, signed: z.boolean() }),
+
   /** A plan with a good signature came; `plan` is the SHA-256 of its signed bytes. */
   "plan.received": z.strictObject({ ...round, plan: hexDigest }),
   /** Schedule and policy allow the plan. */
@@ -193,6 +199,7 @@ const durable: ReadonlySet<AuditAction> = new Set([
   "log.retired",
   "log.recovered",
   "log.shortened",
+  "identity.rotated",
 ]);
 
 export function isDurable(action: AuditAction): boolean {

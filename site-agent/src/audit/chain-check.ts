@@ -28,7 +28,7 @@ const signatureSlack = 8;
 
 /** Follows a log from its first line on, and stops at the first that does not fit. */
 export class ChainCheck {
-  readonly #publicKey: Uint8Array;
+  #publicKey: Uint8Array;
   readonly #seen = new Map<string, Seen>();
   readonly #bySeq = new Map<number, Seen>();
   #last: Seen | undefined;
@@ -43,7 +43,7 @@ export class ChainCheck {
   firstAt: string | undefined;
   lastAt: string | undefined;
 
-  /** @param publicKey raw Ed25519 key of the site's identity */
+  /** @param publicKey raw Ed25519 key of the site's identity where the log begins */
   constructor(publicKey: Uint8Array) {
     this.#publicKey = publicKey;
   }
@@ -79,9 +79,13 @@ export class ChainCheck {
     return this.#meaningHolds(entry, place);
   }
 
-  /** What only the whole log shows; to be called after its last line. */
-  finish(): void {
-    if (this.broken !== undefined || this.#start === undefined) return;
+  /** What only the whole log shows; to be called after its last line, with the key that the site has now. */
+  finish(publicKey: Uint8Array): void {
+    if (this.broken !== undefined) return;
+    if (!Buffer.from(publicKey).equals(this.#publicKey)) {
+      this.fault("unsigned", "the log went over to another identity key than this site's");
+    }
+    if (this.#start === undefined) return;
     const { seq, place } = this.#start;
     this.#fault("removed", place, `the log begins with entry ${seq}, and no entry says that the older ones expired`);
   }
@@ -145,6 +149,8 @@ export class ChainCheck {
       return this.#fault("unsigned", place, `no signature covers the ${this.unsigned} entries up to here`);
     }
     switch (entry.action) {
+      case "identity.rotated":
+        return this.#rotationFits(entry, place);
       case "log.recovered":
         this.recovered++;
         return true;
@@ -163,6 +169,20 @@ export class ChainCheck {
       default:
         return true;
     }
+  }
+
+  /** One that was cut off is written again. */
+  #rotationFits({ seq, object }: Extract<AuditEntry, { action: "identity.rotated" }>, place: Place): boolean {
+    const [before, key] = [object.before, object.key].map((hex) => Buffer.from(hex, "hex"));
+    if (![before, key].some((known) => known?.equals(this.#publicKey))) {
+      return this.#fault(
+        "unsigned",
+        place,
+        `entry ${seq} replaces another identity key than the one that signed so far`,
+      );
+    }
+    this.#publicKey = key!;
+    return true;
   }
 
   #witnessAgrees(entry: Extract<AuditEntry, { action: "log.witnessed" }>, place: Place): boolean {

@@ -4,7 +4,7 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { AuditEntry } from "./audit-entry.js";
+import type { AuditEntry, AuditEvent } from "./audit-entry.js";
 import { entryHash } from "./chain.js";
 import { listSegments } from "./segments.js";
 import { linesOf, newDirectory, rewrite, someEvent, testIdentity, testLog } from "./test-log.js";
@@ -192,5 +192,40 @@ describe("verifying a log of several files", () => {
       rmSync(listSegments(copy)[index]!.path);
       expect(verifyLog(copy, testIdentity.publicKey).broken).toMatchObject({ kind });
     }
+  });
+});
+
+describe("a log over a change of identity keys", () => {
+  const next = IdentityKey.fromSeed(new Uint8Array(32).fill(6));
+  const hex = ({ publicKey }: IdentityKey) => Buffer.from(publicKey).toString("hex");
+  const rotation = (before: IdentityKey, key: IdentityKey): AuditEvent => {
+    return { action: "identity.rotated", object: { before: hex(before), key: hex(key), signed: true } };
+  };
+  const write = (identity: IdentityKey, event: AuditEvent): void => {
+    const log = testLog(directory, { identity });
+    log.record(event);
+    log.close();
+  };
+
+  it("is whole by the key that the site has now", () => {
+    write(next, rotation(testIdentity, next));
+    expect(verifyLog(directory, next.publicKey)).toMatchObject({ intact: true, checkpoints: 4 });
+  });
+
+  it("is not whole by the key that was replaced, nor without the entry", () => {
+    write(next, someEvent());
+    expect(verifyLog(directory, next.publicKey).broken).toMatchObject({ kind: "unsigned" });
+    write(next, rotation(testIdentity, next));
+    expect(verify().broken).toMatchObject({ kind: "unsigned" });
+  });
+
+  it("does not go over to a key that follows none of this log", () => {
+    const stranger = IdentityKey.fromSeed(new Uint8Array(32).fill(7));
+    write(next, rotation(testIdentity, next));
+    write(next, rotation(stranger, stranger));
+    expect(verifyLog(directory, stranger.publicKey).broken).toMatchObject({
+      kind: "unsigned",
+      reason: expect.stringMatching(/replaces another identity key/),
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { parseLine } from "./chain.js";
 import { ChainCheck } from "./chain-check.js";
 import { listSegments, readLines, type Segment } from "./segments.js";
 import { readSignedHead, type SignedHead } from "./signed-head.js";
@@ -12,8 +13,8 @@ export function verifyLog(directory: string, publicKey: Uint8Array): Verificatio
   // Read first, since the agent may go on writing.
   const signed = readSignedHead(directory, publicKey);
   const segments = listSegments(directory);
-  const check = new ChainCheck(publicKey);
-  followAll(check, segments);
+  const check = new ChainCheck(firstKey(segments) ?? publicKey);
+  followAll(check, segments, publicKey);
   if (check.broken === undefined) compareWithHead(check, signed);
   const { broken, entries, checkpoints, unsigned, firstAt, lastAt, head, recovered, witnessed } = check;
   return {
@@ -22,13 +23,29 @@ export function verifyLog(directory: string, publicKey: Uint8Array): Verificatio
   };
 }
 
-function followAll(check: ChainCheck, segments: readonly Segment[]): void {
+/** The key that the log's first change of keys replaces; undefined where there is none. */
+function firstKey(segments: readonly Segment[]): Uint8Array | undefined {
+  for (const { path } of segments) {
+    for (const { bytes } of readLines(path)) {
+      // Most lines need no parsing to be passed over.
+      const entry = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(rotated)
+        ? parseLine(bytes)
+        : undefined;
+      if (entry?.action === "identity.rotated") return new Uint8Array(Buffer.from(entry.object.before, "hex"));
+    }
+  }
+  return undefined;
+}
+
+const rotated = "identity.rotated";
+
+function followAll(check: ChainCheck, segments: readonly Segment[], publicKey: Uint8Array): void {
   for (const { number, path } of segments) {
     for (const line of readLines(path)) {
       if (!check.take(number, line)) return;
     }
   }
-  check.finish();
+  check.finish(publicKey);
 }
 
 function compareWithHead(check: ChainCheck, signed: SignedHead | undefined): void {
