@@ -27,7 +27,7 @@ import { checkPlan } from "@consilium/site-agent/round/plan-check.js";
 import { clientOver } from "@consilium/site-agent/rpc/coordinator-client.js";
 import { stageOutcome } from "@consilium/site-agent/rpc/messages.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
-import { contributionOf } from "@consilium/site-agent/update/delta.js";
+import { type Contribution, contributionOf } from "@consilium/site-agent/update/delta.js";
 import { memoryLedger } from "../secagg/memory-ledger.js";
 
 export interface SiteCredentials {
@@ -174,11 +174,21 @@ export class SitePart {
 
   /** Every coordinate of the update has this value. */
   masked(delivered: Delivered, value = 1e-4, figures: Figures = {}): MaskedUpload {
+    return this.session.mask(delivered, this.#contribution(value, figures));
+  }
+
+  /** As `masked`, by a site that does not scale its update down to the run's norm. */
+  maskedUnscaled(delivered: Delivered, value: number): MaskedUpload {
+    const honest = this.#contribution(0, {});
+    return this.session.mask(delivered, { ...honest, delta: new Float32Array(honest.delta.length).fill(value) });
+  }
+
+  #contribution(value: number, figures: Figures): Contribution {
     const { plan } = this.#received;
     const { config, layout } = checkPlan(plan);
     const update = { sampleCount: 10, meanLoss: 1, steps: 2, figures };
     const delta = new Float32Array(plan.dimension).fill(value);
-    return this.session.mask(delivered, contributionOf({ delta, update, plan, config, layout }));
+    return contributionOf({ delta, update, plan, config, layout });
   }
 
   upload(masked: MaskedUpload): Promise<StageOutcome> {

@@ -1,5 +1,11 @@
 import { AggregateWriter } from "@consilium/shared/aggregate/aggregate-file.js";
-import { type AggregateTotals, writeNextCheckpoint } from "@consilium/shared/aggregate/next-checkpoint.js";
+import {
+  type AggregateTerms,
+  type AggregateTotals,
+  clippingSlack,
+  roundingNorm,
+  writeNextCheckpoint,
+} from "@consilium/shared/aggregate/next-checkpoint.js";
 import type { ServerOptimizerName } from "@consilium/shared/aggregate/server-optimizer.js";
 import type { StoredFile } from "@consilium/shared/checkpoint/digest-file.js";
 import { roundMetadata } from "@consilium/shared/checkpoint/metadata.js";
@@ -25,6 +31,8 @@ export interface FinishJob {
   readonly weightCap: number;
   readonly lanes: readonly string[];
   readonly colluders: number;
+  /** Norm that every site scales its update down to; absent where noise hides the sum's own norm. */
+  readonly l2Clip?: number | undefined;
   /** U1, U2 and U3 in any order. */
   readonly adverts: readonly KeyAdvert[];
   readonly sharers: readonly string[];
@@ -59,22 +67,45 @@ function survivingVectors({ uploads, survivors }: FinishJob): SpooledVector[] {
   });
 }
 
+/**
+ * Masks hide which site sent what, so that one that does not keep to the run's bounds shows only in the sum. Sites would not
+ * take such a model over either.
+ * @throws ConsiliumError "aggregate-invalid"
+ */
+function requireHonestNorm(
+  { layout, l2Clip }: FinishJob,
+  terms: AggregateTerms,
+  { lanes, deltaNorm }: AggregateTotals,
+): void {
+  if (l2Clip === undefined) return;
+  const most = l2Clip * clippingSlack + roundingNorm(layout, terms, lanes.weight);
+  if (deltaNorm <= most) return;
+  const text = `the cohort's mean update has norm ${deltaNorm.toPrecision(4)}, and no honest site's is above ${l2Clip}`;
+  throw new ConsiliumError("aggregate-invalid", text, {
+    remedy: "masks hide which site it was: launch without the sites that you doubt",
+  });
+}
+
 async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<FinishedRound, "blamed">> {
   const { layout, tensorClips, weightCap, lanes, serverOptimizer, outputDirectory } = job;
   const advertisers = job.adverts.length;
   const cohort = [...job.survivors].sort(compareSiteIds);
   const parent = job.previousDigest;
+  const terms = { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length };
   const kept = await AggregateWriter.begin(job.aggregateDirectory);
   try {
     const next = await writeNextCheckpoint({
       ...{ layout, sums, serverOptimizer, outputDirectory },
-      terms: { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length },
+      terms,
       previous: { path: job.previousCheckpointPath, digest: parent },
       metadataOf: ({ weight }) =>
         roundMetadata(job.metadata, { key: job.key, parent, cohort, weight, serverOptimizer }),
       watch: {
         block: (block) => kept.write(block.sums),
-        finish: async () => kept.write(await sums.range(layout.dimension, lanes.length)),
+        finish: async (totals) => {
+          requireHonestNorm(job, terms, totals);
+          await kept.write(await sums.range(layout.dimension, lanes.length));
+        },
       },
     });
     return { ...next, aggregate: await kept.commit(), advertisers };

@@ -27,7 +27,7 @@ export function finishJob(
   { planBody, parentDigest }: { planBody: Uint8Array; parentDigest: string },
 ): FinishJob {
   const { store, spool, checkpoints, aggregates, codec, layout, config } = sources;
-  const { tensorClips, weightCap, lanes, colluders, runConfigJson } = codec.decodePlan(planBody);
+  const { tensorClips, weightCap, lanes, colluders, runConfigJson, l2Clip } = codec.decodePlan(planBody);
   const adverts = store.listMessages(key, "advertise").filter(({ siteId }) => advertisers.includes(siteId));
   const uploads = store.listUploads(key).filter(({ siteId }) => survivors.includes(siteId));
   const reveals = store.listMessages(key, "unmask").filter(({ siteId }) => survivors.includes(siteId));
@@ -35,6 +35,8 @@ export function finishJob(
     ...{ key, tensorClips, weightCap, lanes, colluders, sharers, survivors },
     context: Buffer.from(planContext(planBody)).toString("hex"),
     layout,
+    // Noise that is added to sums makes any norm likely.
+    l2Clip: config.privacy.mode === "none" || config.privacy.mode === "patient" ? l2Clip : undefined,
     adverts: adverts.map(({ bytes }) => codec.decodeAdvert(bytes).advert),
     uploads: uploads.map((upload) => ({ siteId: upload.siteId, path: spool.pathOf(upload) })),
     reveals: reveals.map(({ siteId, bytes }) => ({ fromSite: siteId, reveals: codec.decodeReveals(bytes) })),

@@ -298,7 +298,7 @@ export class RunDriver {
       const { code, message } = asConsiliumError(thrown);
       this.#options.log.error("aggregation-failed", { runId: key.runId, round: key.round, code, reason: message });
       const blamed = thrown instanceof UnmaskFailedError ? thrown.suspects : [];
-      return { kind: "aggregation-failed", code, blamed };
+      return { kind: "aggregation-failed", code, detail: message, blamed };
     }
   }
 

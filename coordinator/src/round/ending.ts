@@ -150,8 +150,16 @@ export function failAggregation(
 ): Transition {
   // Where half the sites are suspected, nothing says which half is honest, and leaving all out would end the run.
   const blamed = event.blamed.length * 2 < state.survivors.length ? event.blamed : [];
-  const ended = abort({ ...state, excluded: excludeBlamed(state, blamed) }, "aggregation-failed", nowMs);
+  const left = { ...state, excluded: excludeBlamed(state, blamed) };
+  const ended =
+    event.code === "aggregate-invalid" ? rejectSum(left, event.detail) : abort(left, "aggregation-failed", nowMs);
   return { state: ended.state, effects: [...blamedEffects(blamed), ...ended.effects] };
+}
+
+/** The same sites would send the same again, and which of them it was nobody can tell. */
+function rejectSum(state: Aggregating, detail: string): Transition {
+  const reason = `the sum of round ${state.key.round} is not taken over, and the model stays as it was: ${detail}`;
+  return end({ ...state, failures: state.failures + 1 }, "aggregation-failed", { kind: "pause", reason });
 }
 
 function excludeBlamed(state: Aggregating, blamed: readonly string[]): Readonly<Record<string, Exclusion>> {

@@ -268,7 +268,13 @@ export type RoundEvent =
   | { readonly kind: "site-dropped"; readonly siteId: string; readonly reason: DropReason }
   | { readonly kind: "deadline-ticked" }
   | { readonly kind: "aggregated"; readonly aggregate: Aggregate; readonly blamed: readonly string[] }
-  | { readonly kind: "aggregation-failed"; readonly code: string; readonly blamed: readonly string[] }
+  | {
+      readonly kind: "aggregation-failed";
+      readonly code: string;
+      /** What is wrong with the sum, for the researcher. */
+      readonly detail: string;
+      readonly blamed: readonly string[];
+    }
   /** The coordinator has restarted; no site is attached yet. */
   | { readonly kind: "recovered" }
   /** Plans name the roster; sites that follow the new one refuse those that name the old. */

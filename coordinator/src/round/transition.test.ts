@@ -306,7 +306,12 @@ describe("the end", () => {
   });
 
   it("leaves out sites that gave wrong shares, unless half the sites are suspected", () => {
-    const failed = (blamed: string[]): RoundEvent => ({ kind: "aggregation-failed", code: "share-invalid", blamed });
+    const failed = (blamed: string[]): RoundEvent => ({
+      kind: "aggregation-failed",
+      code: "share-invalid",
+      detail: "",
+      blamed,
+    });
     expect(transition(aggregating(), failed(["a"]), 9).state).toMatchObject({
       kind: "aborted",
       reason: "aggregation-failed",
@@ -327,7 +332,7 @@ describe("the end", () => {
   it("changes nothing by events that do not fit the state", () => {
     const events: RoundEvent[] = [
       { kind: "aggregated", aggregate, blamed: [] },
-      { kind: "aggregation-failed", code: "internal", blamed: [] },
+      { kind: "aggregation-failed", code: "internal", detail: "", blamed: [] },
       { kind: "phase-reported", siteId: "zz", phase: "masking", stepsDone: 1 },
       { kind: "site-dropped", siteId: "zz", reason: "revoked" },
       ...each("adverted", "zz"),

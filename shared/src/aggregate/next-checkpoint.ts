@@ -79,6 +79,16 @@ export function decodingOf(layout: TensorPlaces, terms: AggregateTerms, weight: 
   };
 }
 
+/** What rounding at the sites can add to the norm of the mean delta. */
+export function roundingNorm(layout: TensorPlaces, terms: AggregateTerms, weight: number): number {
+  const { tensors, ringBound, weightShareSum, survivors } = decodingOf(layout, terms, weight);
+  const unit = survivors / (ringBound * weightShareSum);
+  return Math.sqrt(tensors.reduce((sum, { size, clip }) => sum + size * (clip * unit) ** 2, 0));
+}
+
+/** Single precision in the sites' own clipping. */
+export const clippingSlack = 1 + 1e-6;
+
 /** The lanes lie behind the parameters but come first: the weight is needed to decode the rest. */
 async function readLanes({ layout, terms, sums }: NextCheckpointJob): Promise<CohortLanes> {
   const { dimension } = layout;

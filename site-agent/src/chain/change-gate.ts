@@ -3,7 +3,8 @@ import {
   type AggregateTerms,
   type AggregateTotals,
   type AggregateWatch,
-  decodingOf,
+  clippingSlack,
+  roundingNorm,
 } from "@consilium/shared/aggregate/next-checkpoint.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { carriedTensors } from "@consilium/shared/params/carried.js";
@@ -22,9 +23,6 @@ export interface GateOptions {
   readonly l2Clip: number;
   readonly limits: Policy["model"];
 }
-
-/** Single precision in the sites' own clipping. */
-const slack = 1 + 1e-6;
 
 /**
  * Lets a round's change through only within the bounds of run and policy: weights moved further than honest training
@@ -76,10 +74,10 @@ export class ChangeGate implements AggregateWatch {
   }
 
   finish({ lanes, deltaNorm }: AggregateTotals): void {
-    const { l2Clip, limits } = this.#options;
-    const rounding = this.#roundingNorm(lanes.weight);
+    const { layout, terms, l2Clip, limits } = this.#options;
+    const rounding = roundingNorm(layout, terms, lanes.weight);
     // site-check: model-l2-clip
-    if (!(deltaNorm <= l2Clip * slack + rounding)) {
+    if (!(deltaNorm <= l2Clip * clippingSlack + rounding)) {
       throw this.#refused(ModelClause.aggregate, `its norm is ${deltaNorm}, no site's may be above ${l2Clip}`);
     }
     const weights = Math.sqrt(this.#squares.reduce((sum, part, i) => sum + (this.#isWeight[i] ? part : 0), 0));
@@ -101,14 +99,6 @@ export class ChangeGate implements AggregateWatch {
     const { layout, limits } = this.#options;
     const { name } = layout.parameters[tensor]!;
     return `a value of ${name} moves by ${this.#largest[tensor]}, the policy allows ${limits.maxTensorChange}`;
-  }
-
-  /** What rounding at the sites can add to the norm. */
-  #roundingNorm(weight: number): number {
-    const { layout, terms } = this.#options;
-    const { tensors, ringBound, weightShareSum, survivors } = decodingOf(layout, terms, weight);
-    const unit = survivors / (ringBound * weightShareSum);
-    return Math.sqrt(tensors.reduce((sum, { size, clip }) => sum + size * (clip * unit) ** 2, 0));
   }
 
   #refused(clause: string, reason: string): SiteRefusal {
