@@ -66,7 +66,7 @@ function roundMetrics(telemetry: Telemetry): RoundObserver {
     help: "Runs that paused by themselves, by cause.",
     labels: ["cause"],
   });
-  for (const cause of ["lost-attempts", "collapse"]) paused.inc({ cause }, 0);
+  for (const cause of ["lost-attempts", "collapse", "privacy-budget"]) paused.inc({ cause }, 0);
   const progress = telemetry.gauge({
     name: "consilium_coordinator_run_progress_ratio",
     help: "Share of the active run's rounds that are committed.",

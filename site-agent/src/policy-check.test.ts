@@ -19,7 +19,12 @@ const egress = (changes: Partial<Policy["egress"]>): Policy => ({
   egress: { ...examplePolicy.egress, ...changes },
 });
 
-const dp = (changes: Partial<NonNullable<Policy["dp"]>>): Policy => ({
+const sitesHidden = (changes: { minNoiseMultiplier?: number }): Policy => ({
+  ...examplePolicy,
+  dp: { mode: "site", required: false, maxEpsilon: 8, delta: 1e-6, ...changes },
+});
+
+const dp = (changes: { required?: boolean; maxEpsilon?: number }): Policy => ({
   ...examplePolicy,
   dp: { mode: "patient", required: false, maxEpsilon: 8, delta: 1e-6, ...changes },
 });
@@ -44,6 +49,8 @@ const refusing: Readonly<Record<string, Policy>> = {
   "egress.statistics": jobs({ methods: ["clusters"], architectures: [] }),
   "dp.mode": dp({ required: true }),
   "privacy.leastPatients": dp({}),
+  "dp.minNoiseMultiplier": sitesHidden({ minNoiseMultiplier: 0.0021 }),
+  "privacy.noise": dp({}),
   "dp.maxEpsilon": dp({ maxEpsilon: 1.9 }),
   "jobs.approval": jobs({ approval: "manual" }),
 };
@@ -54,7 +61,12 @@ const clusterConfig = runConfigSchema.parse({
 
 const privateConfig: typeof exampleConfig = {
   ...exampleConfig,
-  privacy: { mode: "patient", clip: 1, noiseMultiplier: 1, delta: 1e-6, leastPatients: 500, imagesPerPatient: 1 },
+  privacy: { mode: "patient", clip: 1, noiseMultiplier: 0.05, delta: 1e-6, leastPatients: 500, imagesPerPatient: 1 },
+};
+
+const hidingConfig: typeof exampleConfig = {
+  ...exampleConfig,
+  privacy: { mode: "site", clip: 1, noiseMultiplier: 0.002, delta: 1e-6 },
 };
 
 /** The example's question, or for the clauses that are about them, a run of clusters and private ones. */
@@ -63,6 +75,12 @@ const questionFor = (clause: string) => {
     return { ...question, config: privateConfig, facts: { ...facts, privacy: { patients, epsilonAfter: 2 } } };
   };
   switch (clause) {
+    case "dp.minNoiseMultiplier":
+      return { ...question, config: hidingConfig };
+    case "privacy.noise": {
+      const hopeless = { ...privateConfig, privacy: { ...privateConfig.privacy, noiseMultiplier: 1e5 } };
+      return { ...privateBy(500), config: hopeless as typeof exampleConfig };
+    }
     case "egress.statistics":
       return { ...question, config: clusterConfig };
     case "privacy.leastPatients":

@@ -1,5 +1,6 @@
 import { trainsModel } from "@consilium/shared/config/method-config.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { predictPrivacy } from "@consilium/shared/privacy/prediction.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { lanePermission } from "@consilium/shared/secagg/lanes.js";
 import type { Policy } from "./policy.js";
@@ -122,6 +123,10 @@ const clauses: readonly Clause[] = [
   ["dp.mode", privacyMode],
   // site-check: policy-dp-least-patients
   ["privacy.leastPatients", leastPatients],
+  // site-check: policy-dp-min-noise
+  ["dp.minNoiseMultiplier", minNoise],
+  // site-check: policy-private-noise
+  ["privacy.noise", hopefulNoise],
   // site-check: policy-dp-max-epsilon
   ["dp.maxEpsilon", maxEpsilon],
   // The last one: nobody is asked about a run that the policy refuses anyway.
@@ -245,6 +250,24 @@ function leastPatients({ config: { privacy }, facts }: PolicyQuestion): Finding 
         ? undefined
         : `this site has ${patients} patients, too few for the run's noise to hide one among ${privacy.leastPatients}`,
   };
+}
+
+function minNoise({ config, policy: { dp } }: PolicyQuestion): Finding {
+  if (config.privacy.mode !== "site" || dp?.mode !== "site" || dp.minNoiseMultiplier === undefined) {
+    return { asked: "–", allows: "–", objection: undefined };
+  }
+  const noise = predictPrivacy(config)?.noiseMultiplier ?? 0;
+  const [asked, allows] = [`noise of ${noise.toPrecision(4)} × clip`, `at least ${dp.minNoiseMultiplier}`];
+  return { asked, allows, objection: noise >= dp.minNoiseMultiplier ? undefined : `the run has ${asked}, ${allows}` };
+}
+
+/** A run that noise leaves nothing to learn in would only spend the budget. */
+function hopefulNoise({ config, policy: { dp } }: PolicyQuestion): Finding {
+  const predicted = dp?.mode === config.privacy.mode ? predictPrivacy(config) : undefined;
+  if (predicted === undefined) return { asked: "–", allows: "–", objection: undefined };
+  const { kind, reason } = predicted.verdict;
+  const asked = `a ${kind} run: ${reason}`;
+  return { asked, allows: "what can learn", objection: kind === "hopeless" ? reason : undefined };
 }
 
 function maxEpsilon({ config: { privacy }, policy: { dp }, facts }: PolicyQuestion): Finding {

@@ -52,6 +52,30 @@ const requiredPeers = z
     error: "must name at least as many sites as it asks for, each once",
   });
 
+const privacyBudget = {
+  /** Whether every run must be private. */
+  required: z.boolean().default(false),
+  /** The most that all runs together may ever spend on this site's images, at this delta. */
+  maxEpsilon: z.number().positive(),
+  delta: z.number().gt(0).lt(0.1),
+};
+
+const patientPrivacy = z.strictObject({
+  /** Whom a private run protects here: each patient. */
+  mode: z.literal("patient"),
+  ...privacyBudget,
+  /** Images of one patient that a private run may see at all; absent: no limit. */
+  perPatientMaxImages: limit.optional(),
+});
+
+const sitePrivacy = z.strictObject({
+  /** The hospital as a whole. */
+  mode: z.literal("site"),
+  ...privacyBudget,
+  /** The least noise over the clip, σ, that a run may have; absent: whatever its ε comes to. */
+  minNoiseMultiplier: z.number().positive().optional(),
+});
+
 export const policySchema = z.strictObject({
   version: z.literal(1),
   /** The only federation whose plans are followed. */
@@ -87,19 +111,7 @@ export const policySchema = z.strictObject({
     approval: z.enum(["automatic", "manual"]).default("automatic"),
   }),
   /** Differential privacy; absent: runs that ask for it are refused, because there is no budget for them. */
-  dp: z
-    .strictObject({
-      /** Whom a private run protects here: each patient. */
-      mode: z.literal("patient"),
-      /** Whether every run must be private. */
-      required: z.boolean().default(false),
-      /** The most that all runs together may ever spend on this site's images, at this delta. */
-      maxEpsilon: z.number().positive(),
-      delta: z.number().gt(0).lt(0.1),
-      /** Images of one patient that a private run may see at all; absent: no limit. */
-      perPatientMaxImages: limit.optional(),
-    })
-    .optional(),
+  dp: z.discriminatedUnion("mode", [patientPrivacy, sitePrivacy], { error: "mode must be patient or site" }).optional(),
   /** A site works out each model itself, and trains on one only within these bounds. */
   model: z
     .strictObject({

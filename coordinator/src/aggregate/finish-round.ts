@@ -12,6 +12,7 @@ import { roundMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import type { TensorPlaces } from "@consilium/shared/checkpoint/reader.js";
 import type { StoredCheckpoint } from "@consilium/shared/checkpoint/writer.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import type { SiteNoise } from "@consilium/shared/privacy/site-mechanism.js";
 import type { KeyAdvert, RoundKey } from "@consilium/shared/protocol.js";
 import { advertsDigest, sortAdverts } from "@consilium/shared/secagg/adverts.js";
 import { parseLanes } from "@consilium/shared/secagg/lanes.js";
@@ -31,8 +32,10 @@ export interface FinishJob {
   readonly weightCap: number;
   readonly lanes: readonly string[];
   readonly colluders: number;
-  /** Norm that every site scales its update down to; absent where noise hides the sum's own norm. */
+  /** Norm that every site scales its update down to; absent: any norm. */
   readonly l2Clip?: number | undefined;
+  /** Of a run that hides sites. */
+  readonly noise?: SiteNoise | undefined;
   /** U1, U2 and U3 in any order. */
   readonly adverts: readonly KeyAdvert[];
   readonly sharers: readonly string[];
@@ -91,7 +94,7 @@ async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<Finish
   const advertisers = job.adverts.length;
   const cohort = [...job.survivors].sort(compareSiteIds);
   const parent = job.previousDigest;
-  const terms = { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length };
+  const terms = { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length, noise: job.noise };
   const kept = await AggregateWriter.begin(job.aggregateDirectory);
   try {
     const next = await writeNextCheckpoint({

@@ -4,8 +4,7 @@ import { loadYaml } from "@consilium/shared/config/load-yaml.js";
 import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { reportLines } from "@consilium/shared/params/warm-start/report-lines.js";
-import { predictionLines, predictPrivacy } from "@consilium/shared/privacy/prediction.js";
-import { requireHope } from "@consilium/shared/privacy/verdict.js";
+import { predictionLines, predictPrivacy, requireHopefulPrivacy } from "@consilium/shared/privacy/prediction.js";
 import type { Command } from "commander";
 import type { RunSummary } from "../round/progress.js";
 import type { Admin, LaunchRequest } from "../rpc/admin-types.js";
@@ -76,7 +75,7 @@ async function launchFile(
     return;
   }
   for (const line of prediction) outputOf(command, surroundings).line(line);
-  if (privacy !== undefined) requireHope(privacy.verdict);
+  requireHopefulPrivacy(config);
   const configYaml = await readFile(path, "utf8");
   const weights = warmStart === undefined ? undefined : await openWarmStart(warmStart, config);
   try {

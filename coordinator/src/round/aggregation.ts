@@ -1,6 +1,7 @@
 import { runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { siteNoise } from "@consilium/shared/privacy/site-mechanism.js";
 import { planContext } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
 import type { AggregateStore } from "../checkpoint/aggregate-store.js";
@@ -35,8 +36,8 @@ export function finishJob(
     ...{ key, tensorClips, weightCap, lanes, colluders, sharers, survivors },
     context: Buffer.from(planContext(planBody)).toString("hex"),
     layout,
-    // Noise that is added to sums makes any norm likely.
-    l2Clip: config.privacy.mode === "none" || config.privacy.mode === "patient" ? l2Clip : undefined,
+    l2Clip,
+    noise: siteNoise(config, layout.dimension),
     adverts: adverts.map(({ bytes }) => codec.decodeAdvert(bytes).advert),
     uploads: uploads.map((upload) => ({ siteId: upload.siteId, path: spool.pathOf(upload) })),
     reveals: reveals.map(({ siteId, bytes }) => ({ fromSite: siteId, reveals: codec.decodeReveals(bytes) })),

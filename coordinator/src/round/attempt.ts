@@ -30,8 +30,28 @@ export function beginSelecting(start: AttemptStart, config: RunConfig, times: Ru
   return { kind: "selecting", rules: rulesOf(config, times), stageStartedAtMs: nowMs, ...facts };
 }
 
+/** What an attempt takes over from the one before. */
+export type AttemptFacts = Pick<
+  AttemptStart,
+  "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "lostAttempts" | "conduct" | "watched"
+> &
+  Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;
+
+/** Of a round's first attempt, in a run in which nothing has happened. */
+export function freshFacts(nowMs: number): AttemptFacts {
+  const nothing = { failures: 0, excluded: {}, aborts: [], lostAttempts: [], conduct: {}, watched: [] };
+  return { roundStartedAtMs: nowMs, ...nothing };
+}
+
+/** Of the attempt after one that was lost. */
+export function factsAfter(ended: RoundState, notBeforeMs: number): AttemptFacts {
+  const { roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched } = ended;
+  const kept = { roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched };
+  return { ...kept, notBeforeMs, lost: lostIn(ended) };
+}
+
 /** Sites that an attempt lost, and why. */
-export function lostIn(state: RoundState): Record<string, Exclusion> {
+function lostIn(state: RoundState): Record<string, Exclusion> {
   const members = state.kind === "selecting" ? {} : state.members;
   return Object.fromEntries(
     Object.entries(members).flatMap(([site, { status }]): [string, Exclusion][] => {

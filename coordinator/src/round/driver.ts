@@ -12,12 +12,21 @@ import type { SiteRegistry } from "../sites/registry.js";
 import type { AttemptRow, RunRow, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
 import { aggregateOf, finishJob } from "./aggregation.js";
-import { type AttemptStart, attemptRow, beginSelecting, lostIn, signPlan, storedState } from "./attempt.js";
+import {
+  type AttemptFacts,
+  attemptRow,
+  beginSelecting,
+  factsAfter,
+  freshFacts,
+  signPlan,
+  storedState,
+} from "./attempt.js";
 import type { Outcome } from "./outcomes.js";
 import type { RoundObserver, SignedPlan, SignedResult, SiteTransport } from "./ports.js";
+import { budgetObjection, releaseOf } from "./privacy-ledger.js";
 import { committedFacts } from "./progress.js";
 import { resultBefore, signResult } from "./results.js";
-import { type Kept, pruneAfter } from "./retention.js";
+import { forgetMessages, type Kept, pruneAfter } from "./retention.js";
 import type { RuleTimes } from "./rules.js";
 import { parseStoredConfig } from "./run-file.js";
 import { messageOf } from "./stage.js";
@@ -109,10 +118,10 @@ export class RunDriver {
     } else if (state.kind !== "aborted") {
       this.apply({ kind: "recovered" });
     } else if (recovered && state.next.kind === "retry") {
-      this.#clean(state.key);
+      forgetMessages(this.#options, state.key);
       this.#beginNext(state, state.next.notBeforeMs);
     } else {
-      this.#clean(state.key);
+      forgetMessages(this.#options, state.key);
       // A person resumed the run: earlier failures, refusals and figures no longer count.
       this.#beginNext({ ...state, failures: 0, excluded: {}, conduct: {}, watched: [] }, 0);
     }
@@ -129,7 +138,8 @@ export class RunDriver {
       if (stage !== undefined) failpoint(`${stage}/before-persist`);
       if (state.kind === "committed") failpoint("commit/before");
       const isLast = state.key.round >= this.config.rounds;
-      const facts = { ...delivery, ...this.#signedResult(state, attempt), isLast, nowMs: clock.now() };
+      const release = releaseOf(this.#privacyFacts, { before: attempt.state, after: state });
+      const facts = { ...delivery, ...this.#signedResult(state, attempt), release, isLast, nowMs: clock.now() };
       store.advance(stepOf(state, { ...facts, parentDigest: attempt.parentDigest }));
       if (stage !== undefined) failpoint(`${stage}/after-persist`);
       if (state.kind === "committed") failpoint("commit/after");
@@ -229,16 +239,16 @@ export class RunDriver {
         if (state.kind === "committed") this.#committed(state);
         break;
       case "next-attempt":
-        this.#clean(state.key);
+        forgetMessages(this.#options, state.key);
         this.#beginNext(state, effect.notBeforeMs);
         break;
       case "pause-run":
         observer.runPaused(state.kind === "committed" ? "collapse" : "lost-attempts");
-        this.#clean(state.key);
+        forgetMessages(this.#options, state.key);
         this.#listener.ended();
         break;
       case "stop-run":
-        this.#clean(state.key);
+        forgetMessages(this.#options, state.key);
         this.#listener.ended();
         break;
       default:
@@ -308,41 +318,48 @@ export class RunDriver {
   }
 
   #afterCommit({ key, excluded, conduct, watched }: Pick<Committed, "key" | "excluded" | "conduct" | "watched">): void {
-    this.#clean(key);
+    forgetMessages(this.#options, key);
     pruneAfter(this.#options, key);
     if (key.round >= this.config.rounds) {
       this.#listener.ended();
       return;
     }
     const nowMs = this.#options.clock.now();
-    const facts = { roundStartedAtMs: nowMs, failures: 0, excluded, aborts: [], lostAttempts: [], conduct, watched };
-    this.#begin({ ...key, round: key.round + 1, attempt: 1 }, facts);
+    this.#begin({ ...key, round: key.round + 1, attempt: 1 }, { ...freshFacts(nowMs), excluded, conduct, watched });
   }
 
   #beginFirst(): void {
     const nowMs = this.#options.clock.now();
     const settleAtMs = nowMs + this.#options.times.settleMs;
     const key = { runId: this.run.runId, round: 1, attempt: 1 };
-    this.#begin(key, {
-      roundStartedAtMs: nowMs,
-      failures: 0,
-      excluded: {},
-      aborts: [],
-      lostAttempts: [],
-      conduct: {},
-      watched: [],
-      settleAtMs,
-    });
+    this.#begin(key, { ...freshFacts(nowMs), settleAtMs });
   }
 
   #beginNext(ended: RoundState, notBeforeMs: number): void {
-    const { key, roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched } = ended;
-    const kept = { roundStartedAtMs, failures, excluded, aborts, lostAttempts, conduct, watched };
-    const facts = { ...kept, notBeforeMs, lost: lostIn(ended) };
-    this.#begin({ ...key, attempt: key.attempt + 1 }, facts);
+    const { key } = ended;
+    this.#begin({ ...key, attempt: key.attempt + 1 }, factsAfter(ended, notBeforeMs));
+  }
+
+  get #privacyFacts() {
+    return { runId: this.run.runId, config: this.config, dimension: this.#layout.dimension };
+  }
+
+  /** A run whose privacy is spent begins nothing more, also when somebody resumes it. */
+  #pauseFor(reason: string): void {
+    const { store, clock, observer } = this.#options;
+    this.#cancelTimer();
+    store.setRunStatus(this.run.runId, { status: "paused", reason, nowMs: clock.now() });
+    observer.runPaused("privacy-budget");
+    if (this.#attempt !== undefined) this.#note("pause-run", { reason });
+    this.#listener.ended();
   }
 
   #begin(key: RoundKey, facts: AttemptFacts): void {
+    const spent = budgetObjection(this.#options.store, this.#privacyFacts);
+    if (spent !== undefined) {
+      this.#pauseFor(spent);
+      return;
+    }
     const { registry, membership, clock, times, store, checkpoints } = this.#options;
     const present = registry.attachedSites().filter((site) => membership.admits(site));
     const awaited = registry.enrolledSites().filter((site) => !present.includes(site) && membership.admits(site));
@@ -371,18 +388,6 @@ export class RunDriver {
     };
   }
 
-  /** What the sites sent is of no use once an attempt is over. */
-  #clean(key: RoundKey): void {
-    const { store, spool, log } = this.#options;
-    store.eraseMessages(key);
-    try {
-      spool.erase(key);
-    } catch (thrown) {
-      // A stream that is just beginning may put a file back; the next start sweeps it up.
-      log.warn("uploads-not-erased", { runId: key.runId, reason: asConsiliumError(thrown).message });
-    }
-  }
-
   #note(kind: string, fields: Readonly<Record<string, string | number>>): void {
     const { store, clock, log } = this.#options;
     const { runId, round, attempt } = this.#attempt!.state.key;
@@ -391,9 +396,3 @@ export class RunDriver {
     log.info(kind, noted);
   }
 }
-
-type AttemptFacts = Pick<
-  AttemptStart,
-  "roundStartedAtMs" | "failures" | "excluded" | "aborts" | "lostAttempts" | "conduct" | "watched"
-> &
-  Partial<Pick<AttemptStart, "lost" | "notBeforeMs" | "settleAtMs">>;

@@ -51,8 +51,8 @@ export interface CommittedFacts {
 export interface RoundObserver {
   roundEnded(outcome: "committed" | "aborted"): void;
   roundCommitted(facts: CommittedFacts): void;
-  /** Why: too many lost attempts, or features or a teacher that have collapsed. */
-  runPaused(cause: "lost-attempts" | "collapse"): void;
+  /** Why: too many lost attempts, features or a teacher that have collapsed, or a privacy budget that is spent. */
+  runPaused(cause: "lost-attempts" | "collapse" | "privacy-budget"): void;
   cohortSelected(participants: number): void;
   stageClosed(stage: StageState["kind"] | "aggregating", durationMs: number): void;
   siteDropped(reason: DropReason): void;

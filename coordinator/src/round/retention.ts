@@ -4,6 +4,7 @@ import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { RunStore } from "../store/run-store.js";
+import type { UploadSpool } from "../store/upload-spool.js";
 import type { MessageCodec } from "./ports.js";
 import { committedRounds } from "./progress.js";
 import { sumsOf } from "./results.js";
@@ -19,6 +20,20 @@ export interface Kept {
   readonly keepCheckpoints: number | "all";
   /** Rounds of a run that is not completed whose sums are kept, for sites that join later. */
   readonly keepAggregates: number | "all";
+}
+
+/** What the sites sent is of no use once an attempt is over. */
+export function forgetMessages(
+  { store, spool, log }: Pick<Kept, "store" | "log"> & { readonly spool: UploadSpool },
+  key: RoundKey,
+): void {
+  store.eraseMessages(key);
+  try {
+    spool.erase(key);
+  } catch (thrown) {
+    // A stream that is just beginning may put a file back; the next start sweeps it up.
+    log.warn("uploads-not-erased", { runId: key.runId, reason: asConsiliumError(thrown).message });
+  }
 }
 
 /** Removes what is kept no longer now that a round is committed. What cannot be removed does no harm. */

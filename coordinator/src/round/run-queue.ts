@@ -6,6 +6,7 @@ import type { Entropy } from "@consilium/shared/entropy.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import { initialBlocks } from "@consilium/shared/params/initialize.js";
+import { requireHopefulPrivacy } from "@consilium/shared/privacy/prediction.js";
 import type { DropReason, RoundKey } from "@consilium/shared/protocol.js";
 import type { RunRow } from "../store/run-store.js";
 import { storedState } from "./attempt.js";
@@ -110,7 +111,8 @@ export class RunQueue {
 
   /**
    * Adds a run, or returns the one that the same request made before; then `given` is not asked for its values.
-   * @throws ConsiliumError "config-invalid" naming every line that does not fit, and whatever `given` throws
+   * @throws ConsiliumError "config-invalid" naming every line that does not fit, "policy-refused" for a private run that
+   * could learn nothing, and whatever `given` throws
    */
   async launch(request: LaunchRequest, given?: GivenWeights): Promise<RunSummary> {
     const { store } = this.#options;
@@ -120,6 +122,7 @@ export class RunQueue {
     const existing = store.findRunByRequest(request.requestId);
     if (existing !== undefined) return this.#summary(existing);
     const config = parseRunFile(request.configYaml);
+    requireHopefulPrivacy(config);
     const row = store.addRun(await this.#prepare(request, config, given));
     this.#pump();
     return this.#summary(this.#require(row.runId));

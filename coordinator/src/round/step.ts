@@ -3,7 +3,7 @@ import type { SignedResult } from "./ports.js";
 import { recordOf } from "./progress.js";
 import type { RoundState } from "./state.js";
 
-export interface StepFacts extends Pick<AttemptStep, "message" | "upload" | "nowMs"> {
+export interface StepFacts extends Pick<AttemptStep, "message" | "upload" | "release" | "nowMs"> {
   readonly parentDigest: string;
   /** Of a committed attempt. */
   readonly result?: SignedResult;

@@ -188,10 +188,10 @@ export class TestFederation {
       );
   }
 
-  async launch(rounds = 1): Promise<string> {
+  async launch(rounds = 1, more = ""): Promise<string> {
     const request = {
       requestId: `request-${rounds}`,
-      configYaml: runFile(rounds),
+      configYaml: `${runFile(rounds)}${more}`,
       launchedBy: "fed://demo/researcher/r1",
     };
     return (await this.parts.queue.launch(request)).runId;

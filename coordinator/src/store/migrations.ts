@@ -131,6 +131,17 @@ export const migrations: readonly string[] = [
         ) WHERE rank = 1
       );
   `,
+  // What each attempt of a run that hides sites cost, whatever became of it.
+  `
+  CREATE TABLE privacy_releases (
+    run_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    entry_json TEXT NOT NULL,
+    PRIMARY KEY (run_id, round, attempt),
+    FOREIGN KEY (run_id, round, attempt) REFERENCES rounds (run_id, round, attempt)
+  ) STRICT;
+  `,
 ];
 
 /**

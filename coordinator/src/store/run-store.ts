@@ -59,6 +59,8 @@ export interface AttemptStep {
   readonly stateJson: string;
   readonly message?: StageMessage;
   readonly upload?: UploadRow;
+  /** What the step costs of the sites' privacy, as JSON; kept for ever. */
+  readonly release?: string | undefined;
   readonly commit?: {
     readonly recordJson: string;
     readonly checkpointDigest: string;
@@ -92,6 +94,8 @@ export interface RunStore {
   findAttempt(key: RoundKey): AttemptRow | undefined;
   newestAttempt(runId: string): AttemptRow | undefined;
   advance(step: AttemptStep): void;
+  /** What a run's attempts cost of the sites' privacy, as JSON, oldest first. */
+  listReleases(runId: string): string[];
   /** Records of committed rounds as JSON, oldest first. */
   listRecords(runId: string): string[];
   /** Results of committed rounds from `fromRound` on, oldest first. */

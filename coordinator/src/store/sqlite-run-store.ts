@@ -44,6 +44,7 @@ export function createRunStore(database: StoreDatabase): RunStore {
     findAttempt: (key) => attemptRow(sql.findAttempt.get(...valuesOf(key))),
     newestAttempt: (runId) => attemptRow(sql.newestAttempt.get(runId)),
     advance: database.transaction((step: AttemptStep) => advance(sql, step)),
+    listReleases: (runId) => sql.listReleases.all(runId).map((row) => row.entryJson),
     listRecords: (runId) => sql.listRecords.all(runId).map((row) => row.recordJson),
     listResults: (runId, fromRound) => sql.listResults.all(runId, fromRound),
     findMessage: (key, siteId, stage) => sql.findMessage.get(...valuesOf(key), siteId, stage),
@@ -107,6 +108,12 @@ function attemptStatements(database: StoreDatabase) {
       `UPDATE rounds SET kind = ?, state_json = ?, record_json = ?, result_body = ?, result_signature = ?
        WHERE ${ofAttempt} AND record_json IS NULL`,
     ),
+    addRelease: database.prepare<[...KeyValues, string]>(
+      "INSERT INTO privacy_releases (run_id, round, attempt, entry_json) VALUES (?, ?, ?, ?)",
+    ),
+    listReleases: database.prepare<[string], { entryJson: string }>(
+      "SELECT entry_json AS entryJson FROM privacy_releases WHERE run_id = ? ORDER BY round, attempt",
+    ),
     listRecords: database.prepare<[string], { recordJson: string }>(
       "SELECT record_json AS recordJson FROM rounds WHERE run_id = ? AND record_json IS NOT NULL ORDER BY round",
     ),
@@ -161,6 +168,7 @@ function advance(sql: Statements, step: AttemptStep): void {
     const { siteId, path, bytes, sha256, signature } = upload;
     sql.addUpload.run(...valuesOf(key), siteId, path, bytes, sha256, signature);
   }
+  if (step.release !== undefined) sql.addRelease.run(...valuesOf(key), step.release);
   if (commit !== undefined) {
     const { checkpointDigest, status, reason } = commit;
     sql.commitRun.run({ runId: key.runId, checkpointDigest, status, reason, nowMs });

@@ -1,6 +1,7 @@
 import { CheckpointReader, type TensorPlaces } from "../checkpoint/reader.js";
 import { CheckpointWriter, type StoredCheckpoint } from "../checkpoint/writer.js";
 import { ConsiliumError } from "../errors.js";
+import type { SiteNoise } from "../privacy/site-mechanism.js";
 import { type CohortLanes, decodeLanes, parseLanes } from "../secagg/lanes.js";
 import { ringBoundOf } from "../secagg/protocol.js";
 import { clippedTensors, type DeltaDecoding, decodeMean } from "../secagg/quantize.js";
@@ -25,6 +26,8 @@ export interface AggregateTerms {
   readonly advertisers: number;
   /** Sites in the sum, |U3|. */
   readonly survivors: number;
+  /** Of a run that hides sites: what each of them added to its update. */
+  readonly noise?: SiteNoise | undefined;
 }
 
 /** Parameters, then lanes, as signed words. What `range` gives is valid until the next call. */
@@ -66,6 +69,14 @@ export interface NextCheckpointJob {
   readonly watch: AggregateWatch;
 }
 
+/** Noise beyond so many of its standard deviations is taken for a broken sum. */
+const noiseDeviations = 8;
+
+/** Standard deviation of a sum's noise, in whole numbers; 0 without noise. */
+export function noiseDeviation({ noise, survivors }: Pick<AggregateTerms, "noise" | "survivors">): number {
+  return noise === undefined ? 0 : Math.sqrt(survivors * noise.shareVariance);
+}
+
 /** How the sums of a round decode, given what its lanes say of the weight. */
 export function decodingOf(layout: TensorPlaces, terms: AggregateTerms, weight: number): DeltaDecoding {
   return {
@@ -73,17 +84,26 @@ export function decodingOf(layout: TensorPlaces, terms: AggregateTerms, weight: 
       layout.parameters.map(({ size }) => size),
       terms.tensorClips,
     ),
-    ringBound: ringBoundOf(terms.advertisers),
+    ringBound: terms.noise?.scale ?? ringBoundOf(terms.advertisers),
     weightShareSum: weight / terms.weightCap,
     survivors: terms.survivors,
+    noise: noiseDeviations * noiseDeviation(terms),
   };
 }
 
-/** What rounding at the sites can add to the norm of the mean delta. */
+/** The norm of d normal values is above √d by more than this once in 10¹³. */
+const normDeviations = 8;
+
+/**
+ * What rounding and noise at the sites can add to the norm of the mean delta. No false sum within it can be told from
+ * noise.
+ */
 export function roundingNorm(layout: TensorPlaces, terms: AggregateTerms, weight: number): number {
   const { tensors, ringBound, weightShareSum, survivors } = decodingOf(layout, terms, weight);
-  const unit = survivors / (ringBound * weightShareSum);
-  return Math.sqrt(tensors.reduce((sum, { size, clip }) => sum + size * (clip * unit) ** 2, 0));
+  const unit = 1 / (ringBound * weightShareSum);
+  const rounding = Math.sqrt(tensors.reduce((sum, { size, clip }) => sum + size * (clip * unit * survivors) ** 2, 0));
+  const deviation = (terms.noise?.clip ?? 0) * unit * noiseDeviation(terms);
+  return rounding + deviation * (Math.sqrt(layout.dimension) + normDeviations);
 }
 
 /** Single precision in the sites' own clipping. */

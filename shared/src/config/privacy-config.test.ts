@@ -30,7 +30,7 @@ describe("privacySchema", () => {
   });
 
   it("refuses unknown modes and keys, with the line", () => {
-    expect(() => run("{ mode: site }")).toThrow(/run\.yaml:9.*use none \(the default\) or patient/);
+    expect(() => run("{ mode: hospital }")).toThrow(/run\.yaml:9.*use none \(the default\), patient or site/);
     expect(() => run(patient.replace("clip: 1,", "clip: 1, clipp: 7,"))).toThrow(/run\.yaml:9.*clipp/);
   });
 

@@ -34,13 +34,30 @@ const patient = z.strictObject({
   imagesPerPatient: z.number().int().positive().max(64).default(1),
 });
 
-export const privacySchema = z.discriminatedUnion("mode", [none, patient], {
-  error: "use none (the default) or patient",
+/**
+ * Each site adds its share of Skellam noise to its update before it masks it (Agarwal, Kairouz and Liu 2021): the model
+ * tells little of whether a site's images were trained on at all.
+ */
+const site = z.strictObject({
+  mode: z.literal("site"),
+  ...noise,
+  /** Largest L2 norm of a site's whole update. */
+  clip: positive.max(1e6),
+  /**
+   * The most that the run may ever spend, lost attempts included; absent: what its rounds cost if none is lost. More
+   * leaves room for lost attempts.
+   */
+  maxEpsilon: positive.optional(),
+});
+
+export const privacySchema = z.discriminatedUnion("mode", [none, patient, site], {
+  error: "use none (the default), patient or site",
 });
 
 export type PrivacyConfig = z.output<typeof privacySchema>;
 export type PrivacyMode = PrivacyConfig["mode"];
 export type PatientPrivacy = Extract<PrivacyConfig, { mode: "patient" }>;
+export type SitePrivacy = Extract<PrivacyConfig, { mode: "site" }>;
 
 interface PrivateRun {
   readonly model: ModelConfig;
@@ -48,12 +65,14 @@ interface PrivateRun {
   readonly training: { readonly batchSize: number; readonly microBatches?: number | undefined };
   readonly monitor: { readonly collapse: "pause" | "off" };
   readonly privacy: PrivacyConfig;
+  readonly aggregation: { readonly batchStatistics: "local" | "average" };
 }
 
 type Refuse = (path: string[], message: string) => void;
 
 /** What a private run cannot be. */
-export function checkPrivacy({ model, method, training, monitor, privacy }: PrivateRun, refuse: Refuse): void {
+export function checkPrivacy(run: PrivateRun, refuse: Refuse): void {
+  const { method, monitor, privacy } = run;
   if (privacy.mode === "none") return;
   const { epsilon, noiseMultiplier } = privacy;
   if ((epsilon === undefined) === (noiseMultiplier === undefined)) {
@@ -66,6 +85,20 @@ export function checkPrivacy({ model, method, training, monitor, privacy }: Priv
     refuse(["privacy", "mode"], "must be none: a run of clusters has no steps and no update to add noise to");
     return;
   }
+  if (privacy.mode === "patient") checkPatients(run, privacy, refuse);
+  else checkSites(run, privacy, refuse);
+}
+
+function checkSites({ aggregation }: PrivateRun, { epsilon, maxEpsilon }: SitePrivacy, refuse: Refuse): void {
+  if (epsilon !== undefined && maxEpsilon !== undefined && maxEpsilon < epsilon) {
+    refuse(["privacy", "maxEpsilon"], `is less than epsilon ${epsilon}, so that not all rounds could be run`);
+  }
+  if (aggregation.batchStatistics === "average") {
+    refuse(["aggregation", "batchStatistics"], "must be local in mode site: noise would make variances negative");
+  }
+}
+
+function checkPatients({ model, method, training }: PrivateRun, privacy: PatientPrivacy, refuse: Refuse): void {
   const coupling = batchCoupling({ model, method });
   if (coupling !== undefined) {
     refuse(["privacy", "mode"], `cannot be patient: ${method.name} ${coupling}`);

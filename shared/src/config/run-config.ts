@@ -7,7 +7,7 @@ import { checkPrivacy, privacySchema } from "./privacy-config.js";
 export type { MethodConfig } from "./method-config.js";
 export { architectureName, isSeparable, poolingOf } from "./method-config.js";
 export type { ModelConfig } from "./model-config.js";
-export type { PatientPrivacy, PrivacyConfig, PrivacyMode } from "./privacy-config.js";
+export type { PatientPrivacy, PrivacyConfig, PrivacyMode, SitePrivacy } from "./privacy-config.js";
 
 /** A run as a researcher writes it. Unknown keys are errors; every default is written here and nowhere else. */
 

@@ -15,10 +15,19 @@ export type PlanTerms = Pick<RoundPlan, "tensorClips" | "l2Clip" | "weightCap" |
 export function planTerms(config: RunConfig, layout: ParameterLayout, round: number): PlanTerms {
   const firstStep = (round - 1) * config.training.stepsPerRound;
   return {
-    tensorClips: tensorClips(config, layout, firstStep),
-    l2Clip: Math.fround(config.aggregation.l2Clip),
+    ...clipsOf(config, layout, firstStep),
     weightCap: planWeightCap(config),
     lanes: lanesFor(config),
     firstStep,
   };
+}
+
+/** Where whole sites are hidden, one norm bounds an update, and all its coordinates have one scale. */
+function clipsOf(config: RunConfig, layout: ParameterLayout, firstStep: number) {
+  const { privacy, aggregation } = config;
+  if (privacy.mode !== "site") {
+    return { tensorClips: tensorClips(config, layout, firstStep), l2Clip: Math.fround(aggregation.l2Clip) };
+  }
+  const l2Clip = Math.fround(privacy.clip);
+  return { tensorClips: layout.parameters.map(() => l2Clip), l2Clip };
 }

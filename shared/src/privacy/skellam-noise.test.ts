@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { addSkellamNoise } from "./skellam-noise.js";
+import { skellamNoise } from "./skellam-noise.js";
 import { normalCdf } from "./special.js";
 
 function noise(variance: number, count: number, seed = 1): Int32Array {
   const words = new Uint32Array(count);
-  addSkellamNoise(words, variance, new Uint8Array(32).fill(seed));
+  skellamNoise(variance, new Uint8Array(32).fill(seed))(words);
   return new Int32Array(words.buffer);
 }
 
@@ -37,7 +37,13 @@ describe("Skellam noise on ring words", () => {
 
   it("wraps as the ring does and is the key's", () => {
     const words = Uint32Array.of(2 ** 32 - 1, 0, 5);
-    addSkellamNoise(words, 1e6, new Uint8Array(32).fill(9));
+    const add = skellamNoise(1e6, new Uint8Array(32).fill(9));
+    // In two parts, of which the second goes on where the first ended.
+    for (const [from, to] of [
+      [0, 1],
+      [1, 3],
+    ] as const)
+      add(words.subarray(from, to));
     const alone = noise(1e6, 3, 9);
     expect([...new Int32Array(words.buffer)]).toEqual([alone[0]! - 1, alone[1]!, alone[2]! + 5]);
     expect(noise(1e6, 3, 9)).toEqual(alone);

@@ -3,7 +3,7 @@ import { keystreamChunks } from "../secagg/mask.js";
 import { poisson } from "./poisson.js";
 
 /** The largest variance that can be sampled: beyond it double precision does not resolve whole numbers well. */
-const mostVariance = 2 ** 50;
+export const mostVariance = 2 ** 50;
 /** Keystream words fetched at a time. */
 const portion = 2 ** 16;
 
@@ -25,6 +25,9 @@ function uniforms(key: Uint8Array): () => number {
   };
 }
 
+/** Adds noise to the next words, which continue where those before ended. */
+export type AddNoise = (words: Uint32Array) => void;
+
 /**
  * words[i] += Skellam noise modulo 2³², the difference of two Poisson variables of mean variance/2. Whole numbers only, so
  * floating point leaves no trace in the sum.
@@ -32,7 +35,7 @@ function uniforms(key: Uint8Array): () => number {
  * @param key 32 bytes, fresh and secret: who knows it can take the noise off
  * @throws ConsiliumError "config-invalid" for a variance that is not positive or above 2^50
  */
-export function addSkellamNoise(words: Uint32Array, variance: number, key: Uint8Array): void {
+export function skellamNoise(variance: number, key: Uint8Array): AddNoise {
   if (!(variance > 0 && variance <= mostVariance)) {
     throw new ConsiliumError("config-invalid", `Skellam noise of variance ${variance} cannot be drawn`, {
       remedy: "the variance must be positive and at most 2^50; lower the scale",
@@ -40,8 +43,10 @@ export function addSkellamNoise(words: Uint32Array, variance: number, key: Uint8
   }
   const uniform = uniforms(key);
   const mean = variance / 2;
-  for (let i = 0; i < words.length; i++) {
-    const noise = poisson(mean, uniform) - poisson(mean, uniform);
-    words[i] = (words[i]! + noise) % 2 ** 32;
-  }
+  return (words) => {
+    for (let i = 0; i < words.length; i++) {
+      const noise = poisson(mean, uniform) - poisson(mean, uniform);
+      words[i] = (words[i]! + noise) % 2 ** 32;
+    }
+  };
 }

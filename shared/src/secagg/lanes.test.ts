@@ -199,6 +199,7 @@ describe("lanesFor", () => {
 
   it("leaves nothing that images decide in a private run", () => {
     expect(lanesFor({ ...run("mae"), privacy: { mode: "patient" } })).toEqual(["weight", "steps"]);
+    expect(lanesFor({ ...run("mae"), privacy: { mode: "site" } })).toEqual(["weight"]);
   });
 
   it.each(methodNames)("makes lanes of %s that a site takes", (name) => {

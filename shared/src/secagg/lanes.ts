@@ -82,8 +82,14 @@ export function lanePermission(lane: string): string {
   return isTermName(figure) ? "terms" : figure;
 }
 
-/** What each site may add in a private run: the same for all, and known before. Nothing that images decide has noise. */
-const privateLanes: readonly LaneName[] = ["weight", "steps"];
+/**
+ * What each site may add in a private run: the same for all, and known before. Nothing that images decide has noise.
+ * Where a site as a whole is hidden, it does not say how many steps it took either.
+ */
+const privateLanes: Readonly<Record<"patient" | "site", readonly LaneName[]>> = {
+  patient: ["weight", "steps"],
+  site: ["weight"],
+};
 
 /** The lanes of a run's plans. */
 export function lanesFor(
@@ -92,7 +98,7 @@ export function lanesFor(
     readonly privacy: Pick<RunConfig["privacy"], "mode">;
   },
 ): LaneName[] {
-  if (config.privacy.mode !== "none") return [...privateLanes];
+  if (config.privacy.mode !== "none") return [...privateLanes[config.privacy.mode]];
   if (config.monitor.figures === "loss") return [...laneNames];
   const figures: FigureName[] = ["updateNorm", "cosine", ...termsOf(config)];
   return [...laneNames, ...figures.flatMap(lanesOfFigure)];

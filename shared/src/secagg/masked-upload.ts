@@ -21,6 +21,8 @@ export interface MaskingInput {
   /** k_u, for the mask that only this site knows until the unmask stage. */
   readonly selfKey: Uint8Array;
   readonly pairwise: readonly PairwiseMask[];
+  /** Keys of the encoding, such as its noise's; overwritten with the masks'. */
+  readonly secrets?: readonly Uint8Array[];
   /** The site's signature under a digest of all masked words. */
   readonly seal: (sha256: Uint8Array) => Uint8Array;
 }
@@ -78,6 +80,7 @@ export class MaskedUpload {
     this.#erased = true;
     this.#input.selfKey.fill(0);
     for (const { key } of this.#input.pairwise) key.fill(0);
+    for (const key of this.#input.secrets ?? []) key.fill(0);
   }
 
   #fill(words: Uint32Array, firstWord: number, encode: EncodeWords): void {

@@ -116,6 +116,8 @@ export interface DeltaDecoding {
   readonly weightShareSum: number;
   /** Sites in the sum. */
   readonly survivors: number;
+  /** The largest noise that a sum may hold beside the sites' updates, in whole numbers. */
+  readonly noise?: number;
 }
 
 /**
@@ -124,8 +126,8 @@ export interface DeltaDecoding {
  * @throws ConsiliumError "aggregate-invalid" for a sum that no honest sites can have produced
  */
 export function decodeMean(sums: Int32Array, first: number, out: Float32Array, decoding: DeltaDecoding): number {
-  const { tensors, ringBound, weightShareSum, survivors } = decoding;
-  const largest = weightShareSum * ringBound + survivors;
+  const { tensors, ringBound, weightShareSum, survivors, noise = 0 } = decoding;
+  const largest = weightShareSum * ringBound + survivors + noise;
   let squares = 0;
   for (const { from, to, clip } of tensorSpans(tensors, first, sums.length)) {
     const scale = clip / (ringBound * weightShareSum);

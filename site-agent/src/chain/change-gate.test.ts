@@ -28,6 +28,17 @@ describe("the gate for a round's change", () => {
     }
   });
 
+  it("opens as far as the noise of a run that hides sites can carry the mean, and no further", () => {
+    const noise = { clip: 1, scale: 1000, shareVariance: 3e4 };
+    const lanesOf = { ...totals(0).lanes, weight: 3 };
+    const flat = { ...terms, tensorClips: tensorClips.map(() => 1), weightCap: 1, noise };
+    const facts = { round: 1, config: exampleConfig, layout, terms: flat, l2Clip: 1, limits: examplePolicy.model };
+    const finish = (deltaNorm: number) => () => new ChangeGate(facts).finish({ lanes: lanesOf, deltaNorm });
+    const expected = (Math.sqrt(3 * 3e4) / 3000) * Math.sqrt(layout.dimension);
+    expect(finish(1 + expected)).not.toThrow();
+    expect(finish(1.5 + 1.2 * expected)).toThrow(refusal("model.aggregate"));
+  });
+
   it("stays shut for a model that is not finite", () => {
     const next = values(0);
     next[5] = Number.POSITIVE_INFINITY;

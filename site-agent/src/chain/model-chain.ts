@@ -6,6 +6,7 @@ import type { StoredFile } from "@consilium/shared/checkpoint/digest-file.js";
 import { roundMetadata, runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
+import { siteNoise } from "@consilium/shared/privacy/site-mechanism.js";
 import {
   bodyDigest,
   type ReceivedPlan,
@@ -145,7 +146,8 @@ export class ModelChain {
     const { key, tensorClips, weightCap, lanes, advertisers, cohort } = result;
     const { serverOptimizer } = config.aggregation;
     const { l2Clip } = planTerms(config, layout, key.round);
-    const terms = { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length };
+    const noise = siteNoise(config, layout.dimension);
+    const terms = { tensorClips, weightCap, lanes, advertisers, survivors: cohort.length, noise };
     const sums = await AggregateReader.open(sum);
     try {
       return await writeNextCheckpoint({

@@ -36,7 +36,9 @@ export async function verdictsOn(
   const { federation } = loadEnrolment(home);
   const policy = loadPolicy(policyPath(home, siteConfig));
   const { localSamples, uncounted } = await counted(home, siteConfig);
-  const privacy = await privacyAccount(home, dataSettings(home, siteConfig)).assess(config, policy.dp, 0);
+  const { dimension: parameters } = checkpointLayout(config);
+  const account = privacyAccount(home, dataSettings(home, siteConfig));
+  const privacy = await account.assess(config, policy.dp, { firstStep: 0, dimension: parameters });
   const runPlace = new RunHistory(home.runHistory, datasetId(dataSettings(home, siteConfig))).placeOf(run);
   const clauses = judgePolicy({
     plan: {
@@ -47,7 +49,7 @@ export async function verdictsOn(
     },
     config,
     policy,
-    facts: { parameters: checkpointLayout(config).dimension, localSamples, approval, privacy, runPlace },
+    facts: { parameters, localSamples, approval, privacy, runPlace },
   });
   const allowed = !clauses.some(({ verdict }) => verdict === "refused");
   return { clauses, allowed, ...(uncounted === undefined ? {} : { uncounted }) };

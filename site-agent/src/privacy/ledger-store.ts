@@ -24,9 +24,9 @@ export class LedgerStore {
    * The history under the budget that the policy has now; an empty one where nothing was charged yet.
    * @throws ConsiliumError "input-unreadable" for a damaged ledger: a new one would forget what is spent
    */
-  read(dataSet: string, budget: PrivacyBudget): PrivacyLedger {
+  read(dataSet: string, budget: PrivacyBudget, unit: PrivacyLedger["unit"] = "patient"): PrivacyLedger {
     const path = this.#path(dataSet);
-    if (!existsSync(path)) return openLedger({ dataSet, unit: "patient", budget });
+    if (!existsSync(path)) return openLedger({ dataSet, unit, budget });
     return withBudget(parseLedger(readFileSync(path, "utf8").trimEnd()), budget);
   }
 

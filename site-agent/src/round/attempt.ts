@@ -29,6 +29,7 @@ import { type Contribution, contributionOf } from "../update/delta.js";
 import type { CoordinatorClient, StageMessage, StageOutcome } from "./coordinator.js";
 import { type Patience, persistently } from "./patience.js";
 import type { CheckedPlan } from "./plan-check.js";
+import { type Chargeable, chargeTraining, chargeUpload } from "./privacy-charges.js";
 import type { ParticipantEvent, Work } from "./state.js";
 import { loadDelta, type StoredUpdate, type UpdateStore } from "./update-store.js";
 
@@ -60,7 +61,7 @@ export interface AttemptSurroundings {
     readonly engine?: NonNullable<TrainJob["engine"]>;
   };
   readonly patience: Patience;
-  readonly privacy: Pick<PrivacyAccount, "assess" | "chargeTraining">;
+  readonly privacy: Pick<PrivacyAccount, "assess" | "chargeTraining" | "chargeUpload">;
   readonly audit: AuditTrail;
   readonly onProgress: (progress: TrainProgress) => void;
   readonly onTrained: (trained: TrainedRound) => void;
@@ -147,6 +148,11 @@ export class Attempt {
     }
   }
 
+  get #chargeable(): Chargeable {
+    const { config, layout } = this.#checked;
+    return { key: this.#key, config, dimension: layout.dimension, dp: this.#policy.dp };
+  }
+
   get #key() {
     return this.received.plan.key;
   }
@@ -201,9 +207,8 @@ export class Attempt {
   async #train(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { updates, onTrained } = this.#around;
-    const overBudget = await this.#chargeTraining();
     // site-check: privacy-charged-before-training
-    if (overBudget !== undefined) return overBudget;
+    this.#privateTraining = await chargeTraining(this.#chargeable, this.#around);
     // site-check: data-audited
     this.#recordData();
     const trained = await this.#trainWithLives();
@@ -214,26 +219,6 @@ export class Attempt {
     }
     updates.save(plan.key, storedUpdate(trained, hex(plan.checkpointDigest)));
     return { kind: "trained", key: plan.key };
-  }
-
-  /** Before images are read for training. @returns the site's refusal where its budget does not allow it */
-  async #chargeTraining(): Promise<ParticipantEvent | undefined> {
-    const { config } = this.#checked;
-    const { dp } = this.#policy;
-    if (config.privacy.mode === "none") return undefined;
-    const refusal: ParticipantEvent = { kind: "refused", key: this.#key, clause: "dp.maxEpsilon" };
-    if (dp === undefined) return refusal;
-    const { audit, training: settings, privacy } = this.#around;
-    try {
-      const { training, epsilon } = await privacy.chargeTraining(config, dp, this.#key);
-      this.#privateTraining = training;
-      const object = { ...roundOf(this.#key), dataset: datasetId(settings.data), epsilon: epsilon.toFixed(4) };
-      audit.record({ action: "privacy.charged", object, corrId: roundKeyText(this.#key) });
-      return undefined;
-    } catch (thrown) {
-      if (thrown instanceof ConsiliumError && thrown.code === "policy-refused") return refusal;
-      throw thrown;
-    }
   }
 
   /** A trainer process that is lost goes on where it saved, so it is worth starting again. */
@@ -297,6 +282,8 @@ export class Attempt {
   }
 
   async #upload({ delivered }: Extract<StageOutcome, { kind: "delivered" }>): Promise<StageOutcome> {
+    // site-check: privacy-charged-before-upload
+    chargeUpload(this.#chargeable, this.#around);
     const masked = this.#checking("upload", () => this.#open().mask(delivered, this.#contribution!));
     const windowMs = this.received.plan.stageWindowMs;
     const outcome = await this.#persistently(windowMs, () => {

@@ -184,7 +184,7 @@ export class Participant {
       if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
-      const privacy = await attempt.privacy.assess(checked.config, strict.dp, plan.firstStep);
+      const privacy = await attempt.privacy.assess(checked.config, strict.dp, plan);
       const runPlace = this.#options.history.placeOf(subjectOf(plan));
       const facts = { parameters: checked.layout.dimension, localSamples, approval, privacy, runPlace };
       const verdict = checkPolicy({ plan, config: checked.config, policy: strict, facts });

@@ -33,7 +33,19 @@ export function checkPlan(plan: RoundPlan): CheckedPlan {
   parseLanes(plan.lanes);
   // site-check: private-plan
   checkPrivatePlan(plan, config);
+  // site-check: noisy-cohort
+  checkNoisyCohort(plan, config);
   return { config, layout };
+}
+
+/**
+ * Each site's share of the noise is made for the smallest sum and the largest cohort that the run names: a plan with
+ * others would leave less noise in a sum, or let it wrap.
+ */
+function checkNoisyCohort({ minCohort, colluders, cohortSize }: RoundPlan, { privacy, cohort }: RunConfig): void {
+  if (privacy.mode !== "site") return;
+  const same = minCohort === cohort.minSites && colluders === cohort.colluders && cohortSize === cohort.maxSites;
+  if (!same) throw invalid("its run hides sites by noise, and its cohort is another than the noise was made for");
 }
 
 /** In a private run, what has no noise must say nothing of any image: a weight or a figure that images decide would. */

@@ -20,7 +20,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const config = runConfigSchema.parse({
-  ...{ name: "private", modality: "dermatology", rounds: 10, monitor: { collapse: "off" } },
+  ...{ name: "private", modality: "dermatology", rounds: 20, monitor: { collapse: "off" } },
   model: { architecture: "vit-nano", imageSize: 16, patchSize: 8 },
   method: { name: "mae", decoderWidth: 16, decoderBlocks: 1, decoderHeads: 2 },
   optimizer: { learningRate: 0.001 },

@@ -1,5 +1,6 @@
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
+import { drawNoisyKeys, type NoisyKeys, noisyEncoder } from "@consilium/shared/privacy/noisy-vector.js";
 import { agreementKey, pairMaskKey, pairSign, selfMaskKey } from "@consilium/shared/secagg/key-agreement.js";
 import { encodeLane, type SiteLanes } from "@consilium/shared/secagg/lanes.js";
 import { keystreamChunks } from "@consilium/shared/secagg/mask.js";
@@ -40,20 +41,46 @@ interface EncodingInput {
   readonly tensors: readonly ClippedTensor[];
   readonly advertisers: Advertisers;
   readonly contribution: Contribution;
-  readonly roundingKey: Uint8Array;
+  readonly keys: EncodingKeys;
+}
+
+/** The noise's key is there where the run hides sites. */
+type EncodingKeys = Pick<NoisyKeys, "rounding"> & Partial<Pick<NoisyKeys, "noise">>;
+
+function drawKeys({ delta, noise }: Contribution, entropy: Entropy): EncodingKeys {
+  return noise === undefined ? { rounding: entropy.bytes(secretBytes) } : drawNoisyKeys(delta, noise, entropy);
+}
+
+type EncodeParameters = (words: Uint32Array, firstWord: number) => number;
+
+/** @returns an encoder of the parameters that says how many coordinates it clipped */
+function parameterEncoder({ facts, tensors, advertisers, contribution, keys }: EncodingInput): EncodeParameters {
+  const { delta, noise, sampleCount } = contribution;
+  if (noise === undefined) {
+    const weightShare = Math.min(sampleCount, facts.weightCap) / facts.weightCap;
+    const encoding = { tensors, weightShare, ringBound: advertisers.ringBound, roundingKey: keys.rounding };
+    return (words, firstWord) => encodeDelta(delta, firstWord, words, encoding);
+  }
+  if (keys.noise === undefined) throw new ConsiliumError("internal", "the update was to leave without its noise");
+  const encode = noisyEncoder(delta, noise, { rounding: keys.rounding, noise: keys.noise });
+  return (words, firstWord) => {
+    encode(words, firstWord);
+    return 0;
+  };
 }
 
 /** Parameters first, then lanes; the clipped lane counts what the parameters before it met, so words go in order. */
-function encoderFor({ facts, tensors, advertisers, contribution, roundingKey }: EncodingInput): EncodeWords {
+function encoderFor(input: EncodingInput): EncodeWords {
+  const { facts, advertisers, contribution, keys } = input;
   const { dimension, lanes, weightCap } = facts;
   const { ringBound } = advertisers;
   const weight = Math.min(contribution.sampleCount, weightCap);
-  const encoding = { tensors, weightShare: weight / weightCap, ringBound, roundingKey };
-  const [laneRandom = new Int32Array(0)] = keystreamChunks(roundingKey, dimension, lanes.length);
+  const encodeParameters = parameterEncoder(input);
+  const [laneRandom = new Int32Array(0)] = keystreamChunks(keys.rounding, dimension, lanes.length);
   let clipped = 0;
   return (words, firstWord) => {
     const parameters = Math.max(0, Math.min(words.length, dimension - firstWord));
-    clipped += encodeDelta(contribution.delta, firstWord, words.subarray(0, parameters), encoding);
+    clipped += encodeParameters(words.subarray(0, parameters), firstWord);
     const { meanLoss, steps, figures } = contribution;
     const site: SiteLanes = { weight, meanLoss, steps, clipped, figures };
     for (let i = parameters; i < words.length; i++) {
@@ -83,10 +110,10 @@ export function maskContribution(
   const { siteId, secrets, facts, advertisers, sharers, seal } = site;
   const tensors = requireContribution(contribution, facts);
   const mine = { siteId, maskSecret: agreementKey(secrets.maskSecret) };
-  const roundingKey = entropy.bytes(secretBytes);
+  const keys = drawKeys(contribution, entropy);
   return MaskedUpload.mask({
     words: facts.dimension + facts.lanes.length,
-    encoder: () => encoderFor({ facts, tensors, advertisers, contribution, roundingKey }),
+    encoder: () => encoderFor({ facts, tensors, advertisers, contribution, keys }),
     selfKey: selfMaskKey(advertisers.binding, siteId, secrets.selfSecret),
     pairwise: advertisers.neighbourhoods
       .neighboursOf(siteId)
@@ -95,6 +122,7 @@ export function maskContribution(
         key: pairMaskKey(advertisers.binding, mine, advertOf(advertisers, other)),
         sign: pairSign(siteId, other),
       })),
+    secrets: Object.values(keys),
     seal,
   });
 }

@@ -1,6 +1,7 @@
 import type { WeightConfig } from "@consilium/shared/config/site-weight.js";
 import { placeParameters } from "@consilium/shared/params/layout.js";
 import { describe, expect, it } from "vitest";
+import { exampleConfig } from "../test-plans.js";
 import { clipNorm, contributionOf, localDelta } from "./delta.js";
 
 describe("localDelta", () => {
@@ -36,10 +37,11 @@ describe("contributionOf", () => {
   ]);
   const update = { sampleCount: 7, meanLoss: 2, steps: 3, figures: { featureSpread: 0.5, unknown: 1 } };
   const plan = { l2Clip: 5 };
-  const config: WeightConfig = {
-    aggregation: { strategy: { name: "fedavg" }, weightCap: 10 },
-    privacy: { mode: "none" },
-  };
+  const configWith = (strategy: WeightConfig["aggregation"]["strategy"]) => ({
+    ...exampleConfig,
+    aggregation: { ...exampleConfig.aggregation, strategy, weightCap: 10 },
+  });
+  const config = configWith({ name: "fedavg" });
 
   it("clips, and carries the tensors' sizes and the figures, with the norm before", () => {
     const contribution = contributionOf({ delta: new Float32Array([0, 6, 8]), update, plan, config, layout });
@@ -49,12 +51,15 @@ describe("contributionOf", () => {
   });
 
   it("weighs one where sites count alike", () => {
-    const alike: WeightConfig = {
-      aggregation: { strategy: { name: "l-dawa" }, weightCap: 10 },
-      privacy: { mode: "none" },
-    };
+    const alike = configWith({ name: "l-dawa" });
     const made = contributionOf({ delta: new Float32Array(3), update, plan, config: alike, layout });
     expect(made.sampleCount).toBe(1);
+  });
+
+  it("carries the noise of a run that hides sites", () => {
+    const privacy = { mode: "site" as const, clip: 5, noiseMultiplier: 2, delta: 1e-6 };
+    const made = contributionOf({ delta: new Float32Array(3), update, plan, config: { ...config, privacy }, layout });
+    expect(made.noise).toEqual({ clip: 5, scale: 2 ** 20, shareVariance: (2 * 2 ** 20) ** 2 / 3 });
   });
 
   it("refuses a delta of another model", () => {

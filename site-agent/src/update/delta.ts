@@ -1,6 +1,8 @@
-import { siteWeight, type WeightConfig } from "@consilium/shared/config/site-weight.js";
+import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { siteWeight } from "@consilium/shared/config/site-weight.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
+import { type SiteNoise, siteNoise } from "@consilium/shared/privacy/site-mechanism.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { type Figures, knownFigures } from "@consilium/shared/secagg/figures.js";
 
@@ -18,6 +20,8 @@ export interface Contribution {
   readonly steps: number;
   /** What the run watches beside the loss, as far as the site has it. */
   readonly figures: Figures;
+  /** Of a run that hides sites: what is added to the delta before it is masked. */
+  readonly noise?: SiteNoise | undefined;
 }
 
 /** L2 norm in float64; not finite as soon as one value is not. */
@@ -84,7 +88,7 @@ export function contributionOf(from: {
   delta: Float32Array;
   update: TrainedFigures;
   plan: Pick<RoundPlan, "l2Clip">;
-  config: WeightConfig;
+  config: Pick<RunConfig, "aggregation" | "privacy" | "rounds" | "cohort">;
   layout: Pick<ParameterLayout, "dimension" | "parameters">;
 }): Contribution {
   const { delta, update, plan, config, layout } = from;
@@ -99,5 +103,6 @@ export function contributionOf(from: {
     tensorSizes: layout.parameters.map(({ size }) => size),
     sampleCount: siteWeight(config, update.sampleCount),
     ...{ meanLoss, steps, figures: { ...knownFigures(update.figures), updateNorm } },
+    noise: siteNoise(config, layout.dimension),
   };
 }
