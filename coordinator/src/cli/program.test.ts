@@ -26,7 +26,7 @@ describe("consilium", () => {
       "site invite",
       "site list",
       "site revoke",
-      ...["roster key", "roster init", "roster add", "roster remove", "roster sign", "roster show"],
+      ...["roster key", "roster init", "roster add", "roster replace", "roster remove", "roster sign", "roster show"],
       ...["roster publish", "roster fetch"],
       "run launch",
       "run warm-start-report",

@@ -17,7 +17,7 @@ export function addPublishRoster(group: Command, surroundings: Surroundings): vo
         const summary = await admin.publishRoster(signedRosterBytes(readRosterFile(path)));
         const { version, digest, activeSites, signatures } = summary;
         output.result(summary, () => [
-          `version ${version} is published: ${activeSites} sites, ${signatures} signatures, SHA-256 ${digest}`,
+          `version ${version} is published: ${counted(activeSites, "site")}, ${counted(signatures, "signature")}, SHA-256 ${digest}`,
           "Each site follows it once its policy's governance keys have signed and a person there has approved additions:",
           "  consilium-agent roster approve",
         ]);
@@ -48,3 +48,5 @@ function nonePublished(): ConsiliumError {
     remedy: "begin one with 'consilium roster init', have it signed, and hand it over with 'consilium roster publish'",
   });
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
