@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { systemClock } from "@consilium/shared/clock.js";
 import { describeError } from "@consilium/shared/errors.js";
 import { createLogger } from "@consilium/shared/log.js";
+import { environmentProxy } from "@consilium/shared/rpc/proxy.js";
 import { exitCodes } from "@consilium/shared/terminal/output.js";
 import { findEncoderExporter } from "./cli/encoder-exporter.js";
 import { runCommandLine } from "./cli/program.js";
@@ -48,7 +49,7 @@ const surroundings: Surroundings = {
   random: Math.random,
   newRequestId: randomUUID,
   signal: stopping.signal,
-  connect: connectAdmin,
+  connect: (to) => connectAdmin({ ...to, proxy: environmentProxy(process.env, to.host) }),
   initCoordinator,
   serveCoordinator,
   findEncoderExporter: () => findEncoderExporter((specifier) => import.meta.resolve(specifier)),

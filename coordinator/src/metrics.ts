@@ -9,6 +9,9 @@ export interface CoordinatorMetrics {
   readonly rejected: (method: string, code: ErrorCode) => void;
   readonly answered: (method: string, code: ErrorCode | "ok" | "cancelled", durationMs: number) => void;
   readonly attachedSites: (count: number) => void;
+  readonly uploads: (counts: { readonly received: number; readonly waiting: number }) => void;
+  /** Tells where to read how much is held of messages that are not whole. */
+  readonly partialBytes: (read: () => number) => void;
   /** Tells where to read how long certificates and lists are good for. */
   readonly certificates: (times: () => CertificateTimes) => void;
 }
@@ -23,6 +26,7 @@ export function createMetrics(telemetry: Telemetry): CoordinatorMetrics {
     observer: roundMetrics(telemetry),
     ...callMetrics(telemetry),
     ...siteMetrics(telemetry),
+    ...loadMetrics(telemetry),
     ...certificateMetrics(telemetry),
   };
 }
@@ -113,6 +117,29 @@ function siteMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "attachedSi
     help: "Sites with an open stream.",
   });
   return { attachedSites: (count) => attached.set(count) };
+}
+
+function loadMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "uploads" | "partialBytes"> {
+  const uploads = telemetry.gauge({
+    name: "consilium_coordinator_uploads",
+    help: "Uploads that are received now, and that wait for their turn.",
+    labels: ["state"],
+  });
+  const show = ({ received, waiting }: { readonly received: number; readonly waiting: number }) => {
+    uploads.set({ state: "received" }, received);
+    uploads.set({ state: "waiting" }, waiting);
+  };
+  show({ received: 0, waiting: 0 });
+  return {
+    uploads: show,
+    partialBytes: (read) => {
+      telemetry.gauge({
+        name: "consilium_coordinator_partial_message_bytes",
+        help: "Memory that holds messages of which the rest has not come yet.",
+        read: (gauge) => gauge.set(read()),
+      });
+    },
+  };
 }
 
 function certificateMetrics(telemetry: Telemetry): Pick<CoordinatorMetrics, "certificates"> {

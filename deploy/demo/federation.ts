@@ -13,6 +13,8 @@ export interface HospitalSetup {
   readonly data: Readonly<Record<string, unknown>>;
   /** Members that replace those of the generous policy below. */
   readonly policy?: Readonly<Record<string, unknown>>;
+  /** The `coordinator:` mapping of its site.yaml, which it also joins with. */
+  readonly coordinator?: { readonly proxy: string; readonly proxyCredentials: string };
 }
 
 export interface FederationSetup {
@@ -23,6 +25,8 @@ export interface FederationSetup {
   /** Whether people at the hospitals approve additions to the roster; automatic unless it is given. */
   readonly additions?: "approve" | "automatic";
   readonly onStep?: (text: string) => void;
+  /** By which the coordinator is reached; localhost unless it is given. */
+  readonly host?: string;
   readonly coordinatorEnvironment?: Readonly<Record<string, string>>;
 }
 
@@ -95,7 +99,8 @@ export class LocalFederation {
     this.#say("coordinator: certificate authority, certificates, keys");
     const ports = ["--port", String(main), "--enrol-port", String(enrol), "--metrics-port", String(metrics)];
     await mustRun(commands.consilium, [
-      ...["coordinator", "init", "--home", this.coordinatorHome, "--federation", "demo", "--host", "localhost"],
+      ...["coordinator", "init", "--home", this.coordinatorHome, "--federation", "demo"],
+      ...["--host", this.#setup.host ?? "localhost"],
       ...ports,
     ]);
   }
@@ -123,7 +128,9 @@ export class LocalFederation {
     this.#say(`${hospital.id}: invited, joins with keys made at the site`);
     const invitation = JSON.parse(await this.consilium("site", "invite", hospital.id, "--json")) as { token: string };
     const home = this.agentHome(hospital.id);
-    await mustRun(commands.agent, ["join", invitation.token, "--home", home]);
+    const { proxy, proxyCredentials } = hospital.coordinator ?? {};
+    const way = proxy === undefined ? [] : ["--proxy", proxy, "--proxy-credentials", proxyCredentials!];
+    await mustRun(commands.agent, ["join", invitation.token, "--home", home, ...way]);
     writeFileSync(join(home, "site.yaml"), JSON.stringify(this.#siteConfig(hospital), null, 2));
     writeFileSync(join(home, "policy.yaml"), JSON.stringify(this.#policy(hospital), null, 2));
   }
@@ -183,8 +190,9 @@ export class LocalFederation {
   }
 
   // JSON is YAML, so the files need no templates.
-  #siteConfig({ id, data }: HospitalSetup): unknown {
+  #siteConfig({ id, data, coordinator }: HospitalSetup): unknown {
     return {
+      ...(coordinator === undefined ? {} : { coordinator }),
       data: { source: "folder", ...data },
       trainer: { threads: this.#setup.threadsPerSite },
       metrics: { port: this.agentMetricsPorts.get(id) },

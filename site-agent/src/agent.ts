@@ -5,12 +5,12 @@ import { checkBundle } from "@consilium/shared/identity/certificate-check.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { loadTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { Logger } from "@consilium/shared/log.js";
-import { openChannel, type RpcChannel } from "@consilium/shared/rpc/channel.js";
-import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
-import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
+import { type HttpProxy, proxyAddress } from "@consilium/shared/rpc/proxy.js";
 import { createTelemetry, serveTelemetry, type TelemetryServer } from "@consilium/shared/telemetry.js";
 import { type AgentAudit, openAgentAudit } from "./agent-audit.js";
+import { agentClient } from "./agent-client.js";
 import { lockHome } from "./agent-lock.js";
+import { agentReachability } from "./agent-reachability.js";
 import { openAgentRoster } from "./agent-roster.js";
 import { ApprovalStore } from "./approvals/approval-store.js";
 import { RunHistory } from "./approvals/run-history.js";
@@ -21,6 +21,7 @@ import { CheckpointCache } from "./chain/checkpoint-cache.js";
 import { ModelLedger } from "./chain/ledger.js";
 import { ModelChain } from "./chain/model-chain.js";
 import { dataSettings, engineSettings, loadSiteConfig, type SiteConfig, scheduleHours } from "./config.js";
+import { coordinatorProxy, type Environment } from "./coordinator-proxy.js";
 import { ImageCounter } from "./data/image-counter.js";
 import { type Enrolment, loadEnrolment } from "./enrolment.js";
 import { everySoOften } from "./every-so-often.js";
@@ -28,7 +29,6 @@ import type { SiteRoster } from "./governance/site-roster.js";
 import { type SiteHome, siteHome } from "./home.js";
 import { type AgentMetrics, agentMetrics } from "./metrics.js";
 import { privacyAccount } from "./privacy/open-account.js";
-import { Reachability } from "./reachability.js";
 import { removeOldRuns } from "./retention.js";
 import type { CoordinatorClient } from "./round/coordinator.js";
 import { ledgerFiles } from "./round/ledger-files.js";
@@ -36,8 +36,7 @@ import { Participant, type RoundObserver } from "./round/participant.js";
 import type { Patience } from "./round/patience.js";
 import { Reporter } from "./round/reporter.js";
 import { UpdateStore } from "./round/update-store.js";
-import { clientOver } from "./rpc/coordinator-client.js";
-import { RenewableClient } from "./rpc/renewable-client.js";
+import type { RenewableClient } from "./rpc/renewable-client.js";
 import { AttemptLedger } from "./secagg/attempt-ledger.js";
 import { SiteSession } from "./secagg/site-session.js";
 import { StatusBoard } from "./status-board.js";
@@ -56,6 +55,8 @@ export interface AgentOptions {
   /** Uniform in [0, 1); spreads the reconnects of many sites. */
   readonly random?: () => number;
   readonly trainer?: Trainer;
+  /** Names the proxy where site.yaml leaves that to the environment. */
+  readonly environment?: Environment;
 }
 
 export interface RunningAgent {
@@ -70,6 +71,8 @@ interface Setup {
   readonly enrolment: Enrolment;
   readonly bundle: TlsBundle;
   readonly identity: IdentityKey;
+  /** By which all connections to the coordinator go. */
+  readonly proxy: HttpProxy | undefined;
 }
 
 /**
@@ -80,7 +83,7 @@ interface Setup {
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const home = siteHome(options.home);
-  const setup = await readSetup(home, options.clock ?? systemClock);
+  const setup = await readSetup(home, options);
   const unlock = lockHome(home.lock);
   try {
     return await start(options, setup, unlock);
@@ -90,14 +93,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   }
 }
 
-async function readSetup(home: SiteHome, clock: Clock): Promise<Setup> {
+async function readSetup(home: SiteHome, options: AgentOptions): Promise<Setup> {
+  const { clock = systemClock, environment = {} } = options;
   const enrolment = loadEnrolment(home);
   const config = loadSiteConfig(home);
   const bundle = await loadTlsBundle(home.identity.directory);
   const identity = await IdentityKey.load(home.identity.identityKey);
   const { federation, siteId } = enrolment;
   checkBundle(bundle, { identity: { federation, role: "site", id: siteId }, nowMs: clock.now() });
-  return { home, config, enrolment, bundle, identity };
+  const proxy = coordinatorProxy({ home, environment, host: enrolment.host }, config.coordinator);
+  return { home, config, enrolment, bundle, identity, proxy };
 }
 
 async function start(options: AgentOptions, setup: Setup, unlock: () => void): Promise<RunningAgent> {
@@ -118,8 +123,8 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const coordinator = `${enrolment.host}:${enrolment.port}`;
   const facts = { pid: process.pid, agentVersion, ...enrolmentFacts(enrolment), coordinator };
   const board = new StatusBoard(facts, { clock, publish: (status) => publish(options, home, status) });
-  const client = clientOf(setup, { metrics, audit, logger, agentVersion });
-  const reachability = reachabilityOf(setup, { logger, coordinator, board, client });
+  const client = agentClient({ ...setup, metrics, audit, logger, agentVersion });
+  const reachability = agentReachability({ ...setup, logger, coordinator, board, client });
   const backoff = { ...config.reconnect, random };
   const patience: Patience = {
     clock,
@@ -167,7 +172,8 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
       if (await participant.reconsider()) detach();
     },
   });
-  logger.info("started", { site: enrolment.siteId, federation: enrolment.federation, coordinator });
+  const way = setup.proxy === undefined ? {} : { proxy: proxyAddress(setup.proxy) };
+  logger.info("started", { site: enrolment.siteId, federation: enrolment.federation, coordinator, ...way });
 
   return {
     get status() {
@@ -207,26 +213,6 @@ function publish({ onStatus, logger }: AgentOptions, home: SiteHome, status: Age
   onStatus?.(status);
 }
 
-/** What does not go away by itself. */
-const lastingReasons: ReadonlySet<ConnectionReason> = new Set(["own-expired", "own-revoked"]);
-
-function reachabilityOf(
-  { enrolment }: Setup,
-  parts: { logger: Logger; coordinator: string; board: StatusBoard; client: RenewableClient },
-): Reachability {
-  const { logger, coordinator, board, client } = parts;
-  const reachability: Reachability = new Reachability({
-    address: coordinator,
-    logger,
-    explain: async () => {
-      const { reason, message, remedy } = await diagnoseConnection({ ...enrolment, bundle: client.bundle });
-      return reason === "ok" ? undefined : { text: `${message} ${remedy}`, lasting: lastingReasons.has(reason) };
-    },
-    onChange: () => board.connection(board.status.connected, reachability.reason),
-  });
-  return reachability;
-}
-
 interface RenewalAudience {
   readonly client: RenewableClient;
   readonly audit: AgentAudit;
@@ -247,40 +233,6 @@ function renewalOf({ home, enrolment }: Setup, parts: RenewalAudience): Certific
       metrics.certificate(state);
       board.certificate(state);
     },
-  });
-}
-
-function clientOf(
-  { enrolment, bundle }: Setup,
-  parts: { metrics: AgentMetrics; audit: AgentAudit; logger: Logger; agentVersion: string },
-): RenewableClient {
-  return new RenewableClient(bundle, (newest) => {
-    const channel = openChannel({ ...enrolment, bundle: newest });
-    return { channel, client: callsOver(channel, enrolment, parts) };
-  });
-}
-
-function callsOver(
-  channel: RpcChannel,
-  enrolment: Enrolment,
-  parts: { metrics: AgentMetrics; audit: AgentAudit; logger: Logger; agentVersion: string },
-) {
-  const { metrics, audit, logger, agentVersion } = parts;
-  return clientOver(channel, {
-    siteId: enrolment.siteId,
-    agentVersion,
-    planPublicKey: new Uint8Array(Buffer.from(enrolment.planPublicKey, "hex")),
-    traffic: {
-      sent: (bytes) => metrics.sent(bytes),
-      received: (bytes) => metrics.received(bytes),
-      rejected(code) {
-        metrics.rejected(code);
-        audit.note({ action: "directive.rejected", object: {}, outcome: "refused", reason: code });
-      },
-    },
-    egress: audit.egress,
-    auditHead: audit.head,
-    logger,
   });
 }
 

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
-import { ConsiliumError } from "@consilium/shared/errors.js";
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import { parseProxy } from "@consilium/shared/rpc/proxy.js";
 import { z } from "zod";
 import { type AuditSettings, auditSettingsSchema } from "./audit/site-log.js";
 import type { CurationSettings } from "./data/curation/curation-settings.js";
@@ -74,6 +75,27 @@ const metrics = z
     });
   });
 
+/** How connections to the coordinator leave this network. */
+export const waySchema = z
+  .strictObject({
+    /** The URL of an HTTP proxy; environment: what the usual variables say; none: straight, whatever they say. */
+    proxy: z.string().min(1).default("environment"),
+    /** File with `user:password`; relative paths start at the agent's home. */
+    proxyCredentials: z.string().min(1).optional(),
+  })
+  .superRefine(({ proxy }, context) => {
+    if (proxy === "environment" || proxy === "none") return;
+    const refuse = (message: string) => context.addIssue({ code: "custom", path: ["proxy"], message });
+    try {
+      const { credentials } = parseProxy(proxy, "this");
+      if (credentials !== undefined)
+        refuse("passwords do not belong here; put user:password into a file, proxyCredentials");
+    } catch (thrown) {
+      const { message, remedy } = asConsiliumError(thrown);
+      refuse(`${message}; ${remedy}, or as environment or none`);
+    }
+  });
+
 /** A coordinator that restarts gives its sites 30 s to come back before it goes on without them. */
 const reconnect = z.strictObject({
   initialMs: z.number().int().positive().default(1000),
@@ -85,6 +107,7 @@ export const siteConfigSchema = z.strictObject({
   schedule: z.strictObject({ hours }).prefault({}),
   trainer: trainer.prefault({}),
   metrics: metrics.prefault({}),
+  coordinator: waySchema.prefault({}),
   /** Relative paths start at the agent's home. */
   policy: z.string().min(1).default("policy.yaml"),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),

@@ -11,11 +11,13 @@ import { decodeInvitation, hashToken, type Invitation } from "@consilium/shared/
 import { saveTlsBundle } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { type Logger, silentLogger } from "@consilium/shared/log.js";
+import type { HttpProxy } from "@consilium/shared/rpc/proxy.js";
 import { z } from "zod";
 import type { AuditTrail } from "./audit/audit-log.js";
 import { type Egress, EgressRecord } from "./audit/egress-record.js";
 import { openSiteLog } from "./audit/site-log.js";
 import { auditSettings } from "./config.js";
+import { coordinatorProxy, type Environment, type WaySettings } from "./coordinator-proxy.js";
 import { type Enrolled, type Enrolment, type EnrolmentAsk, enrolmentSchema } from "./enrolment.js";
 import type { GovernancePins } from "./governance/governance-pins.js";
 import type { SiteHome } from "./home.js";
@@ -25,7 +27,14 @@ import { policyTemplate, siteTemplate } from "./templates.js";
 export interface JoinOptions {
   readonly home: SiteHome;
   readonly invitation: string;
-  readonly enrol: (invitation: Invitation, ask: EnrolmentAsk, egress: Egress) => Promise<Enrolled>;
+  readonly enrol: (
+    invitation: Invitation,
+    ask: EnrolmentAsk,
+    by: { readonly egress: Egress; readonly proxy: HttpProxy | undefined },
+  ) => Promise<Enrolled>;
+  /** How to reach the coordinator, to be written into a new site.yaml; without it a site.yaml that is there decides. */
+  readonly way?: WaySettings;
+  readonly environment?: Environment;
   readonly logger?: Logger;
   readonly clock?: Clock;
   /** Folder of images to write into a new site.yaml. */
@@ -58,12 +67,14 @@ export async function join(options: JoinOptions): Promise<JoinReport> {
   const invitation = decodeInvitation(options.invitation);
   requireSameSite(home, invitation);
   requireSamePins(home, options.governance);
+  const { environment = {} } = options;
+  const proxy = coordinatorProxy({ home, environment, host: invitation.host }, options.way);
   await mkdir(home.identity.directory, { recursive: true, mode: 0o700 });
   const identity = await IdentityKey.loadOrCreate(home.identity.identityKey);
   const pending = await pendingRequest(home, invitation);
   const certificate = await audited(options, identity, async (log, egress) => {
     const ask = { csrPem: pending.csrPem, identityPublicKey: identity.publicKey };
-    const enrolled = await options.enrol(invitation, ask, egress);
+    const enrolled = await options.enrol(invitation, ask, { egress, proxy });
     const facts = checkReply(enrolled, invitation);
     log.record({
       action: "certificate.stored",
@@ -197,9 +208,9 @@ async function store(
   await writePublicFile(enrolment, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-async function writeTemplates({ home, dataPath, governance }: JoinOptions, federation: string): Promise<string[]> {
+async function writeTemplates({ home, dataPath, way, governance }: JoinOptions, federation: string): Promise<string[]> {
   const files = [
-    { path: home.siteYaml, text: siteTemplate(dataPath) },
+    { path: home.siteYaml, text: siteTemplate(dataPath, way) },
     { path: home.policyYaml, text: policyTemplate(federation, governance) },
   ].filter(({ path }) => !existsSync(path));
   for (const { path, text } of files) await writePublicFile(path, text);

@@ -45,12 +45,12 @@ const surroundings: Surroundings = {
   clock: systemClock,
   signal: stopping.signal,
   version: packageVersion(),
-  join: (options) => join({ ...options, enrol }),
+  join: (options) => join({ ...options, enrol, environment: process.env }),
   startAgent(options) {
     daemon = true;
     // What the process writes is for its own account alone.
     process.umask(0o077);
-    return startAgent(options);
+    return startAgent({ ...options, environment: process.env });
   },
   createLogger: (level) => createLogger({ level, name: "site-agent" }),
   checkData,

@@ -1,10 +1,11 @@
+import type { WaySettings } from "./coordinator-proxy.js";
 import type { GovernancePins } from "./governance/governance-pins.js";
 
 /** The files that join writes for a new site, with comments; `deploy/config` has the same. */
 
 export const exampleDataPath = "/srv/consilium/images";
 
-export function siteTemplate(dataPath: string = exampleDataPath): string {
+export function siteTemplate(dataPath: string = exampleDataPath, way: WaySettings = { proxy: "environment" }): string {
   return `# How the site agent works on this machine. What may run here and what may leave is in policy.yaml.
 # 'consilium-agent join' writes this file; an unknown key is an error. Relative paths start at the agent's home.
 
@@ -39,6 +40,13 @@ metrics:
   # Prometheus metrics and health. Stays on this machine unless allowRemote is true.
   host: 127.0.0.1
   port: 9465
+
+coordinator:
+  # HTTP proxy for connections to the coordinator, such as http://proxy.hospital.example:3128; none; or environment: as
+  # the variables grpc_proxy, https_proxy, http_proxy and no_proxy say. TLS goes through it from end to end.
+  proxy: ${yamlText(way.proxy)}
+  # File with user:password for the proxy, which only the agent's account may read.
+  ${credentialsLine(way)}
 
 # Without a valid policy file every run is refused.
 policy: policy.yaml
@@ -119,6 +127,10 @@ const noPins: GovernancePins = { keys: [], threshold: 2 };
 
 const keyList = (keys: readonly string[]): string =>
   keys.length === 0 ? " []" : keys.map((key) => `\n    - ${key}`).join("");
+
+function credentialsLine({ proxyCredentials: path }: WaySettings): string {
+  return path === undefined ? "# proxyCredentials: proxy-credentials" : `proxyCredentials: ${yamlText(path)}`;
+}
 
 /** Quoted unless YAML reads the plain text as itself. JSON strings are YAML strings. */
 function yamlText(text: string): string {

@@ -32,7 +32,13 @@ afterAll(async () => {
 }, 20_000);
 
 function connectAs(bundle: TlsBundle): RpcChannel {
-  const channel = openChannel({ host: "localhost", port: federation.ports.main, federation: federationName, bundle });
+  const channel = openChannel({
+    host: "localhost",
+    port: federation.ports.main,
+    federation: federationName,
+    bundle,
+    proxy: undefined,
+  });
   channels.push(channel);
   return channel;
 }

@@ -227,7 +227,11 @@ describe("messages of another time or place", () => {
     const key = await generateTlsKey();
     const csrPem = createCertificateRequest(key, "extra");
     const joins = Array.from({ length: 50 }, () => {
-      return enrol(invitation, { csrPem, identityPublicKey: IdentityKey.generate().publicKey }, unwrittenEgress);
+      return enrol(
+        invitation,
+        { csrPem, identityPublicKey: IdentityKey.generate().publicKey },
+        { egress: unwrittenEgress, proxy: undefined },
+      );
     });
     const answers = await Promise.allSettled(joins);
     expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(1);

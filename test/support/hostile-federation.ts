@@ -63,7 +63,7 @@ export class HostileFederation {
     const { caPem, certificatePem, planPublicKey } = await enrol(
       invitation,
       { csrPem, identityPublicKey: identity.publicKey },
-      unwrittenEgress,
+      { egress: unwrittenEgress, proxy: undefined },
     );
     const bundle: TlsBundle = { caPem, certPem: certificatePem, keyPem: key.privateKeyPem };
     this.#members.set(siteId, identity.publicKey);

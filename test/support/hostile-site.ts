@@ -79,7 +79,7 @@ export class HostileSite {
     const { siteId, bundle, port } = credentials;
     this.siteId = siteId;
     this.credentials = credentials;
-    this.channel = openChannel({ host: "localhost", port, federation: "demo", bundle });
+    this.channel = openChannel({ host: "localhost", port, federation: "demo", bundle, proxy: undefined });
     this.client = this.clientAs(siteId);
     this.#listening = this.#listen();
   }

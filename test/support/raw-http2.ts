@@ -35,7 +35,12 @@ export class RawConnection {
   /** @param bundle absent on the enrolment port */
   static open(port: number, bundle?: TlsBundle): Promise<RawConnection> {
     const tls = bundle === undefined ? {} : { ca: bundle.caPem, cert: bundle.certPem, key: bundle.keyPem };
-    const session = connect(`https://localhost:${port}`, { ...tls, rejectUnauthorized: bundle !== undefined });
+    const session = connect(`https://localhost:${port}`, {
+      ...tls,
+      rejectUnauthorized: bundle !== undefined,
+      // In MB: an attacker does not mind how much it has waiting.
+      maxSessionMemory: 1024,
+    });
     return new Promise((resolve, reject) => {
       session.once("error", reject);
       session.once("connect", () => resolve(new RawConnection(session)));

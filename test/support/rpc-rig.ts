@@ -111,7 +111,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     recorder: record,
     credentials,
     connect(bundle) {
-      const channel = openChannel({ host: "localhost", port, federation: test.federation, bundle });
+      const channel = openChannel({ host: "localhost", port, federation: test.federation, bundle, proxy: undefined });
       channels.push(channel);
       return {
         channel,

@@ -5,6 +5,7 @@ import { type ChannelOptions, openChannel } from "@consilium/shared/rpc/channel.
 import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
 import { AdminServiceClient, type RunDetail as RunDetailMessage } from "@consilium/shared/rpc/gen/admin.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
+import type { HttpProxy } from "@consilium/shared/rpc/proxy.js";
 import type { RunDetail } from "../round/progress.js";
 import type { Admin } from "./admin-types.js";
 import { launchParts } from "./launch-parts.js";
@@ -17,6 +18,8 @@ export interface AdminConnection {
   readonly tls: TlsBundle;
   /** The name in the coordinator's certificate, where it is not the host that is dialled. */
   readonly serverName?: string | undefined;
+  /** The way there; straight without it. */
+  readonly proxy?: HttpProxy | undefined;
 }
 
 const callTimeoutMs = 30_000;
@@ -52,8 +55,8 @@ export function connectAdmin(connection: AdminConnection): Admin {
   };
 }
 
-function channelOptions({ host, port, federation, tls, serverName }: AdminConnection): ChannelOptions {
-  return { host, port, federation, bundle: tls, ...(serverName === undefined ? {} : { serverName }) };
+function channelOptions({ host, port, federation, tls, serverName, proxy }: AdminConnection): ChannelOptions {
+  return { host, port, federation, proxy, bundle: tls, ...(serverName === undefined ? {} : { serverName }) };
 }
 
 /** On a channel of its own: one that has failed waits before it connects again, and the watcher decides how long. */
@@ -89,6 +92,7 @@ const lasting: ReadonlySet<ConnectionReason> = new Set([
   "name-mismatch",
   "own-expired",
   "own-not-yet-valid",
+  "own-revoked",
   "own-refused",
 ]);
 

@@ -12,14 +12,16 @@ import type { RunStore } from "../store/run-store.js";
 import { requireKey, stageMessage } from "./codec.js";
 import { requireOwnSite } from "./site-identity.js";
 import { stageOutcome } from "./stage-outcome.js";
+import type { UploadAdmission } from "./upload-admission.js";
 import { receiveUpload } from "./upload-call.js";
 
 export interface SecAggOptions {
   readonly submissions: Submissions;
+  readonly admission: UploadAdmission;
   readonly store: RunStore;
 }
 
-export function secAggService({ submissions, store }: SecAggOptions, hooks: CallHooks): RpcService {
+export function secAggService({ submissions, admission, store }: SecAggOptions, hooks: CallHooks): RpcService {
   const implementation: SecAggServiceServer = {
     exchange: wrapUnary<SiteMessage, StageOutcome>(async (message, context) => {
       const siteId = requireOwnSite(context, message.siteId);
@@ -28,7 +30,7 @@ export function secAggService({ submissions, store }: SecAggOptions, hooks: Call
       return stageOutcome(store, { key, siteId }, outcome);
     }, hooks),
     upload: wrapClientStream<UploadPart, StageOutcome>(async (parts, context) => {
-      const { outcome, ...call } = await receiveUpload(submissions, parts, context);
+      const { outcome, ...call } = await receiveUpload({ submissions, admission }, parts, context);
       return stageOutcome(store, call, outcome);
     }, hooks),
   };

@@ -25,6 +25,7 @@ import { enrolmentService } from "./enrolment-service.js";
 import { federationService } from "./federation-service.js";
 import { secAggService } from "./secagg-service.js";
 import type { SiteStreams } from "./site-streams.js";
+import { admissionLimits, UploadAdmission } from "./upload-admission.js";
 
 export interface ServersOptions {
   readonly config: CoordinatorConfig;
@@ -107,17 +108,18 @@ type ShutOut = { readonly shutOut: (siteId: string) => void };
 
 function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcServer {
   const { config, credentials, queue, checkpoints, desk, rosters, clock, onRevoked, shutOut } = options;
+  const admission = new UploadAdmission(admissionLimits, options.metrics.uploads);
   const revoked = (siteId: string) => {
     onRevoked();
     shutOut(siteId);
   };
-  return createServer({
+  const server = createServer({
     host: config.listen.host,
     port: config.listen.port,
     credentials,
     services: [
       federationService(options, hooks),
-      secAggService(options, hooks),
+      secAggService({ ...options, admission }, hooks),
       adminService({ queue, checkpoints, sites: desk, rosters, onRevoked: revoked }, hooks),
     ],
     authorisation: {
@@ -130,6 +132,8 @@ function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcSe
     drainMs,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
+  options.metrics.partialBytes(() => server.partialBytes);
+  return server;
 }
 
 function enrolmentServer(options: WithCredentials, hooks: CallHooks): RpcServer {

@@ -3,6 +3,7 @@ import type { UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import type { CallContext } from "@consilium/shared/rpc/serve-call.js";
 import { beforeEach, describe, expect, it } from "vitest";
 import { keyOf, sites, TestFederation } from "../round/test-federation.js";
+import { type AdmissionCounts, admissionLimits, UploadAdmission } from "./upload-admission.js";
 import { receiveUpload } from "./upload-call.js";
 
 const context = (id: string): CallContext => ({
@@ -17,9 +18,11 @@ const context = (id: string): CallContext => ({
 let federation: TestFederation;
 let header: UploadPart;
 let body: Buffer;
+let admission: UploadAdmission;
 
 beforeEach(async () => {
   federation = new TestFederation();
+  admission = new UploadAdmission(admissionLimits);
   await federation.launch(1);
   federation.attach(...sites);
   await federation.all("advertise");
@@ -47,7 +50,8 @@ async function* stream(...parts: UploadPart[]): AsyncGenerator<UploadPart> {
   yield* parts;
 }
 
-const receive = (...parts: UploadPart[]) => receiveUpload(federation.parts.submissions, stream(...parts), context("a"));
+const receive = (...parts: UploadPart[]) =>
+  receiveUpload({ submissions: federation.parts.submissions, admission }, stream(...parts), context("a"));
 const whole = () => [header, chunk(0, body.subarray(0, 100)), chunk(1, body.subarray(100)), seal(body)];
 
 describe("receiveUpload()", () => {
@@ -96,8 +100,42 @@ describe("receiveUpload()", () => {
     expect(federation.parts.dropped).toEqual(["wrong-length"]);
   });
 
+  it("gives its turn on once the vector is here, and not only when its stage closes", async () => {
+    const counts: AdmissionCounts[] = [];
+    admission = new UploadAdmission({ atOnce: 1, waiting: 1, ofOneSite: 4 }, (now) => counts.push(now));
+    const mine = receive(...whole());
+    await federation.uploadsStored(1);
+    expect(counts).toContainEqual({ received: 1, waiting: 0 });
+    expect(counts.at(-1)).toEqual({ received: 0, waiting: 0 });
+    await federation.all("upload", ["b", "c"]);
+    expect((await mine).outcome.kind).toBe("survivors");
+  });
+
+  it("breaks off an upload that hangs when it must give way, and takes it when it comes again", async () => {
+    admission = new UploadAdmission({ atOnce: 2, waiting: 2, ofOneSite: 4 });
+    async function* hanging() {
+      yield header;
+      await new Promise(() => {});
+    }
+    const desk = { submissions: federation.parts.submissions, admission };
+    const hung = [receiveUpload(desk, hanging(), context("a")), receiveUpload(desk, hanging(), context("a"))];
+    const gaveWay = expect(hung[0]).rejects.toMatchObject({ code: "overloaded" });
+    // An upload's header is read a moment later than its turn is asked for.
+    await new Promise((resolve) => setImmediate(resolve));
+    const other = await admission.enter("b", new AbortController().signal);
+    await gaveWay;
+    other.end();
+    const mine = receive(...whole());
+    await federation.all("upload", ["b", "c"]);
+    expect((await mine).outcome.kind).toBe("survivors");
+  });
+
   it("believes the certificate, not the header", async () => {
-    const call = receiveUpload(federation.parts.submissions, stream(...whole()), context("b"));
+    const call = receiveUpload(
+      { submissions: federation.parts.submissions, admission },
+      stream(...whole()),
+      context("b"),
+    );
     await expect(call).rejects.toMatchObject({ code: "not-authorised" });
   });
 });

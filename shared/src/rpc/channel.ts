@@ -1,9 +1,18 @@
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
-import { Channel, ChannelCredentials, type ClientOptions, connectivityState, type Interceptor } from "@grpc/grpc-js";
+import {
+  Channel,
+  ChannelCredentials,
+  type ClientOptions,
+  connectivityState,
+  type Interceptor,
+  logVerbosity,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
 import { parseCertificate, readLeaf } from "../identity/certificate-check.js";
 import type { TlsBundle } from "../identity/key-files.js";
+import { type HttpProxy, proxyAddress } from "./proxy.js";
 
 export type ClientConstructor<C> = new (
   address: string,
@@ -28,7 +37,12 @@ export interface ChannelOptions {
   readonly bundle: TlsBundle;
   /** The name that the coordinator's certificate must carry, where it isn't the host that is dialled. */
   readonly serverName?: string;
+  /** The way there; undefined goes straight. What the environment says does not count here. */
+  readonly proxy: HttpProxy | undefined;
 }
+
+/** Where a channel leads, and by which way. */
+export type Route = Pick<ChannelOptions, "host" | "port" | "proxy">;
 
 interface Trust {
   readonly caPem: string;
@@ -41,8 +55,9 @@ const messageBytes = 5 << 20;
 const receiveWindowBytes = 8 << 20;
 
 /** Throws config-invalid for a bundle that TLS cannot use. Does not wait for a connection. */
-export function openChannel({ host, port, federation, bundle, serverName = host }: ChannelOptions): RpcChannel {
-  return openTrusting(host, port, {
+export function openChannel({ federation, bundle, ...route }: ChannelOptions): RpcChannel {
+  const { serverName = route.host } = route;
+  return openTrusting(route, {
     caPem: bundle.caPem,
     own: bundle,
     verify: (certificate) => coordinatorFault(certificate, federation) ?? checkServerIdentity(serverName, certificate),
@@ -71,8 +86,8 @@ export function coordinatorFault(
   }
 }
 
-export function openTrusting(host: string, port: number, trust: Trust): RpcChannel {
-  const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+export function openTrusting({ host, port, proxy }: Route, trust: Trust): RpcChannel {
+  const address = proxyAddress({ host, port });
   const credentials = ChannelCredentials.createFromSecureContext(secureContext(trust), {
     // gRPC passes the name below as host name; `verify` knows the one that counts.
     checkServerIdentity: (_host, certificate) => trust.verify(certificate),
@@ -81,14 +96,25 @@ export function openTrusting(host: string, port: number, trust: Trust): RpcChann
     ...channelOptions,
     // RFC 6066 allows no address as server name, and gRPC would send one.
     ...(isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": "coordinator" }),
+    ...(proxy === undefined ? {} : proxyOptions(address, proxy)),
   };
-  const channel = new Channel(address, credentials, options);
+  const channel = new Channel(proxy === undefined ? address : `dns:${proxyAddress(proxy)}`, credentials, options);
   return {
     address,
     client: (Client, interceptors = []) =>
       new Client(address, credentials, { ...options, channelOverride: channel, interceptors: [...interceptors] }),
     ready: (timeoutMs) => ready(channel, { address, deadlineMs: Date.now() + timeoutMs }),
     close: () => channel.close(),
+  };
+}
+
+/** What gRPC itself sets where the environment names a proxy; its own lines about a failing one would spoil the log. */
+function proxyOptions(address: string, { credentials }: HttpProxy) {
+  setLogVerbosity(logVerbosity.NONE);
+  return {
+    "grpc.http_connect_target": `dns:${address}`,
+    "grpc.default_authority": address,
+    ...(credentials === undefined ? {} : { "grpc.http_connect_creds": credentials }),
   };
 }
 
@@ -110,6 +136,8 @@ const channelOptions = {
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
   "grpc.enable_retries": 0,
+  // Who opens a channel says by which way; else a probe would go another one than the channel.
+  "grpc.enable_http_proxy": 0,
   "grpc.initial_reconnect_backoff_ms": 1000,
   "grpc.max_reconnect_backoff_ms": 15_000,
   "grpc.dns_min_time_between_resolutions_ms": 5000,

@@ -4,6 +4,13 @@ export type ConnectionReason =
   | "unreachable"
   | "refused"
   | "timeout"
+  | "proxy-unreachable"
+  | "proxy-refused"
+  | "proxy-timeout"
+  | "proxy-login"
+  | "proxy-denied"
+  | "proxy-no-route"
+  | "not-a-proxy"
   | "not-tls13"
   | "wrong-authority"
   | "server-expired"
@@ -33,6 +40,34 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   timeout: [
     (address) => `${address} does not answer.`,
     "A firewall may drop the packets: allow outbound connections to this host and port.",
+  ],
+  "proxy-unreachable": [
+    (_address, proxy) => `The proxy ${proxy} cannot be reached.`,
+    "Check the proxy's name, and that this machine may connect to it.",
+  ],
+  "proxy-refused": [
+    (_address, proxy) => `Nothing listens where the proxy should be: ${proxy}.`,
+    "Check the proxy's host and port.",
+  ],
+  "proxy-timeout": [
+    (address, proxy) => `The proxy ${proxy} does not answer when asked for ${address}.`,
+    "Ask the network's administrator whether the proxy lets this host and port through.",
+  ],
+  "proxy-login": [
+    (_address, proxy) => `The proxy ${proxy} wants a user and password, or refuses those it was given.`,
+    "Put user:password for the proxy into a file and name it as coordinator.proxyCredentials in site.yaml.",
+  ],
+  "proxy-denied": [
+    (address, proxy) => `The proxy ${proxy} does not allow a connection to ${address}.`,
+    "Ask the network's administrator to allow CONNECT to this host and port, without looking into TLS.",
+  ],
+  "proxy-no-route": [
+    (address, proxy) => `The proxy ${proxy} cannot reach ${address}.`,
+    "Check the coordinator's host and port; ask the network's administrator whether the proxy may connect to it.",
+  ],
+  "not-a-proxy": [
+    (_address, proxy) => `${proxy} does not answer as an HTTP proxy.`,
+    "Check the proxy's host and port; TLS to the proxy itself is not supported.",
   ],
   "not-tls13": [
     (address, detail) => `${address} does not speak TLS 1.3 (${detail}).`,

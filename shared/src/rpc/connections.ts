@@ -2,6 +2,7 @@ import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type Caller, readCaller } from "./caller.js";
+import { guardHandshakes } from "./certificate-gate.js";
 import type { CallHooks } from "./serve-call.js";
 import { connectionWindowBytes } from "./server-credentials.js";
 
@@ -27,12 +28,14 @@ export class Connections {
     this.#hooks = hooks;
   }
 
-  watch(server: Http2SecureServer): void {
+  /** @param asks whether callers must show a good certificate */
+  watch(server: Http2SecureServer, asks: "certificates" | "nothing"): void {
+    if (asks === "certificates") guardHandshakes(server, (reason, socket) => this.#refusedCertificate(reason, socket));
     server.maxConnections = this.#limits.connections;
     server.on("drop", () => this.#refused("all connections are taken"));
     // First in line: what is closed here costs no handshake.
     server.prependListener("connection", (socket: Socket) => this.#arrived(socket));
-    server.on("session", (session: ServerHttp2Session) => this.#proved(session));
+    server.on("session", (session: ServerHttp2Session) => this.#proved(session, asks));
     server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
   }
 
@@ -65,7 +68,12 @@ export class Connections {
     if (ports?.size === 0) this.#handshakes.delete(address);
   }
 
-  #proved(session: ServerHttp2Session): void {
+  #proved(session: ServerHttp2Session, asks: "certificates" | "nothing"): void {
+    // The gate lets none of these through. What could be called with one would be worth a second look.
+    if (asks === "certificates" && !isAuthorized(session)) {
+      session.destroy();
+      return;
+    }
     const { remoteAddress = "", remotePort = 0 } = session.socket;
     this.#handshakeOver(remoteAddress, remotePort);
     const caller = callerOf(session);
@@ -87,7 +95,10 @@ export class Connections {
   #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     // Who hangs up before the handshake ends was not refused: a joining agent does so once it has checked the pin.
     if (error.code === "ECONNRESET" && !socket.authorizationError) return;
-    const reason = String(socket.authorizationError ?? error.code ?? "handshake failed");
+    this.#refusedCertificate(String(socket.authorizationError ?? error.code ?? "handshake failed"), socket);
+  }
+
+  #refusedCertificate(reason: string, socket: TLSSocket): void {
     this.#hooks.onRejected?.("tls", "certificate-refused");
     this.#hooks.log.info("rpc.handshake-refused", { reason, from: socket.remoteAddress });
   }
@@ -96,6 +107,10 @@ export class Connections {
     this.#hooks.onRejected?.("tls", "overloaded");
     this.#hooks.log.warn("rpc.connection-refused", { reason, from });
   }
+}
+
+function isAuthorized({ socket }: ServerHttp2Session): boolean {
+  return socket instanceof TLSSocket && socket.authorized;
 }
 
 /** Undefined where the connection has no certificate, or one that no call will be allowed with. */

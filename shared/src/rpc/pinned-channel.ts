@@ -5,6 +5,8 @@ import { ConsiliumError } from "../errors.js";
 import { assertIssuedBy, parseCertificate } from "../identity/certificate-check.js";
 import { spkiPin } from "../identity/invitation.js";
 import { coordinatorFault, openTrusting, type RpcChannel } from "./channel.js";
+import type { HttpProxy } from "./proxy.js";
+import { carrierTo } from "./tunnel.js";
 
 export interface PinnedChannelOptions {
   readonly host: string;
@@ -12,6 +14,7 @@ export interface PinnedChannelOptions {
   readonly federation: string;
   /** SHA-256 of the coordinator's SubjectPublicKeyInfo, from the invitation. */
   readonly pin: Uint8Array;
+  readonly proxy?: HttpProxy | undefined;
   readonly timeoutMs?: number;
 }
 
@@ -21,13 +24,13 @@ export interface PinnedChannelOptions {
  * unreachable, or certificate-refused when something else answers in the coordinator's place.
  */
 export async function openPinnedChannel(options: PinnedChannelOptions): Promise<RpcChannel> {
-  const { host, port, federation, pin } = options;
+  const { host, port, federation, pin, proxy } = options;
   const { leaf, issuer } = await fetchChain(options);
   const fault = pinFault(leaf, pin) ?? coordinatorFault(leaf, federation);
   // site-check: pinned-coordinator
   if (fault !== undefined) throw fault;
   assertIssuedBy(leaf, issuer);
-  return openTrusting(host, port, { caPem: issuer.toString(), verify: ({ raw }) => pinFault({ raw }, pin) });
+  return openTrusting({ host, port, proxy }, { caPem: issuer.toString(), verify: ({ raw }) => pinFault({ raw }, pin) });
 }
 
 function pinFault({ raw }: Pick<PeerCertificate, "raw">, pin: Uint8Array): ConsiliumError | undefined {
@@ -38,12 +41,16 @@ function pinFault({ raw }: Pick<PeerCertificate, "raw">, pin: Uint8Array): Consi
   });
 }
 
-function fetchChain(options: PinnedChannelOptions): Promise<{ leaf: X509Certificate; issuer: X509Certificate }> {
-  const { host, port, timeoutMs = 10_000 } = options;
+interface Chain {
+  readonly leaf: X509Certificate;
+  readonly issuer: X509Certificate;
+}
+
+async function fetchChain({ host, port, proxy, timeoutMs = 10_000 }: PinnedChannelOptions): Promise<Chain> {
+  const carrier = await carrierTo({ host, port, proxy, timeoutMs });
   return new Promise((resolve, reject) => {
     const socket = connect({
-      host,
-      port,
+      ...carrier,
       // The pin decides, once the certificate is here; nothing is sent before.
       rejectUnauthorized: false,
       minVersion: "TLSv1.3",
@@ -68,7 +75,7 @@ function fetchChain(options: PinnedChannelOptions): Promise<{ leaf: X509Certific
   });
 }
 
-function chainOf(socket: TLSSocket): { leaf: X509Certificate; issuer: X509Certificate } {
+function chainOf(socket: TLSSocket): Chain {
   const sent = socket.getPeerCertificate(true);
   // Where the server sent only itself, Node leaves the issuer out.
   const issuer: typeof sent | undefined = sent.issuerCertificate;

@@ -5,8 +5,11 @@ import { type Clock, systemClock } from "../clock.js";
 import { ConsiliumError } from "../errors.js";
 import { issuerAmong, parseAuthorities, parseCertificate, readLeaf } from "../identity/certificate-check.js";
 import type { TlsBundle } from "../identity/key-files.js";
+import { isRevokedNotice } from "./certificate-gate.js";
 import { coordinatorFault } from "./channel.js";
 import { type ConnectionDiagnosis, type ConnectionReason, diagnosis } from "./connection-reason.js";
+import type { HttpProxy } from "./proxy.js";
+import { carrierTo, TunnelRefused } from "./tunnel.js";
 
 export interface ProbeOptions {
   readonly host: string;
@@ -14,6 +17,7 @@ export interface ProbeOptions {
   readonly federation: string;
   readonly bundle: TlsBundle;
   readonly serverName?: string;
+  readonly proxy?: HttpProxy | undefined;
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
@@ -24,9 +28,10 @@ type Raw = PeerCertificate["raw"];
 type Outcome =
   | { readonly kind: "failed"; readonly code: string }
   | { readonly kind: "timeout" }
+  | { readonly kind: "blocked"; readonly reason: ConnectionReason; readonly detail: string }
   | { readonly kind: "untrusted"; readonly code: string }
   | { readonly kind: "misnamed"; readonly raw: Raw }
-  | { readonly kind: "rejected"; readonly raw: Raw }
+  | { readonly kind: "rejected"; readonly raw: Raw; readonly revoked: boolean }
   | { readonly kind: "accepted"; readonly raw: Raw };
 
 /**
@@ -42,6 +47,8 @@ export async function diagnoseConnection(options: ProbeOptions): Promise<Connect
       return say(networkReason(outcome.code), outcome.code);
     case "timeout":
       return say("timeout");
+    case "blocked":
+      return say(outcome.reason, outcome.detail);
     case "untrusted":
       return say(authorityReason(outcome.code), outcome.code);
     case "misnamed":
@@ -49,7 +56,8 @@ export async function diagnoseConnection(options: ProbeOptions): Promise<Connect
   }
   const fault = coordinatorFault(outcome, federation);
   if (fault !== undefined) return say("wrong-role", fault.message);
-  return outcome.kind === "accepted" ? say("ok") : ownFault(options, say);
+  if (outcome.kind === "accepted") return say("ok");
+  return outcome.revoked ? say("own-revoked") : ownFault(options, say);
 }
 
 /** The server shut the door after it had seen this certificate, without saying why; the certificate itself may tell. */
@@ -70,18 +78,29 @@ function ownFault(
   return say("own-refused", "The coordinator closed the connection when it saw the certificate.");
 }
 
-function probe(options: ProbeOptions): Promise<Outcome> {
-  const { host, port, bundle, serverName = host, timeoutMs = 10_000 } = options;
+async function probe(options: ProbeOptions): Promise<Outcome> {
+  const { host, port, proxy, timeoutMs = 10_000 } = options;
+  try {
+    return await greet({ ...options, timeoutMs }, await carrierTo({ host, port, proxy, timeoutMs }));
+  } catch (thrown) {
+    if (thrown instanceof TunnelRefused) return { kind: "blocked", reason: thrown.reason, detail: thrown.detail };
+    throw thrown;
+  }
+}
+
+function greet(options: ProbeOptions & { readonly timeoutMs: number }, carrier: Carrier): Promise<Outcome> {
+  const { host, bundle, serverName = host, timeoutMs } = options;
   return new Promise((resolve) => {
     let raw: Raw | undefined;
-    const socket = tryConnect(host, port, bundle);
+    const socket = tryConnect(host, carrier, bundle);
     if (socket === undefined) return resolve({ kind: "failed", code: "ERR_OWN_BUNDLE" });
     const finish = (outcome: Outcome) => {
       socket.destroy();
       resolve(outcome);
     };
     socket.setTimeout(timeoutMs, () => finish({ kind: "timeout" }));
-    const lost = (code: string) => finish(raw === undefined ? { kind: "failed", code } : { kind: "rejected", raw });
+    const lost = (code: string) =>
+      finish(raw === undefined ? { kind: "failed", code } : { kind: "rejected", raw, revoked: isRevokedAlert(code) });
     socket.once("secureConnect", () => {
       const certificate = socket.getPeerCertificate();
       if (!socket.authorized) {
@@ -93,17 +112,21 @@ function probe(options: ProbeOptions): Promise<Outcome> {
       raw = certificate.raw;
     });
     // An HTTP/2 server speaks first, and only after it has accepted the client's certificate.
-    socket.once("data", () => raw !== undefined && finish({ kind: "accepted", raw }));
+    socket.once("data", (bytes: Buffer) => {
+      if (raw === undefined) return;
+      finish(isRevokedNotice(bytes) ? { kind: "rejected", raw, revoked: true } : { kind: "accepted", raw });
+    });
     socket.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
     socket.once("close", () => lost("ECONNRESET"));
   });
 }
 
-function tryConnect(host: string, port: number, bundle: TlsBundle): TLSSocket | undefined {
+type Carrier = Awaited<ReturnType<typeof carrierTo>>;
+
+function tryConnect(host: string, carrier: Carrier, bundle: TlsBundle): TLSSocket | undefined {
   try {
     return connect({
-      host,
-      port,
+      ...carrier,
       ca: bundle.caPem,
       cert: bundle.certPem,
       key: bundle.keyPem,
@@ -119,11 +142,16 @@ function tryConnect(host: string, port: number, bundle: TlsBundle): TLSSocket | 
   }
 }
 
+/** Coordinators send a notice instead; something in their place may send the alert, after this side's handshake is over. */
+function isRevokedAlert(code: string): boolean {
+  return /^ERR_SSL_.*ALERT_CERTIFICATE_REVOKED/.test(code);
+}
+
 function networkReason(code: string): ConnectionReason {
   if (code === "ERR_OWN_BUNDLE") return "own-refused";
   if (code === "ECONNREFUSED") return "refused";
   if (/^ERR_SSL_.*ALERT_CERTIFICATE_EXPIRED/.test(code)) return "own-expired";
-  if (/^ERR_SSL_.*ALERT_CERTIFICATE_REVOKED/.test(code)) return "own-revoked";
+  if (isRevokedAlert(code)) return "own-revoked";
   if (/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/.test(code)) return "own-refused";
   if (code.startsWith("ERR_SSL_")) return "not-tls13";
   if (code === "ECONNRESET" || code === "EPIPE") return "not-tls13";

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { connect as connectHttp2, type Settings } from "node:http2";
 import { connect as tlsConnect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -167,7 +168,7 @@ describe("main server", () => {
         socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "error"));
         socket.once("close", () => resolve("closed"));
       });
-    expect(await outcome({})).toBe("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED");
+    expect(await outcome({})).toBe("closed");
     expect(await outcome({ cert: certPem, key: keyPem, maxVersion: "TLSv1.2" })).toBe(
       "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
     );
@@ -185,6 +186,31 @@ describe("main server", () => {
     expect(settings).toMatchObject({ initialWindowSize: 2 << 20, maxConcurrentStreams: 64, maxHeaderListSize: 16_384 });
     await expect.poll(() => session.state.remoteWindowSize).toBe(4 << 20);
     await new Promise<void>((resolve) => session.close(resolve));
+  });
+
+  it("tells a revoked caller so, lets it get no further, and tells nobody else anything", async () => {
+    const started = await startRig({ test });
+    rig = started;
+    const bundle = await test.bundle("site", "hospital-a");
+    const serial = new X509Certificate(bundle.certPem).serialNumber;
+    const revocationLists = test.authority.revocationLists([{ serial, revokedAtMs: Date.now() }], dayMs);
+    started.credentials.reload({ ...(await test.bundle("coordinator", "coordinator")), revocationLists });
+    const found = (shown: TlsBundle) =>
+      diagnoseConnection({ host: "localhost", port: started.port, federation: "demo", bundle: shown });
+    expect(await found(bundle)).toMatchObject({
+      reason: "own-revoked",
+      message: expect.stringContaining("was revoked"),
+    });
+    expect((await found(await test.bundle("site", "hospital-b"))).reason).toBe("ok");
+    const foreign = await createTestFederation({ federation: "demo", key: test.key });
+    const theirs = { ...(await foreign.bundle("site", "hospital-a")), caPem: bundle.caPem };
+    expect((await found(theirs)).reason).toBe("own-refused");
+    await foreign.remove();
+    const { channel } = started.connect(bundle);
+    await expect(channel.ready(1500)).rejects.toMatchObject({ code: "unreachable" });
+    const said = started.recorder.logged.filter(({ event }) => event === "rpc.handshake-refused");
+    expect(said.some(({ fields }) => fields["reason"] === "CERT_REVOKED")).toBe(true);
+    expect(started.recorder.finished).toEqual([]);
   });
 
   it("refuses every call of a revoked site at once, also on an open connection, and ends its streams", async () => {

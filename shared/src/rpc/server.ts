@@ -4,6 +4,7 @@ import { ConsiliumError } from "../errors.js";
 import { type Authorisation, assertComplete, authorisationInterceptor, LiveCalls } from "./authorisation.js";
 import type { Caller } from "./caller.js";
 import { type ConnectionLimits, Connections } from "./connections.js";
+import { type PartialLimits, PartialMessages } from "./partial-messages.js";
 import type { CallHooks } from "./serve-call.js";
 import { mostConcurrentStreams, type TlsServerCredentials } from "./server-credentials.js";
 import { stallInterceptor } from "./stall-watch.js";
@@ -14,7 +15,7 @@ export interface RpcService {
   readonly implementation: UntypedServiceImplementation;
 }
 
-export interface ServerLimits extends ConnectionLimits {
+export interface ServerLimits extends ConnectionLimits, PartialLimits {
   readonly messageBytes: number;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -49,6 +50,8 @@ export interface RpcServer {
    * Returns how many calls there were.
    */
   shutOut(matches: (caller: Caller) => boolean): number;
+  /** Bytes held of messages that are not whole yet. */
+  readonly partialBytes: number;
 }
 
 const defaults: ServerLimits = {
@@ -61,6 +64,9 @@ const defaults: ServerLimits = {
   connections: 2048,
   handshakesPerAddress: 512,
   connectionsPerCaller: 8,
+  // Three of the largest messages at once; a site has one or two under way.
+  partialBytesPerCaller: 16 << 20,
+  partialBytes: 512 << 20,
 };
 
 /** Time for the last status to reach a caller whose connection is about to be closed. */
@@ -72,11 +78,13 @@ export function createServer(options: RpcServerOptions): RpcServer {
   const limits = { ...defaults, ...options.limits };
   const live = new LiveCalls();
   const connections = new Connections(limits, hooks);
+  const partial = new PartialMessages(limits, hooks);
   const interceptors = [stallInterceptor(limits.stallMs, hooks)];
   if (authorisation !== "open") {
     assertComplete(authorisation.table, services.flatMap(methodPaths));
     interceptors.unshift(authorisationInterceptor(authorisation, live, hooks));
   }
+  interceptors.unshift(partial.interceptor);
   const server = new Server({ ...serverOptions(limits), interceptors });
   for (const { definition, implementation } of services) {
     server.addService(deliveringUnreadable(definition), implementation);
@@ -84,6 +92,9 @@ export function createServer(options: RpcServerOptions): RpcServer {
   return {
     start: () => bind(server, options, connections),
     stop: () => stop(server, connections, drainMs),
+    get partialBytes() {
+      return partial.held;
+    },
     shutOut(matches) {
       setTimeout(() => connections.destroy(matches), farewellMs);
       return live.cancel(matches);
@@ -109,7 +120,7 @@ function serverOptions(limits: ServerLimits): ServerOptions {
 }
 
 function bind(server: Server, options: RpcServerOptions, connections: Connections): Promise<number> {
-  const { host, port, credentials } = options;
+  const { host, port, credentials, authorisation } = options;
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
@@ -117,7 +128,8 @@ function bind(server: Server, options: RpcServerOptions, connections: Connection
         const remedy = "Choose a free port and an address of this machine.";
         return reject(new ConsiliumError("unreachable", `Cannot listen on ${address}.`, { remedy, cause: error }));
       }
-      for (const http2Server of listeners(server)) connections.watch(http2Server);
+      const asks = authorisation === "open" ? "nothing" : "certificates";
+      for (const http2Server of listeners(server)) connections.watch(http2Server, asks);
       resolve(bound);
     });
   });
@@ -136,12 +148,14 @@ function listeners(server: Server): Http2SecureServer[] {
 /** gRPC's own forceShutdown leaves sessions open when channelz is off, and tryShutdown then waits for ever. */
 function stop(server: Server, connections: Connections, drainMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => {
+    let patience = setTimeout(() => {
       server.forceShutdown();
       connections.destroyAll();
+      // A connection that a caller has flooded may take its time; nobody is served any more.
+      patience = setTimeout(resolve, farewellMs);
     }, drainMs);
     server.tryShutdown(() => {
-      clearTimeout(force);
+      clearTimeout(patience);
       resolve();
     });
   });

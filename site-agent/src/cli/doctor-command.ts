@@ -16,7 +16,7 @@ export function addDoctor(program: Command, surroundings: Surroundings): void {
     .option("--home <dir>", homeHelp)
     .action(async (options: { home?: string }) => {
       const home = homeOf(options.home, surroundings);
-      const checks = await diagnoseSite({ home, clock: surroundings.clock });
+      const checks = await diagnoseSite({ home, clock: surroundings.clock, environment: surroundings.env });
       const problem = problemOf(checks);
       outputOf(command, surroundings).result({ passed: problem === undefined, checks }, () => findingLines(checks));
       if (problem !== undefined) throw new CommandFailed(problem, exitCodes.refused);

@@ -1,8 +1,11 @@
 import { resolve } from "node:path";
+import { parseYaml } from "@consilium/shared/config/load-yaml.js";
 import { formatInstant } from "@consilium/shared/terminal/format.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
 import { lockHolder } from "../agent-lock.js";
+import { waySchema } from "../config.js";
+import type { WaySettings } from "../coordinator-proxy.js";
 import { governancePins } from "../governance/governance-pins.js";
 import type { SiteHome } from "../home.js";
 import type { JoinReport } from "../join.js";
@@ -11,6 +14,8 @@ import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surrou
 interface JoinFlags {
   readonly home?: string;
   readonly data?: string;
+  readonly proxy?: string;
+  readonly proxyCredentials?: string;
   readonly governanceKey: readonly string[];
   readonly governanceThreshold?: number;
 }
@@ -31,6 +36,11 @@ export function addJoin(program: Command, surroundings: Surroundings): void {
       "how many of them must have signed a roster (default: more than half)",
       count,
     )
+    .option(
+      "--proxy <url>",
+      "HTTP proxy to the coordinator, for a new site.yaml; none: go straight whatever the environment says",
+    )
+    .option("--proxy-credentials <file>", "file with user:password for the proxy, for a new site.yaml")
     .action(async (invitation: string, options: JoinFlags) => {
       const governance = governancePins(options.governanceKey, options.governanceThreshold);
       const home = homeOf(options.home, surroundings);
@@ -38,7 +48,11 @@ export function addJoin(program: Command, surroundings: Surroundings): void {
       output.note("making keys and asking the coordinator for a certificate");
       const dataPath = options.data === undefined ? {} : { dataPath: resolve(options.data) };
       const pins = governance === undefined ? {} : { governance };
-      const report = await surroundings.join({ home, invitation, ...dataPath, ...pins });
+      const way = wayOf(options);
+      const report = await surroundings.join({
+        ...{ home, invitation, ...dataPath, ...pins },
+        ...(way === undefined ? {} : { way }),
+      });
       const homeOption = options.home === undefined ? "" : ` --home ${options.home}`;
       output.result(report, () => joinLines(report, home, homeOption));
     });
@@ -47,6 +61,13 @@ export function addJoin(program: Command, surroundings: Surroundings): void {
     "consilium-agent join consilium-invite-v1.eyJmZ… --data /srv/images",
     "consilium-agent join consilium-invite-v1.eyJmZ… --governance-key ed25519:9f2c… --governance-key ed25519:41d0…",
   );
+}
+
+/** Undefined where nothing was said. @throws ConsiliumError "config-invalid", as for the same text in site.yaml */
+function wayOf({ proxy, proxyCredentials: file }: JoinFlags): WaySettings | undefined {
+  if (proxy === undefined && file === undefined) return undefined;
+  const text = JSON.stringify({ proxy, proxyCredentials: file === undefined ? undefined : resolve(file) });
+  return parseYaml(text, waySchema, "--proxy");
 }
 
 function joinLines(report: JoinReport, home: SiteHome, homeOption: string): string[] {

@@ -4,6 +4,7 @@ import { type RosterFault, rosterFaults } from "@consilium/shared/roster/success
 import { EgressRecord } from "../audit/egress-record.js";
 import { openSiteLog } from "../audit/site-log.js";
 import { loadSiteConfig, policyPath } from "../config.js";
+import { coordinatorProxy } from "../coordinator-proxy.js";
 import { loadEnrolment } from "../enrolment.js";
 import { RosterFiles } from "../governance/roster-files.js";
 import { SiteRoster } from "../governance/site-roster.js";
@@ -42,7 +43,8 @@ export async function withRoster<Result>(
       own: { siteId: enrolment.siteId, identityKey: identity.publicKey },
       fetch: async (afterVersion) => {
         const bundle = await loadTlsBundle(home.identity.directory);
-        return surroundings.askForRosters({ enrolment, bundle, egress }, afterVersion);
+        const proxy = coordinatorProxy({ home, environment: surroundings.env, host: enrolment.host });
+        return surroundings.askForRosters({ enrolment, bundle, egress, proxy }, afterVersion);
       },
       onRefused: (fault: RosterFault) => faults.push(rosterFaults[fault]),
     });

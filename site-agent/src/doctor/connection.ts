@@ -3,19 +3,39 @@ import { connect, isIP } from "node:net";
 import { loadTlsBundle } from "@consilium/shared/identity/key-files.js";
 import { diagnosis } from "@consilium/shared/rpc/connection-reason.js";
 import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
+import { type HttpProxy, proxyAddress } from "@consilium/shared/rpc/proxy.js";
+import { openTunnel } from "@consilium/shared/rpc/tunnel.js";
+import { coordinatorProxy } from "../coordinator-proxy.js";
 import { type Enrolment, loadEnrolment } from "../enrolment.js";
 import { type ExaminedSite, type Finding, failed, findingOf, ok, type Verdict } from "./finding.js";
 
 const patienceMs = 10_000;
 
+type Step = readonly [name: string, look: () => Promise<Verdict>];
+
 /** The way to the coordinator, step by step; it ends at the first step that fails. */
 export async function connectionFindings(site: ExaminedSite): Promise<Finding[]> {
   const enrolment = loadEnrolment(site.home);
-  const steps: readonly (readonly [name: string, look: () => Promise<Verdict>])[] = [
+  let proxy: HttpProxy | undefined;
+  const way = await findingOf("proxy", async () => {
+    proxy = coordinatorProxy({ ...site, host: enrolment.host });
+    return proxy === undefined ? ok("none") : checkProxy(proxy, enrolment);
+  });
+  if (way.level === "failed") return [way];
+  const straight: readonly Step[] = [
     ["coordinator: name", () => checkName(enrolment.host)],
     ["coordinator: port", () => checkPort(enrolment)],
-    ["coordinator: TLS", () => checkTls(site, enrolment)],
   ];
+  // A proxy looks up the name by itself, and this machine may not be able to.
+  const steps: readonly Step[] = [
+    ...(proxy === undefined ? straight : []),
+    ["coordinator: TLS", () => checkTls(site, enrolment, proxy)],
+  ];
+  const followed = await findingsOf(steps);
+  return proxy === undefined ? followed : [way, ...followed];
+}
+
+async function findingsOf(steps: readonly Step[]): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [name, look] of steps) {
     const finding = await findingOf(name, look);
@@ -23,6 +43,13 @@ export async function connectionFindings(site: ExaminedSite): Promise<Finding[]>
     if (finding.level === "failed") break;
   }
   return findings;
+}
+
+/** Asks for a tunnel as the agent does. */
+async function checkProxy(proxy: HttpProxy, { host, port }: Enrolment): Promise<Verdict> {
+  const socket = await openTunnel({ host, port, proxy, timeoutMs: patienceMs });
+  socket.destroy();
+  return ok(`${proxyAddress(proxy)} opens a tunnel to ${host}:${port}`);
 }
 
 async function checkName(host: string): Promise<Verdict> {
@@ -57,8 +84,12 @@ function checkPort({ host, port }: Enrolment): Promise<Verdict> {
 }
 
 /** Also where a proxy that inspects TLS, or a certificate that was revoked, shows. */
-async function checkTls({ home, clock }: ExaminedSite, { host, port, federation }: Enrolment): Promise<Verdict> {
+async function checkTls(
+  { home, clock }: ExaminedSite,
+  { host, port, federation }: Enrolment,
+  proxy: HttpProxy | undefined,
+): Promise<Verdict> {
   const bundle = await loadTlsBundle(home.identity.directory);
-  const found = await diagnoseConnection({ host, port, federation, bundle, clock, timeoutMs: patienceMs });
+  const found = await diagnoseConnection({ host, port, federation, proxy, bundle, clock, timeoutMs: patienceMs });
   return found.reason === "ok" ? ok(found.message) : failed(found.message, found.remedy);
 }

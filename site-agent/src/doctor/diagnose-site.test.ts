@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { saveTlsBundle, type TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { testGovernance, testRoster } from "@consilium/shared/roster/example-governance.js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startConnectProxy } from "../../../test/support/connect-proxy.js";
 import { createTestFederation, dayMs, type TestFederation } from "../../../test/support/identities.js";
 import { linesOf, rewrite, someEvent, testIdentity, testLog } from "../audit/test-log.js";
 import { RosterFiles } from "../governance/roster-files.js";
@@ -21,6 +22,7 @@ let federation: TestFederation;
 let home: SiteHome;
 let server: Server;
 let port: number;
+let environment: Record<string, string>;
 
 beforeAll(async () => {
   federation = await createTestFederation();
@@ -29,6 +31,7 @@ afterAll(() => federation.remove());
 
 /** A joined home of which everything is in order, and a coordinator that greets. */
 beforeEach(async () => {
+  environment = {};
   home = siteHome(mkdtempSync(join(tmpdir(), "doctor-")));
   mkdirSync(home.identity.directory, { recursive: true });
   await testIdentity.save(home.identity.identityKey);
@@ -70,7 +73,7 @@ function writePolicy(changes: object): void {
   writeFileSync(home.policyYaml, JSON.stringify({ ...examplePolicy, governance: { keys, threshold }, ...changes }));
 }
 
-const diagnose = (nowMs = Date.now()) => diagnoseSite({ home, clock: new ManualClock(nowMs) });
+const diagnose = (nowMs = Date.now()) => diagnoseSite({ home, clock: new ManualClock(nowMs), environment });
 
 /** What is not in order, the disk of the machine that runs the test aside. */
 async function faults(nowMs?: number) {
@@ -172,6 +175,43 @@ describe("diagnoseSite", () => {
     expect(await faults()).toMatchObject([
       { name: "coordinator: port", message: `Nothing listens on 127.0.0.1:${unused}.` },
     ]);
+  });
+
+  it("goes through the proxy of site.yaml or of the environment, and says what is wrong with it", async () => {
+    const proxy = await startConnectProxy({ credentials: "agent:secret" });
+    const settings = (text: string) =>
+      writeFileSync(home.siteYaml, `data: { source: folder, path: images }\ncoordinator: ${text}\n`);
+    try {
+      settings(`{ proxy: "http://127.0.0.1:${proxy.port}" }`);
+      const [login] = await faults();
+      expect(login).toMatchObject({ name: "proxy", message: expect.stringContaining("wants a user and password") });
+      settings(`{ proxy: "http://127.0.0.1:${proxy.port}", proxyCredentials: secret }`);
+      writeFileSync(join(home.root, "secret"), "agent:secret\n", { mode: 0o600 });
+      expect(await faults()).toEqual([]);
+      const way = (await diagnose()).slice(-2);
+      expect(way.map(({ name }) => name)).toEqual(["proxy", "coordinator: TLS"]);
+      expect(way[0]?.message).toBe(`127.0.0.1:${proxy.port} opens a tunnel to 127.0.0.1:${port}`);
+      expect(proxy.tunnels).toContain(`127.0.0.1:${port}`);
+      chmodSync(join(home.root, "secret"), 0o644);
+      expect((await faults())[0]?.message).toContain("other accounts can read");
+      rmSync(join(home.root, "secret"));
+      expect((await faults())[0]?.message).toContain("ENOENT");
+      settings("{ proxy: environment }");
+      environment = { https_proxy: `http://agent:secret@127.0.0.1:${proxy.port}` };
+      expect(await faults()).toEqual([]);
+      environment = { https_proxy: "http://127.0.0.1:1" };
+      expect((await faults())[0]?.message).toBe(
+        "Nothing listens where the proxy should be: 127.0.0.1:1 (ECONNREFUSED).",
+      );
+      settings("{ proxy: none }");
+      expect(await faults()).toEqual([]);
+      settings(`{ proxy: "http://agent:secret@127.0.0.1:3128" }`);
+      const [shown] = await faults();
+      expect(shown?.message).toContain("passwords do not belong here");
+      expect(JSON.stringify(await diagnose())).not.toContain("agent:secret");
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it("changes nothing in the home", async () => {

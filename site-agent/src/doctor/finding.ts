@@ -1,5 +1,6 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import { asConsiliumError } from "@consilium/shared/errors.js";
+import type { Environment } from "../coordinator-proxy.js";
 import type { SiteHome } from "../home.js";
 
 /** failed: the site cannot take part in rounds as it stands. warning: it can, and somebody should look. */
@@ -20,6 +21,8 @@ export interface Finding extends Verdict {
 export interface ExaminedSite {
   readonly home: SiteHome;
   readonly clock: Clock;
+  /** Names the proxy where site.yaml leaves that to the environment. */
+  readonly environment: Environment;
 }
 
 /** May throw: what it throws is why it failed. */
