@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { systemClock } from "@consilium/shared/clock.js";
 import { describeError } from "@consilium/shared/errors.js";
+import { lastWords } from "@consilium/shared/last-words.js";
 import { createLogger } from "@consilium/shared/log.js";
 import { environmentProxy } from "@consilium/shared/rpc/proxy.js";
 import { exitCodes } from "@consilium/shared/terminal/output.js";
@@ -15,6 +16,14 @@ import { connectAdmin } from "./rpc/admin-client.js";
 
 const stopping = new AbortController();
 let serving = false;
+
+// What was not foreseen ends the process at once: what is durable is whole at any moment, and what runs on may not be.
+for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(kind, (thrown: unknown) => {
+    lastWords("coordinator", kind, thrown);
+    process.exit(exitCodes.internal);
+  });
+}
 
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => {

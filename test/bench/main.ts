@@ -7,6 +7,7 @@ import { run as dpAudit } from "./dp-audit.js";
 import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
+import { run as slowLink } from "./slow-link.js";
 
 /** `npm run bench -- <name> [--option value …] [--json]`: prints what was measured, and one line of JSON with --json. */
 const benches: Readonly<Record<string, { readonly run: Bench; readonly options: readonly string[] }>> = {
@@ -23,6 +24,7 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
   "dp-audit": { run: dpAudit, options: ["data", "canaries", "others", "rate", "steps", "noise", "delta", "seed"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
+  "slow-link": { run: slowLink, options: ["bytes", "rtt", "turns"] },
 };
 
 const flags: ReadonlySet<string> = new Set(["json", "full-tokens", "help"]);

@@ -1,5 +1,6 @@
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
+import { lastWords } from "@consilium/shared/last-words.js";
 import { ViewPool } from "../data/view-pool.js";
 import { openEngine } from "../engine/devices/open-engine.js";
 import { type CheckedJob, type FromTrainer, failureCode, type TrainProgress, toTrainerSchema } from "./protocol.js";
@@ -15,6 +16,14 @@ const trainer = new RoundTrainer({
   onPrepared: (prepared) => send({ type: "prepared", prepared }),
 });
 let current: AbortController | undefined;
+
+// What was not foreseen ends the process at once: what is durable is whole at any moment, and what runs on may not be.
+for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(kind, (thrown: unknown) => {
+    lastWords("trainer", kind, thrown);
+    process.exit(1);
+  });
+}
 
 // The parent is gone: nobody wants the result. Files are replaced atomically, so ending here loses at most some steps.
 process.on("disconnect", () => process.exit(0));
