@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commands, mustRun, runCommand, until } from "../../deploy/demo/processes.js";
 import { type ConnectProxy, startConnectProxy } from "../support/connect-proxy.js";
-import { SmallFederation } from "../support/small-federation.js";
+import { ProxiedFederation } from "../support/proxied-federation.js";
 
 /** Only the proxies can look this name up, so whatever goes past them arrives nowhere. */
 const host = "coordinator.invalid";
@@ -16,7 +16,7 @@ const credentialsFile = join(tmpdir(), `consilium-proxy-${process.pid}`);
 const sites = ["settings", "variables", "usual"];
 
 describe("a federation whose coordinator is reached by HTTP proxies alone", () => {
-  let federation: SmallFederation;
+  let federation: ProxiedFederation;
   /** Of site.yaml, and of the environment. */
   let named: ConnectProxy;
   let usual: ConnectProxy;
@@ -26,7 +26,7 @@ describe("a federation whose coordinator is reached by HTTP proxies alone", () =
     usual = await startConnectProxy({ names });
     writeFileSync(credentialsFile, credentials, { mode: 0o600 });
     const way = { proxy: `http://127.0.0.1:${named.port}`, proxyCredentials: credentialsFile };
-    federation = await SmallFederation.create({
+    federation = await ProxiedFederation.create({
       sites,
       host,
       coordinatorOf: (id) => (id === "settings" ? way : undefined),
@@ -56,13 +56,13 @@ describe("a federation whose coordinator is reached by HTTP proxies alone", () =
   };
 
   it("joins, trains, renews and goes on, all of it through the proxies", async () => {
-    const before = await federation.finished(await federation.launch({ name: "through", rounds: 1 }));
+    const before = await federation.finished({ name: "through", rounds: 1 });
     expect(before.history.map(({ cohort }) => cohort.length)).toEqual([3]);
     const tunnelsBefore = named.tunnels.length;
     for (const id of sites) {
       await until(`${id} renews`, 90_000, async () => (logOf(id).includes("certificate-renewed") ? true : undefined));
     }
-    const after = await federation.finished(await federation.launch({ name: "renewed", rounds: 1 }));
+    const after = await federation.finished({ name: "renewed", rounds: 1 });
     expect(after.history).toHaveLength(1);
     expect(named.tunnels.length).toBeGreaterThan(tunnelsBefore);
     const ports = (proxy: ConnectProxy) => new Set(proxy.tunnels.map((tunnel) => tunnel.replace(/^.*:/, "")));

@@ -47,8 +47,6 @@ export class SmallFederation extends LocalFederation {
     sites: readonly string[];
     images?: number;
     policyOf?: (id: string) => HospitalSetup["policy"];
-    coordinatorOf?: (id: string) => HospitalSetup["coordinator"];
-    host?: string;
   }): Promise<SmallFederation> {
     const directory = mkdtempSync(join(tmpdir(), "consilium-test-"));
     const images = join(directory, "images");
@@ -61,16 +59,13 @@ export class SmallFederation extends LocalFederation {
     });
     const hospitals = options.sites.map((id) => {
       const policy = options.policyOf?.(id);
-      const coordinator = options.coordinatorOf?.(id);
       return {
         id,
         data: { path: images, where: { hospital: id, split: "train" } },
         ...(policy === undefined ? {} : { policy }),
-        ...(coordinator === undefined ? {} : { coordinator }),
       };
     });
-    const host = options.host === undefined ? {} : { host: options.host };
-    return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: 2, ...host });
+    return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: 2 });
   }
 
   /** Hospitals with data of their own. @param hospitalsIn what they have, given a folder that goes away with the federation */
