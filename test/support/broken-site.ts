@@ -66,8 +66,11 @@ export function brokenTrainer(value: number): Trainer {
 }
 
 /** The agent's own participant over the site's connection, with a trainer that the test gives. */
-export function realParticipant(site: HostileSite, options: { directory: string; trainer: Trainer }): Participant {
-  const { directory, trainer } = options;
+export function realParticipant(
+  site: HostileSite,
+  options: { directory: string; trainer: Trainer; dp?: Policy["dp"] },
+): Participant {
+  const { directory, trainer, dp } = options;
   const { siteId, identity, members } = site.credentials;
   const membership = { members, floors: { minCohort: 2, maxColluders: 0 } };
   const ledger = new AttemptLedger(ledgerFiles(join(directory, "attempts")));
@@ -94,7 +97,7 @@ export function realParticipant(site: HostileSite, options: { directory: string;
       audit: { record() {} },
     },
     federation: "demo",
-    loadPolicy: () => policy,
+    loadPolicy: () => ({ ...policy, ...(dp === undefined ? {} : { dp }) }),
     approvals: new ApprovalStore(join(directory, "approvals"), systemClock),
     history: new RunHistory(join(directory, "run-history"), "images"),
     hours: "always",
