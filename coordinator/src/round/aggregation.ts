@@ -1,15 +1,19 @@
 import { runMetadata } from "@consilium/shared/checkpoint/metadata.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
+import { AbortedError, asConsiliumError } from "@consilium/shared/errors.js";
+import type { Logger } from "@consilium/shared/log.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { siteNoise } from "@consilium/shared/privacy/site-mechanism.js";
 import { planContext } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
 import type { AggregateStore } from "../checkpoint/aggregate-store.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
+import { failpoint } from "../failpoint.js";
+import { UnmaskFailedError } from "../secagg/reconstruct.js";
 import type { RunStore } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
 import type { MessageCodec } from "./ports.js";
-import type { Aggregate, Aggregating } from "./state.js";
+import type { Aggregate, Aggregating, RoundEvent } from "./state.js";
 
 export interface AggregationSources {
   readonly store: RunStore;
@@ -21,8 +25,36 @@ export interface AggregationSources {
   readonly config: RunConfig;
 }
 
+export interface Finishing extends AggregationSources {
+  readonly finish: (job: FinishJob, signal: AbortSignal) => Promise<FinishedRound>;
+  readonly log: Logger;
+}
+
+/**
+ * Makes the next checkpoint of an attempt's sum. What fails here fails the attempt; only a closed driver hears nothing.
+ * @returns undefined when the signal stopped it
+ */
+export async function eventOfSum(
+  sources: Finishing,
+  state: Aggregating,
+  { signal, ...parts }: { planBody: Uint8Array; parentDigest: string; signal: AbortSignal },
+): Promise<RoundEvent | undefined> {
+  const { runId, round } = state.key;
+  try {
+    const finished = await sources.finish(finishJob(sources, state, parts), signal);
+    failpoint("checkpoint/durable");
+    return { kind: "aggregated", aggregate: aggregateOf(finished), blamed: finished.blamed };
+  } catch (thrown) {
+    if (thrown instanceof AbortedError) return undefined;
+    const { code, message } = asConsiliumError(thrown);
+    sources.log.error("aggregation-failed", { runId, round, code, reason: message });
+    const blamed = thrown instanceof UnmaskFailedError ? thrown.suspects : [];
+    return { kind: "aggregation-failed", code, detail: message, blamed };
+  }
+}
+
 /** Collects what the sites of an attempt sent; a function of stored things, so a restart collects the same. */
-export function finishJob(
+function finishJob(
   sources: AggregationSources,
   { key, survivors, sharers, advertisers }: Aggregating,
   { planBody, parentDigest }: { planBody: Uint8Array; parentDigest: string },
@@ -50,6 +82,6 @@ export function finishJob(
   };
 }
 
-export function aggregateOf({ digest, lanes, deltaNorm, aggregate, advertisers }: FinishedRound): Aggregate {
+function aggregateOf({ digest, lanes, deltaNorm, aggregate, advertisers }: FinishedRound): Aggregate {
   return { checkpointDigest: digest, sumDigest: aggregate.digest, advertisers, ...lanes, deltaNorm };
 }

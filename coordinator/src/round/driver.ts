@@ -6,12 +6,11 @@ import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";
 import type { FinishedRound, FinishJob } from "../aggregate/finish-round.js";
 import { failpoint } from "../failpoint.js";
-import { UnmaskFailedError } from "../secagg/reconstruct.js";
 import type { Membership } from "../sites/membership.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { AttemptRow, RunRow, StageMessage, StageName, UploadRow } from "../store/run-store.js";
 import type { UploadSpool } from "../store/upload-spool.js";
-import { aggregateOf, finishJob } from "./aggregation.js";
+import { eventOfSum } from "./aggregation.js";
 import {
   type AttemptFacts,
   attemptRow,
@@ -283,33 +282,14 @@ export class RunDriver {
     if (state.kind !== "aggregating") return;
     this.#cancelTimer();
     failpoint("aggregate/started");
-    const job = () =>
-      finishJob({ ...this.#options, layout: this.#layout, config: this.config }, state, {
-        planBody: plan.body,
-        parentDigest,
-      });
+    const sources = { ...this.#options, layout: this.#layout, config: this.config };
+    const { signal } = this.#closed;
     // Rejects only when the store fails: nothing may go on that cannot be written down.
-    this.#aggregate(state.key, job).catch((thrown: unknown) => this.#options.halt(thrown));
-  }
-
-  async #aggregate(key: RoundKey, job: () => FinishJob): Promise<void> {
-    const event = await this.#finish(key, job);
-    // What the store throws here is not the sum's failure, so it must not be taken for one.
-    if (event !== undefined && this.#isCurrent(key)) this.apply(event);
-  }
-
-  async #finish(key: RoundKey, job: () => FinishJob): Promise<RoundEvent | undefined> {
-    try {
-      const finished = await this.#options.finish(job(), this.#closed.signal);
-      failpoint("checkpoint/durable");
-      return { kind: "aggregated", aggregate: aggregateOf(finished), blamed: finished.blamed };
-    } catch (thrown) {
-      if (thrown instanceof AbortedError) return undefined;
-      const { code, message } = asConsiliumError(thrown);
-      this.#options.log.error("aggregation-failed", { runId: key.runId, round: key.round, code, reason: message });
-      const blamed = thrown instanceof UnmaskFailedError ? thrown.suspects : [];
-      return { kind: "aggregation-failed", code, detail: message, blamed };
-    }
+    eventOfSum(sources, state, { planBody: plan.body, parentDigest, signal })
+      .then((event) => {
+        if (event !== undefined && this.#isCurrent(state.key)) this.apply(event);
+      })
+      .catch((thrown: unknown) => this.#options.halt(thrown));
   }
 
   #isCurrent({ round, attempt }: RoundKey): boolean {
