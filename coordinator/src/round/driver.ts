@@ -1,6 +1,6 @@
 import type { Clock } from "@consilium/shared/clock.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
-import { AbortedError, asConsiliumError, unreachable } from "@consilium/shared/errors.js";
+import { AbortedError, unreachable } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import type { RoundKey } from "@consilium/shared/protocol.js";

@@ -16,20 +16,20 @@ import { roundOf } from "../audit/round-object.js";
 import { datasetId } from "../audit/site-log.js";
 import type { ModelChain } from "../chain/model-chain.js";
 import type { DataSettings } from "../data/data-settings.js";
-import { GovernanceRefusal } from "../governance/governance-refusal.js";
 import type { SiteRoster } from "../governance/site-roster.js";
 import type { Policy } from "../policy.js";
 import type { PrivacyAccount } from "../privacy/privacy-account.js";
-import { SiteRefusal } from "../refusal.js";
 import type { AttemptLedger } from "../secagg/attempt-ledger.js";
 import type { SiteFloors } from "../secagg/plan-facts.js";
 import { ProtocolRefusal } from "../secagg/refusal.js";
 import type { PrivateTraining, TrainedRound, Trainer, TrainJob, TrainProgress } from "../trainer/protocol.js";
 import { type Contribution, contributionOf } from "../update/delta.js";
-import type { CoordinatorClient, StageMessage, StageOutcome } from "./coordinator.js";
-import { type Patience, persistently } from "./patience.js";
+import type { CoordinatorClient, StageOutcome } from "./coordinator.js";
+import { eventAfter } from "./failure.js";
+import type { Patience } from "./patience.js";
 import type { CheckedPlan } from "./plan-check.js";
 import { type Chargeable, chargeTraining, chargeUpload } from "./privacy-charges.js";
+import { StageCalls } from "./stage-calls.js";
 import type { ParticipantEvent, Work } from "./state.js";
 import { loadDelta, type StoredUpdate, type UpdateStore } from "./update-store.js";
 
@@ -78,9 +78,6 @@ export interface AttemptSubject {
   readonly localSamples: number;
 }
 
-/** Time after a stage's window in which a coordinator that restarts may still answer. */
-const restartAllowanceMs = 60_000;
-
 /** Tries at training in one attempt when the trainer process is lost. */
 const trainerLives = 3;
 
@@ -92,6 +89,7 @@ export class Attempt {
   readonly #localSamples: number;
   readonly #around: AttemptSurroundings;
   readonly #abandoned = new AbortController();
+  readonly #calls: StageCalls;
   #checkpointPath: string | undefined;
   #earlierCheckpointPath: string | undefined;
   #session: MaskingSession | undefined;
@@ -105,6 +103,7 @@ export class Attempt {
     this.#checked = subject.checked;
     this.#policy = subject.policy;
     this.#around = around;
+    this.#calls = new StageCalls(subject.received.plan, around, this.#abandoned.signal);
   }
 
   get abandoned(): boolean {
@@ -125,7 +124,7 @@ export class Attempt {
       const event = await this.#perform(work, outcome);
       return this.abandoned ? undefined : event;
     } catch (thrown) {
-      return this.abandoned ? undefined : this.#afterFailure(asConsiliumError(thrown));
+      return this.abandoned ? undefined : eventAfter(asConsiliumError(thrown), this.#key);
     }
   }
 
@@ -161,18 +160,6 @@ export class Attempt {
     return { kind: "outcome", key: this.#key, outcome };
   }
 
-  /** Answers that mean "not in this attempt" are no failures of the site. */
-  #afterFailure(error: ConsiliumError): ParticipantEvent {
-    const { code, message } = error;
-    if (error instanceof ProtocolRefusal && code !== "policy-refused") return { kind: "failed", key: this.#key, error };
-    if (code === "stale" || code === "attempt-aborted") return this.#ended({ kind: "aborted", reason: message });
-    if (code === "dropped" || code === "message-conflict") return this.#ended({ kind: "dropped", reason: message });
-    if (error instanceof SiteRefusal) return { kind: "refused", key: this.#key, clause: error.clause, error };
-    // The masking code counts cohort and attempts again at each stage; what is not enough is the site's own refusal.
-    if (code === "policy-refused") return { kind: "refused", key: this.#key, clause: clauseOf(error) };
-    return { kind: "failed", key: this.#key, error };
-  }
-
   async #fetch(): Promise<ParticipantEvent> {
     const { plan } = this.received;
     const { signal } = this.#abandoned;
@@ -181,7 +168,7 @@ export class Attempt {
     const { path, earlierPath, isNew } = await models.obtain({
       ...{ received: this.received, source, signal },
       run: { ...plan, runId: plan.key.runId, config, configJson: plan.runConfigJson, layout, policy: this.#policy },
-      persistently: (download) => this.#persistently(plan.trainingWindowMs, download),
+      persistently: (download) => this.#calls.persistently(plan.trainingWindowMs, download),
     });
     // site-check: model-audited
     if (isNew) this.#recordModel();
@@ -273,22 +260,19 @@ export class Attempt {
     const advertisement = this.#checking("advertise", () => session.advertise());
     // The stage opens when training ends for everyone, so its answer may take both windows.
     const windowMs = plan.trainingWindowMs + plan.stageWindowMs;
-    return this.#exchange({ stage: "advertise", advertisement }, windowMs);
+    return this.#calls.exchange({ stage: "advertise", advertisement }, windowMs);
   }
 
   async #share({ advertised }: Extract<StageOutcome, { kind: "advertised" }>): Promise<StageOutcome> {
     const sealed = this.#checking("share", () => this.#open().share(advertised));
-    return this.#exchange({ stage: "share", sealed });
+    return this.#calls.exchange({ stage: "share", sealed });
   }
 
   async #upload({ delivered }: Extract<StageOutcome, { kind: "delivered" }>): Promise<StageOutcome> {
     // site-check: privacy-charged-before-upload
     chargeUpload(this.#chargeable, this.#around);
     const masked = this.#checking("upload", () => this.#open().mask(delivered, this.#contribution!));
-    const windowMs = this.received.plan.stageWindowMs;
-    const outcome = await this.#persistently(windowMs, () => {
-      return this.#around.coordinator.upload(masked, this.#call(windowMs));
-    });
+    const outcome = await this.#calls.upload(masked);
     this.#contribution = undefined;
     return outcome;
   }
@@ -298,12 +282,12 @@ export class Attempt {
     if (this.#confirmed) throw new ConsiliumError("plan-invalid", "the coordinator asks twice for one confirmation");
     this.#confirmed = true;
     this.#around.models.confirm(this.received, uploads);
-    return this.#exchange({ stage: "confirm", signature });
+    return this.#calls.exchange({ stage: "confirm", signature });
   }
 
   async #unmask({ signatures }: Extract<StageOutcome, { kind: "confirmed" }>): Promise<StageOutcome> {
     const reveals = this.#checking("unmask", () => this.#open().reveal(signatures));
-    return this.#exchange({ stage: "unmask", reveals });
+    return this.#calls.exchange({ stage: "unmask", reveals });
   }
 
   /** Writes down and counts what this site's own checks say no to. */
@@ -325,20 +309,6 @@ export class Attempt {
     if (this.#session === undefined) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
     return this.#session;
   }
-
-  #exchange(message: StageMessage, windowMs = this.received.plan.stageWindowMs): Promise<StageOutcome> {
-    return this.#persistently(windowMs, () => this.#around.coordinator.exchange(message, this.#call(windowMs)));
-  }
-
-  #call(windowMs: number) {
-    return { key: this.#key, timeoutMs: 2 * windowMs + restartAllowanceMs, signal: this.#abandoned.signal };
-  }
-
-  /** A coordinator that comes back reopens the stage for a whole window, so a site waits for several. */
-  #persistently<T>(windowMs: number, call: () => Promise<T>): Promise<T> {
-    const limits = { patienceMs: 3 * windowMs + restartAllowanceMs, signal: this.#abandoned.signal };
-    return persistently(call, limits, this.#around.patience);
-  }
 }
 
 function expecting<Kind extends StageOutcome["kind"]>(
@@ -348,17 +318,6 @@ function expecting<Kind extends StageOutcome["kind"]>(
   if (outcome?.kind !== kind) throw new ConsiliumError("internal", `expected the outcome ${kind}`);
   return outcome as Extract<StageOutcome, { kind: Kind }>;
 }
-
-function clauseOf(error: ConsiliumError): string {
-  if (error instanceof GovernanceRefusal) return error.clause;
-  const check = error instanceof ProtocolRefusal ? error.check : "";
-  return clauseOfCheck[check] ?? "secagg.minCohort";
-}
-
-const clauseOfCheck: Readonly<Record<string, string>> = {
-  "attempts-left": "secagg.maxAttempts",
-  "required-peers": "secagg.requiredPeers",
-};
 
 function storedUpdate(trained: TrainedRound, checkpointDigest: string): StoredUpdate {
   const { deltaPath, deltaDigest, sampleCount, meanLoss, figures, steps } = trained;
