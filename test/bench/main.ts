@@ -4,6 +4,7 @@ import { type Bench, BenchOptions } from "./bench.js";
 import { run as data } from "./data.js";
 import { run as dp } from "./dp.js";
 import { run as dpAudit } from "./dp-audit.js";
+import { run as dpUtility } from "./dp-utility.js";
 import { run as engine } from "./engine.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
   data: { run: data, options: ["source", "data", "items", "turns", "against"] },
   dp: { run: dp, options: ["model", "method", "batch", "size", "patch", "threads", "turns"] },
   "dp-audit": { run: dpAudit, options: ["data", "canaries", "others", "rate", "steps", "noise", "delta", "seed"] },
+  "dp-utility": { run: dpUtility, options: ["data", "epsilon", "delta", "clip", "batch", "steps", "rate", "seed"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
   "slow-link": { run: slowLink, options: ["bytes", "rtt", "turns"] },

@@ -7,6 +7,7 @@ import { initialVector } from "@consilium/shared/params/initialize.js";
 import { writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import type { dataSettingsSchema } from "@consilium/site-agent/data/data-settings.js";
 import type { DeviceChoice } from "@consilium/site-agent/engine/devices/device.js";
+import type { PrivateTraining } from "@consilium/site-agent/trainer/protocol.js";
 import { TrainerProcess } from "@consilium/site-agent/trainer/trainer-process.js";
 import type { z } from "zod";
 
@@ -16,6 +17,8 @@ export interface PretrainJob {
   readonly data: z.input<typeof dataSettingsSchema>;
   readonly threads: number;
   readonly device: DeviceChoice;
+  /** Of a run that is private by patient. */
+  readonly privacy?: PrivateTraining;
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
 
@@ -31,7 +34,7 @@ export interface Pretrained {
 }
 
 /** All steps of a run at one site, in a trainer process as an agent starts it. */
-export async function pretrain({ config, data, threads, device, onStep }: PretrainJob): Promise<Pretrained> {
+export async function pretrain({ config, data, threads, device, privacy, onStep }: PretrainJob): Promise<Pretrained> {
   const directory = mkdtempSync(join(tmpdir(), "experiment-"));
   const trainer = new TrainerProcess();
   try {
@@ -46,6 +49,7 @@ export async function pretrain({ config, data, threads, device, onStep }: Pretra
     const job = {
       ...{ runId: "experiment", round: 0, config, checkpointPath, firstStep: 0, stateDirectory: directory },
       ...{ data, threads, engine: { device }, siteId: "experiment" },
+      ...(privacy === undefined ? {} : { privacy }),
     };
     const stepEnds: number[] = [];
     const { deltaPath, meanLoss } = await trainer.trainRound(job, {

@@ -1,10 +1,13 @@
 import { once } from "node:events";
+import { createSecureServer } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createTestFederation, type TestFederation } from "../../../test/support/identities.js";
 import { type Rig, startRig } from "../../../test/support/rpc-rig.js";
 import type { TlsBundle } from "../identity/key-files.js";
+import { silentLogger } from "../log.js";
 import { callUnary } from "./calls.js";
+import { Connections } from "./connections.js";
 import { SitePhase } from "./gen/federation.js";
 import type { ServerLimits } from "./server.js";
 
@@ -81,5 +84,25 @@ describe("the connections of a server", () => {
     const second = await silentSocket(started);
     await once(second, "close");
     expect(started.recorder.rejected).toContainEqual({ method: "tls", code: "overloaded" });
+  });
+
+  it("do not end the process where grpc-js answers a stream that is gone", () => {
+    const limits = { connections: 1, handshakesPerAddress: 1, connectionsPerCaller: 1 };
+    const server = createSecureServer();
+    // As grpc-js does at a call that is none, and Node for a stream that is gone.
+    server.on("stream", (stream) => stream.respond({ ":status": 415 }, { endStream: true }));
+    new Connections(limits, { log: silentLogger }).watch(server, "nothing");
+    const stream = (gone: boolean, answers: string[]) => {
+      const respond = () => {
+        if (gone) throw new Error("The stream has been destroyed");
+        answers.push("answered");
+      };
+      return { destroyed: gone, closed: gone, respond };
+    };
+    const answers: string[] = [];
+    server.emit("stream", stream(true, answers));
+    expect(answers).toEqual([]);
+    server.emit("stream", stream(false, answers));
+    expect(answers).toEqual(["answered"]);
   });
 });

@@ -1,4 +1,4 @@
-import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
+import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type Caller, readCaller } from "./caller.js";
@@ -35,6 +35,7 @@ export class Connections {
     server.on("drop", () => this.#refused("all connections are taken"));
     // First in line: what is closed here costs no handshake.
     server.prependListener("connection", (socket: Socket) => this.#arrived(socket));
+    server.prependListener("stream", ignoreAnswers);
     server.on("session", (session: ServerHttp2Session) => this.#proved(session, asks));
     server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#failed(error, socket));
   }
@@ -111,6 +112,14 @@ export class Connections {
 
 function isAuthorized({ socket }: ServerHttp2Session): boolean {
   return socket instanceof TLSSocket && socket.authorized;
+}
+
+/**
+ * For a stream that its caller took back before it was looked at. grpc-js answers at once what is no gRPC or has no method,
+ * and Node throws at an answer to such a stream where nobody catches it: one caller could end the process.
+ */
+function ignoreAnswers(stream: ServerHttp2Stream): void {
+  if (stream.destroyed || stream.closed) stream.respond = () => {};
 }
 
 /** Undefined where the connection has no certificate, or one that no call will be allowed with. */

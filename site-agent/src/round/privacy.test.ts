@@ -9,7 +9,8 @@ import { spent } from "@consilium/shared/privacy/ledger.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LedgerStore } from "../privacy/ledger-store.js";
-import { examplePolicy } from "../test-plans.js";
+import { examplePlan, examplePolicy } from "../test-plans.js";
+import { checkPlan } from "./plan-check.js";
 import { testSite } from "./test-federation.js";
 
 let root: string;
@@ -43,10 +44,14 @@ function siteWith(changes: Partial<typeof dp> | "no budget", options: { patients
   const directory = join(root, `${sites++}`);
   const site = testSite(directory, options);
   site.policy = changes === "no budget" ? examplePolicy : { ...examplePolicy, dp: { ...dp, ...changes } };
-  const entries = () => {
-    return new LedgerStore(join(directory, "privacy")).read("images", { epsilon: 8, delta: 1e-5 }).entries;
+  const store = () => new LedgerStore(join(directory, "privacy"));
+  const entries = () => store().read("images", { epsilon: 8, delta: 1e-5 }).entries;
+  /** As another run on the same images does. */
+  const spend = () => {
+    const release = { id: "other/0/0", mechanism: "sampled-gaussian", noiseMultiplier: 0.5, samplingRate: 1 } as const;
+    store().charge(store().read("images", { epsilon: 1000, delta: 1e-5 }), { ...release, steps: 1, orderGrid: 1 });
   };
-  return { site, entries };
+  return { site, entries, spend };
 }
 
 describe("a private run at a site", () => {
@@ -86,6 +91,20 @@ describe("a private run at a site", () => {
     expect(site.audit.events.find(({ action }) => action === "plan.refused")?.reason).toBe("dp.maxEpsilon");
   });
 
+  it("is not trained where the budget went elsewhere after the verdict", async () => {
+    const { site, entries, spend } = siteWith({});
+    const { coordinator } = site;
+    const fetch = coordinator.fetchCheckpoint.bind(coordinator);
+    coordinator.fetchCheckpoint = async function* (request) {
+      spend();
+      yield* fetch(request);
+    };
+    await site.plan(privatePlan());
+    expect(await site.rest()).toMatchObject({ kind: "refused", clause: "dp.maxEpsilon" });
+    expect(entries().map(({ id }) => id)).toEqual(["other/0/0"]);
+    expect(site.trainer.jobs).toEqual([]);
+  });
+
   it("is refused where the policy has no budget, and a run without privacy where the policy asks for it", async () => {
     expect(await siteWith("no budget").site.plan(privatePlan())).toMatchObject({ kind: "refused", clause: "dp.mode" });
     expect(await siteWith({ required: true }).site.plan()).toMatchObject({ kind: "refused", clause: "dp.mode" });
@@ -103,5 +122,6 @@ describe("a private run at a site", () => {
     const { site } = siteWith({});
     expect(await site.plan(privatePlan(changes))).toMatchObject({ kind: "failed", code: "plan-invalid" });
     expect(site.trainer.jobs).toEqual([]);
+    expect(() => checkPlan(examplePlan(privatePlan(changes)))).toThrow(/its run is private/);
   });
 });

@@ -20,8 +20,12 @@ export interface CallTarget {
   readonly connect: () => Promise<RawConnection>;
 }
 
+/** grpc-js's own answers, before any of this project's code, as gRPC asks for: they say no more than the caller knows. */
+const ofTheLibrary = /^(Invalid grpc-timeout value "|Failed to decompress message$)/;
+
 /** What is wrong with an answer; undefined for one that any bad call may get. */
 export function problemOf({ code, details }: RawReply): string | undefined {
+  if (code === internal && ofTheLibrary.test(details)) return undefined;
   if (code === internal || code === unknown) return `answers ${code}: ${details}`;
   return insideText.test(details) ? `says of its inside: ${details}` : undefined;
 }

@@ -71,11 +71,13 @@ async function fuzzCalls(): Promise<void> {
   const federation = await HostileFederation.start(["north"]);
   const forget = setInterval(() => federation.logged.splice(0), 100);
   const targets = methods.map((method) => callTarget(federation, method));
+  const connect = () => RawConnection.open(federation.ports.main, federation.sites[0]!.credentials.bundle);
   // What grows once, as caches and compiled code do, grows here.
-  for (const one of targets) await fuzzMethod(one, { count: Math.min(count, 500), seed: `${values.seed}/warm` });
+  const warm = { count: Math.min(count, 1000), seed: `${values.seed}/warm` };
+  for (const one of targets) await fuzzMethod(one, warm);
+  await fuzzHeaders({ federation, connect }, warm);
   const before = residentBytes();
   for (const one of targets) await target(one.method.path, () => fuzzMethod(one, inputs));
-  const connect = () => RawConnection.open(federation.ports.main, federation.sites[0]!.credentials.bundle);
   await target("headers", () => fuzzHeaders({ federation, connect }, { ...inputs, count: requests }));
   clearInterval(forget);
   await federation.admin("researcher").listSites();

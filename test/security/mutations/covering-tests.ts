@@ -25,17 +25,27 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   "shared/src/rpc/pinned-channel.ts": ["shared/src/rpc/server.test.ts"],
 };
 
+export const tiers = 3;
+
 /**
- * The tests to ask about a missing check, those that answer soonest first: the source's own, those in its folder or that
+ * The tests to ask about a missing check in `tiers` lists, those that answer soonest first: the source's own, those in its folder or that
  * import it, and those that play a hostile coordinator against a whole site.
  */
 export function coveringTests({ path }: Pick<SiteCheck, "path">): readonly (readonly string[])[] {
+  const known = found.get(path) ?? findTests(path);
+  found.set(path, known);
+  return known;
+}
+
+const found = new Map<string, readonly (readonly string[])[]>();
+
+function findTests(path: string): readonly (readonly string[])[] {
   const beside = path.replace(/\.ts$/, ".test.ts");
   const own = [...(testsOf[path] ?? []), ...(existsSync(join(repository, beside)) ? [beside] : [])];
   const near = [...testFilesIn(dirname(path)), ...testsThatImport(path)].filter((file) => !file.startsWith("test/"));
   const whole = [...testFilesIn("test/security"), ...testsThatImport(path)];
   const asked = new Set<string>();
-  return [own, near, whole].map((files) => onlyNew(files, asked)).filter((files) => files.length > 0);
+  return [own, near, whole].map((files) => onlyNew(files, asked));
 }
 
 function onlyNew(files: readonly string[], asked: Set<string>): string[] {
@@ -50,18 +60,22 @@ function testFilesIn(folder: string): string[] {
     .map((name) => `${folder}/${name}`);
 }
 
-const isTest = (name: string): boolean => name.endsWith(".test.ts") && !name.endsWith(".slow.test.ts");
+function isTest(name: string): boolean {
+  return name.endsWith(".test.ts") && !name.endsWith(".slow.test.ts");
+}
 
 /** Tests that import a file of the source's name. */
 function testsThatImport(path: string): string[] {
   const importing = `/${basename(path, ".ts")}.js"`;
-  return everyTest().filter((file) => readFileSync(join(repository, file), "utf8").includes(importing));
+  return [...everyTest].flatMap(([file, text]) => (text.includes(importing) ? [file] : []));
 }
 
-function everyTest(): string[] {
-  return ["site-agent/src", "shared/src", "test/federation", "test/secagg"].flatMap((folder) =>
+/** Texts by path. */
+const everyTest = new Map(
+  ["site-agent/src", "shared/src", "test/federation", "test/secagg"].flatMap((folder) =>
     readdirSync(join(repository, folder), { recursive: true, encoding: "utf8" })
       .filter(isTest)
-      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),
-  );
-}
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
+      .map((file): [string, string] => [file, readFileSync(join(repository, file), "utf8")]),
+  ),
+);

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 import { tableLines } from "@consilium/shared/terminal/table.js";
-import { coveringTests } from "./covering-tests.js";
+import { coveringTests, tiers } from "./covering-tests.js";
 import { findSiteChecks, type SiteCheck, where } from "./site-checks.js";
 import { stateOf, type Verdict, VerdictFile } from "./verdict.js";
-import { runTests } from "./vitest-run.js";
+import { runWithout } from "./vitest-run.js";
 
 const fewestChecks = 20;
 
@@ -26,75 +26,77 @@ export async function run(args: readonly string[]): Promise<0 | 1> {
   const checks = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 
   const startedMs = Date.now();
-  const judge = new Judge();
-  const results = new VerdictFile(values.results);
-  const verdicts = new Map<SiteCheck, Verdict>();
-  for (const check of checks) {
-    const known = results.noticed(check);
-    const verdict = known ?? (await judge.verdict(check));
-    if (known === undefined) results.add(verdict);
-    verdicts.set(check, verdict);
-    process.stderr.write(`${verdicts.size}/${checks.length} ${check.name}: ${verdict.outcome}\n`);
-  }
-  return tell(verdicts, { seconds: (Date.now() - startedMs) / 1000, unsound: judge.unsound });
+  const verdicts = new Verdicts(new VerdictFile(values.results));
+  const failing = await judge(checks, verdicts);
+  return tell(checks, { verdicts, failing, seconds: (Date.now() - startedMs) / 1000 });
 }
 
-class Judge {
-  readonly #fails = new Map<string, readonly string[]>();
+/** What is known so far. */
+class Verdicts {
+  readonly #file: VerdictFile;
+  readonly #known = new Map<string, Verdict>();
 
-  /** Tests that fail with every check in its place: that they fail without one says nothing. */
-  get unsound(): string[] {
-    return [...this.#fails.values()].flat();
+  constructor(file: VerdictFile) {
+    this.#file = file;
   }
 
-  async verdict(check: SiteCheck): Promise<Verdict> {
-    const startedMs = Date.now();
-    const verdict = (outcome: Verdict["outcome"], by: string): Verdict => {
-      return { check: check.name, outcome, by, seconds: (Date.now() - startedMs) / 1000, state: stateOf(check) };
-    };
-    for (const files of coveringTests(check)) {
-      const { failed, broken } = await runTests(files, check.name);
-      for (const { file, name } of failed) {
-        if (!(await this.#failsAnyway(file)).includes(name)) return verdict("noticed", name);
+  of(check: SiteCheck): Verdict {
+    const known = this.#known.get(check.name) ?? this.#file.noticed(check);
+    return known ?? { check: check.name, outcome: "survived", by: "", state: stateOf(check) };
+  }
+
+  note(check: SiteCheck, outcome: Verdict["outcome"], by: string): void {
+    const verdict = { check: check.name, outcome, by, state: stateOf(check) };
+    this.#known.set(check.name, verdict);
+    this.#file.add(verdict);
+    process.stderr.write(`${check.name}: ${outcome} by ${by}\n`);
+  }
+}
+
+/** @returns tests that fail with every check in its place: that they fail without one says nothing */
+async function judge(checks: readonly SiteCheck[], verdicts: Verdicts): Promise<string[]> {
+  const failing = new Set<string>();
+  for (let tier = 0; tier < tiers; tier++) {
+    const files = new Set(checks.flatMap((check) => coveringTests(check)[tier] ?? []));
+    for (const file of files) {
+      const asked = checks.filter(
+        (check) => verdicts.of(check).outcome !== "noticed" && (coveringTests(check)[tier] ?? []).includes(file),
+      );
+      if (asked.length === 0) continue;
+      process.stderr.write(`${file}: ${asked.length} checks\n`);
+      const names = asked.map(({ name }) => name);
+      const { without, failsAnyway } = await runWithout(file, names);
+      for (const name of failsAnyway) failing.add(name);
+      for (const check of asked) {
+        const { failed, broken } = without.get(check.name)!;
+        if (failed[0] !== undefined) verdicts.note(check, "noticed", failed[0]);
+        else if (broken[0] !== undefined) verdicts.note(check, "broken", broken[0]);
       }
-      if (broken[0] !== undefined) return verdict("broken", broken[0]);
     }
-    return verdict("survived", "");
   }
-
-  async #failsAnyway(file: string): Promise<readonly string[]> {
-    const known = this.#fails.get(file);
-    if (known !== undefined) return known;
-    const { failed, broken } = await runTests([file]);
-    if (broken[0] !== undefined) throw new Error(`breaks with every check in its place: ${broken[0]}`);
-    const names = failed.map(({ name }) => name);
-    this.#fails.set(file, names);
-    return names;
-  }
+  return [...failing];
 }
 
 function tell(
-  verdicts: ReadonlyMap<SiteCheck, Verdict>,
-  { seconds, unsound }: { readonly seconds: number; readonly unsound: readonly string[] },
+  checks: readonly SiteCheck[],
+  { verdicts, failing, seconds }: { verdicts: Verdicts; failing: readonly string[]; seconds: number },
 ): 0 | 1 {
   const columns = [
     { title: "check" },
     { title: "without it" },
     { title: "noticed by", maxWidth: 90 },
     { title: "where" },
-    { title: "s", align: "right" },
   ] as const;
-  const rows = [...verdicts].map(([check, { outcome, by, seconds: taken }]) => {
-    return [check.name, outcome, by, where(check), taken.toFixed(1)];
-  });
+  const all = checks.map((check) => ({ ...verdicts.of(check), place: where(check) }));
+  const rows = all.map(({ check, outcome, by, place }) => [check, outcome, by, place]);
   console.log(tableLines(columns, rows).join("\n"));
   const named = (outcome: Verdict["outcome"]) =>
-    [...verdicts.values()].filter((verdict) => verdict.outcome === outcome).map(({ check }) => check);
+    all.filter((verdict) => verdict.outcome === outcome).map(({ check }) => check);
   const survived = named("survived");
   const broken = named("broken");
-  for (const name of unsound) console.error(`fails with every check in its place: ${name}`);
-  console.log(JSON.stringify({ checks: verdicts.size, noticed: named("noticed").length, survived, broken, seconds }));
-  return survived.length + broken.length + unsound.length === 0 ? 0 : 1;
+  for (const name of failing) console.error(`fails with every check in its place: ${name}`);
+  console.log(JSON.stringify({ checks: all.length, noticed: named("noticed").length, survived, broken, seconds }));
+  return survived.length + broken.length + failing.length === 0 ? 0 : 1;
 }
 
 function complain(reason: string): 1 {

@@ -10,10 +10,13 @@ export interface SiteCheck {
   readonly path: string;
   /** Of the mark, from 1. */
   readonly line: number;
-  /** Where the statement begins and ends in the file's text, a comma after a list's element included. */
+  /** Where the statement begins and ends in the file's text, without a comma after it. */
   readonly start: number;
   readonly end: number;
+  readonly kind: "statement" | "element";
 }
+
+type Piece = Pick<SiteCheck, "end" | "kind">;
 
 export const repository = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
 const folders = ["site-agent/src", "shared/src"];
@@ -58,20 +61,20 @@ export function checksOf(path: string, text: string): SiteCheck[] {
     const line = text.slice(0, found.index).split("\n").length;
     if (!namePattern.test(name)) throw new Error(`${path}:${line}: "${name}" is not a name in kebab-case`);
     const start = found.index + found[0].length + /^\s*/.exec(text.slice(found.index + found[0].length))![0].length;
-    const end = pieces.get(start);
-    if (end === undefined) throw new Error(`${path}:${line}: no statement that can be removed stands below ${name}`);
-    return { name, path, line, start, end };
+    const piece = pieces.get(start);
+    if (piece === undefined) throw new Error(`${path}:${line}: no statement that can be removed stands below ${name}`);
+    return { name, path, line, start, ...piece };
   });
 }
 
 /** Where each piece that can go begins, and where it ends. */
-function removablePieces(node: unknown, text: string, pieces = new Map<number, number>()): Map<number, number> {
+function removablePieces(node: unknown, text: string, pieces = new Map<number, Piece>()): Map<number, Piece> {
   if (Array.isArray(node)) for (const child of node) removablePieces(child, text, pieces);
   if (!isNode(node)) return pieces;
-  if (removable.includes(node.type)) pieces.set(node.start, node.end);
+  if (removable.includes(node.type)) pieces.set(node.start, { end: node.end, kind: "statement" });
   if (node.type === "ArrayExpression" && Array.isArray(node["elements"])) {
     for (const element of node["elements"]) {
-      if (isNode(element)) pieces.set(element.start, element.end + (text[element.end] === "," ? 1 : 0));
+      if (isNode(element)) pieces.set(element.start, { end: element.end, kind: "element" });
     }
   }
   for (const child of Object.values(node)) removablePieces(child, text, pieces);
@@ -90,8 +93,17 @@ function isNode(value: unknown): value is SyntaxNode {
 
 export const where = ({ path, line }: Pick<SiteCheck, "path" | "line">): string => `${path}:${line}`;
 
-/** The file's text without the check; lines keep their numbers. */
-export function withoutCheck(text: string, { start, end }: Pick<SiteCheck, "start" | "end">): string {
-  const removed = text.slice(start, end);
-  return text.slice(0, start) + removed.replaceAll(/[^\n]/g, " ") + text.slice(end);
+/** The global variable that names the check which is left out. No program knows of it: only transformed sources read it. */
+export const removedVariable = "removedSiteCheck";
+
+/** The file's text with each check made only while it is not the removed one; lines keep their numbers. */
+export function switchable(text: string, checks: readonly SiteCheck[]): string {
+  let result = text;
+  for (const { name, start, end, kind } of [...checks].sort((a, b) => b.start - a.start)) {
+    const present = `globalThis.${removedVariable} !== ${JSON.stringify(name)}`;
+    const piece = result.slice(start, end);
+    const switched = kind === "statement" ? `if (${present}) ${piece}` : `...(${present} ? [${piece}] : [])`;
+    result = result.slice(0, start) + switched + result.slice(end);
+  }
+  return result;
 }

@@ -11,7 +11,6 @@ const verdictSchema = z.object({
   outcome: z.enum(["noticed", "survived", "broken"]),
   /** The test that noticed, or what broke. */
   by: z.string(),
-  seconds: z.number(),
   /** Of the source and its own tests, as they were. */
   state: z.string(),
 });
@@ -22,28 +21,26 @@ export type Verdict = z.output<typeof verdictSchema>;
 /** Verdicts in a file, one a line, so that a run that was cut short goes on where it stopped. */
 export class VerdictFile {
   readonly #path: string | undefined;
+  readonly #earlier: readonly Verdict[];
 
   /** @param path none: nothing is kept */
   constructor(path: string | undefined) {
     this.#path = path;
+    const text = path !== undefined && existsSync(path) ? readFileSync(path, "utf8") : "";
+    const lines = text.split("\n").filter(Boolean);
+    this.#earlier = lines.map((line) => verdictSchema.parse(JSON.parse(line)));
   }
 
   /** The last verdict that a test noticed the check's absence, if the source and its own tests are still as they were. */
   noticed(check: SiteCheck): Verdict | undefined {
     const state = stateOf(check);
-    return this.#read().findLast(
+    return this.#earlier.findLast(
       (verdict) => verdict.check === check.name && verdict.outcome === "noticed" && verdict.state === state,
     );
   }
 
   add(verdict: Verdict): void {
     if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(verdict)}\n`);
-  }
-
-  #read(): Verdict[] {
-    if (this.#path === undefined || !existsSync(this.#path)) return [];
-    const lines = readFileSync(this.#path, "utf8").split("\n").filter(Boolean);
-    return lines.map((line) => verdictSchema.parse(JSON.parse(line)));
   }
 }
 
