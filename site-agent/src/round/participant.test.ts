@@ -5,6 +5,7 @@ import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Policy } from "../policy.js";
+import { SiteRefusal } from "../refusal.js";
 import { exampleConfig, examplePlan, examplePolicy, received } from "../test-plans.js";
 import { testSite } from "./test-federation.js";
 
@@ -209,6 +210,22 @@ describe("a participant's own no", () => {
     expect(await site.plan({ ...key(2, 0), runConfigJson: changed })).toMatchObject({ clause: "jobs.approval" });
     expect(site.approvals.list()).toHaveLength(2);
     expect((await site.plan(key(2, 1))).kind).toBe("done");
+  });
+
+  it("is thought over once the policy is another, where a model was refused that the policy could allow", async () => {
+    const site = testSite(directory);
+    const { coordinator } = site;
+    const fetch = coordinator.fetchCheckpoint;
+    coordinator.fetchCheckpoint = () => {
+      throw new SiteRefusal("model.initialDigests", "the run begins with a model that is not its seed's");
+    };
+    await site.plan();
+    expect(await site.rest()).toMatchObject({ kind: "refused", clause: "model.initialDigests" });
+    expect(await site.participant.reconsider()).toBe(false);
+    site.policy = { ...examplePolicy, model: { ...examplePolicy.model, initialDigests: ["a".repeat(64)] } };
+    expect(await site.participant.reconsider()).toBe(true);
+    coordinator.fetchCheckpoint = fetch;
+    expect((await site.plan(key(0, 1))).kind).toBe("done");
   });
 
   it("is told to stop by a denial of what was granted", async () => {

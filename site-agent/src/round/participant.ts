@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { asConsiliumError, ConsiliumError, describeError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
@@ -49,6 +50,14 @@ export interface ParticipantOptions {
   readonly logger: Logger;
 }
 
+/** The plan that was refused last, and the roster that was followed then. */
+interface RefusedPlan {
+  readonly received: ReceivedPlan;
+  readonly rosterVersion: number;
+  /** Where the policy allowed the plan and what came of it was refused, as a model can be: that policy. */
+  readonly policy?: Policy;
+}
+
 /** One site's part in rounds: performs what the transition asks for. No failure in a round ends it. */
 export class Participant {
   readonly #options: ParticipantOptions;
@@ -56,8 +65,9 @@ export class Participant {
   #attempt: Attempt | undefined;
   /** The next attempt, between the check of its plan and the transition. */
   #proposed: Attempt | undefined;
-  /** The plan that was refused last, and the roster that was followed then. */
-  #refused: { readonly received: ReceivedPlan; readonly rosterVersion: number } | undefined;
+  /** The plan that was accepted last, and the policy that allowed it. */
+  #accepted: { readonly received: ReceivedPlan; readonly policy: Policy } | undefined;
+  #refused: RefusedPlan | undefined;
   #directives: Promise<void> = Promise.resolve();
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -81,8 +91,8 @@ export class Participant {
   }
 
   /**
-   * Whether a plan that policy or schedule refused would be followed by now. The coordinator goes on without a site
-   * that refused until it attaches anew.
+   * Whether a plan that policy or schedule refused would be followed by now, or one whose model was refused might be, by
+   * another policy. The coordinator goes on without a site that refused until it attaches anew.
    */
   reconsider(): Promise<boolean> {
     // Between directives: what is judged here would otherwise take the place of a plan that was just accepted.
@@ -100,7 +110,9 @@ export class Participant {
     if (this.#refused.rosterVersion !== this.#options.attempt.roster.version) return true;
     const event = await this.#judge(this.#refused.received);
     this.#proposed = undefined;
-    return event.kind === "plan-accepted";
+    if (event.kind !== "plan-accepted") return false;
+    const { policy } = this.#refused;
+    return policy === undefined || !isDeepStrictEqual(policy, this.#accepted?.policy);
   }
 
   /** Stops the work that runs. Training goes on from its last save when the agent starts again. */
@@ -232,6 +244,7 @@ export class Participant {
   ): ParticipantEvent {
     const { observer, attempt } = this.#options;
     const { key, checkpointDigest } = received.plan;
+    this.#accepted = { received, policy };
     this.#proposed = new Attempt(
       { received, checked, policy, localSamples },
       {
@@ -257,8 +270,15 @@ export class Participant {
     const before = this.#state;
     const { state, effects } = transition(before, event);
     this.#state = state;
+    if (state.kind === "refused" && "error" in event) this.#remember();
     if (state !== before) this.#tellChange(before, state, event);
     for (const effect of effects) this.#apply(effect);
+  }
+
+  /** What was accepted was refused after all. */
+  #remember(): void {
+    const rosterVersion = this.#options.attempt.roster.version;
+    this.#refused = this.#accepted && { ...this.#accepted, rosterVersion };
   }
 
   #tellChange(before: ParticipantState, state: ParticipantState, event: ParticipantEvent): void {
