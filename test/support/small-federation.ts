@@ -75,12 +75,12 @@ export class SmallFederation extends LocalFederation {
     return new SmallFederation({ directory, hospitals, threadsPerSite: 1, minCohort: 2 });
   }
 
-  async launch(overrides: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  async launch(overrides: Readonly<Record<string, unknown>> = {}, options: readonly string[] = []): Promise<string> {
     const folder = join(this.directory, "runs");
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `${Date.now()}.yaml`);
     writeFileSync(path, JSON.stringify({ ...tinyRun, ...overrides }));
-    const launched = JSON.parse(await this.consilium("run", "launch", path, "--json")) as { runId: string };
+    const launched = JSON.parse(await this.consilium("run", "launch", path, "--json", ...options)) as { runId: string };
     return launched.runId;
   }
 
