@@ -215,7 +215,7 @@ describe("a participant's own no", () => {
   it("is thought over once the policy is another, where a model was refused that the policy could allow", async () => {
     const site = testSite(directory);
     const { coordinator } = site;
-    const fetch = coordinator.fetchCheckpoint;
+    const fetch = coordinator.fetchCheckpoint.bind(coordinator);
     coordinator.fetchCheckpoint = () => {
       throw new SiteRefusal("model.initialDigests", "the run begins with a model that is not its seed's");
     };
