@@ -76,6 +76,31 @@ describe("stayAttached", () => {
     expect(log.at(-1)).toBe("detached");
   });
 
+  it("lets go of a connection on which nothing is said, from the start or any more, and makes another", async () => {
+    const dumb = { says: [], ends: "stays" } as const;
+    const fallsSilent = { says: [heartbeat], ends: "stays" } as const;
+    const { clock, log, done, stopping } = surroundings([dumb, fallsSilent, { says: [heartbeat], ends: "stays" }]);
+    const gone = ["unreachable", "rest", "detached"];
+    const spoken = ["attach", "reached", "attached", "heartbeat"];
+    await settle();
+    clock.advance(59_999);
+    await settle();
+    expect(log).toEqual(["attach"]);
+    clock.advance(1);
+    await settle();
+    expect(log).toEqual(["attach", ...gone]);
+    clock.advance(1000);
+    await settle();
+    expect(log).toEqual(["attach", ...gone, ...spoken]);
+    clock.advance(60_000);
+    await settle();
+    clock.advance(1000);
+    await settle();
+    expect(log).toEqual(["attach", ...gone, ...spoken, ...gone, ...spoken]);
+    stopping.abort();
+    await done;
+  });
+
   it("begins with short pauses again after a connection that worked", async () => {
     const cut = { says: [heartbeat], ends: new ConsiliumError("unreachable", "cut") };
     const { clock, log, done, stopping } = surroundings([cut, cut, cut]);

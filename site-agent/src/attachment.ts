@@ -1,6 +1,6 @@
 import { type Backoff, backoffDelayMs } from "@consilium/shared/abort.js";
 import type { Clock } from "@consilium/shared/clock.js";
-import { asConsiliumError } from "@consilium/shared/errors.js";
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { Reachability } from "./reachability.js";
 import type { CoordinatorClient, Directive } from "./round/coordinator.js";
 import { waitFor } from "./round/patience.js";
@@ -15,12 +15,15 @@ export interface AttachmentOptions {
   readonly signal: AbortSignal;
   /** Ends the present connection, so that the site attaches anew. */
   readonly onConnection: (detach: () => void) => void;
-  /** Lets go of the connection before a long pause. */
+  /** Lets go of the connection: before a long pause, and when it leads nowhere. */
   readonly rest: () => void;
 }
 
 /** A site that was shut out looks so seldom whether it still is. */
 const shutOutPause = { initialMs: 10 * 60_000, maxMs: 60 * 60_000 };
+
+/** Four heartbeats of the coordinator's. A proxy that takes a connection and then says nothing looks like this, too. */
+const silenceMs = 60_000;
 
 /** Keeps the site attached until the signal fires: whatever ends the connection, it is made again after a pause. */
 export async function stayAttached(options: AttachmentOptions): Promise<void> {
@@ -44,19 +47,54 @@ export async function stayAttached(options: AttachmentOptions): Promise<void> {
 
 /** Whether the coordinator said anything before the connection ended. */
 async function attachOnce(options: AttachmentOptions, signal: AbortSignal): Promise<boolean> {
-  const { coordinator, receive, reachability, onAttached } = options;
+  const { coordinator, receive, reachability, onAttached, rest } = options;
+  const silence = new Silence(options.clock);
   let heard = false;
   try {
-    for await (const directive of coordinator.attach(signal)) {
+    for await (const directive of coordinator.attach(AbortSignal.any([signal, silence.signal]))) {
+      silence.broken();
       if (!heard) {
         heard = true;
         reachability.reached();
         onAttached(true);
       }
       await receive(directive);
+      silence.listen();
     }
   } catch (thrown) {
-    if (!signal.aborted) reachability.failed(asConsiliumError(thrown));
+    if (!signal.aborted && !silence.signal.aborted) reachability.failed(asConsiliumError(thrown));
+  } finally {
+    silence.broken();
+  }
+  if (silence.signal.aborted) {
+    reachability.failed(
+      new ConsiliumError("unreachable", `the coordinator was silent for ${silenceMs / 1000} seconds`),
+    );
+    rest();
   }
   return heard;
+}
+
+/** Waits for the coordinator to speak, from the start and from each `listen` on until `broken`; else fires its signal. */
+class Silence {
+  readonly #clock: Clock;
+  readonly #over = new AbortController();
+  #cancel = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.listen();
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  listen(): void {
+    this.#cancel = this.#clock.schedule(this.#clock.now() + silenceMs, () => this.#over.abort());
+  }
+
+  broken(): void {
+    this.#cancel();
+  }
 }

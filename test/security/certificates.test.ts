@@ -296,7 +296,7 @@ function tlsOutcome(options: ConnectionOptions, onSocket: (socket: TLSSocket) =>
 describe("handshakes that a coordinator must not complete", () => {
   it("J: no certificate at all is refused", async () => {
     const before = rig.recorder.logged.length;
-    expect(await tlsOutcome({ cert: undefined, key: undefined })).toBe("closed");
+    expect(await tlsOutcome({ cert: undefined, key: undefined })).toBe("told");
     const reasons = rig.recorder.logged.slice(before).map(({ fields }) => fields["reason"]);
     expect(reasons).toContain("no certificate");
   });

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, ve
 import { isMissing, readText, writePrivateFile } from "../durable-files.js";
 import { type Entropy, systemEntropy } from "../entropy.js";
 import { ConsiliumError } from "../errors.js";
-import { rawPublicKey } from "./raw-public-key.js";
+import { curveKey } from "./curve-key.js";
 
 /** RFC 8410: what precedes the 32 raw bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo. */
 const privatePrefix = Buffer.from("302e020100300506032b657004220420", "hex");
@@ -75,7 +75,7 @@ export class IdentityKey {
 export function verifyIdentity(publicKeyRaw: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKeyRaw.length !== 32 || signature.length !== 64) return false;
   try {
-    return verify(null, message, rawPublicKey("Ed25519", publicKeyRaw), signature);
+    return verify(null, message, curveKey("Ed25519", publicKeyRaw), signature);
   } catch {
     return false;
   }

@@ -1,8 +1,9 @@
 import type { Http2SecureServer } from "node:http2";
 import type { TLSSocket } from "node:tls";
 
-/** Says to a caller whose certificate is on a list of revoked ones what a TLS 1.3 handshake can't. */
+/** What a refused caller is told; Node has no way to send the alerts of TLS once it leaves the verdict to this gate. */
 const revokedNotice = "certificate-revoked";
+const requiredNotice = "certificate-required";
 const goAway = 7;
 const inadequateSecurity = 0xc;
 const frameHeaderBytes = 9;
@@ -10,8 +11,8 @@ const goAwayFieldsBytes = 8;
 const lingerMs = 1000;
 
 /**
- * Lets only callers with a good certificate through to HTTP/2. Node would close the others' connections without a word:
- * it has no way to send the alert certificate_revoked. Here they are closed too, but a revoked caller is told.
+ * Lets only callers with a good certificate through to HTTP/2. Node would close the others' connections without a word
+ * to one whose certificate was revoked. Here they are closed too, but such a caller is told, and one without a certificate.
  */
 export function guardHandshakes(
   server: Http2SecureServer,
@@ -33,14 +34,18 @@ function refuse(socket: TLSSocket, onRefused: (reason: string, socket: TLSSocket
   const reason = raw === undefined ? "no certificate" : String(socket.authorizationError);
   onRefused(reason, socket);
   socket.on("error", () => socket.destroy());
-  if (reason !== "CERT_REVOKED") {
-    socket.destroy();
-    return;
-  }
+  if (raw === undefined) farewell(socket, requiredNotice);
+  else if (reason === "CERT_REVOKED") farewell(socket, revokedNotice);
+  else socket.destroy();
+}
+
+/** However busy the caller keeps the connection, it is gone after `lingerMs`. */
+function farewell(socket: TLSSocket, notice: string): void {
   // What the caller sends meanwhile is read and dropped: unread, it would make the system throw the notice away.
   socket.resume();
-  socket.setTimeout(lingerMs, () => socket.destroy());
-  socket.end(noticeFrame(revokedNotice));
+  const linger = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(linger));
+  socket.end(noticeFrame(notice));
 }
 
 /** Whether the first bytes of a server are such a notice, and not the beginning of HTTP/2. */

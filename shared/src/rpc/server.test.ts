@@ -68,6 +68,25 @@ async function callAs(started: Rig, bundle: TlsBundle): Promise<unknown> {
   );
 }
 
+/** How a caller fares that goes on talking, whatever it is told: "closed", or "kept" after three seconds. */
+function talkative(port: number, { caPem: ca, certPem: cert, keyPem: key }: TlsBundle): Promise<string> {
+  return new Promise((resolve) => {
+    const halfOpen = { allowHalfOpen: true };
+    const socket = tlsConnect({ host: "localhost", port, ca, cert, key, ALPNProtocols: ["h2"], ...halfOpen });
+    const talk = setInterval(() => socket.write("and"), 200);
+    const patience = setTimeout(() => end("kept"), 3000);
+    const end = (how: string) => {
+      clearInterval(talk);
+      clearTimeout(patience);
+      socket.destroy();
+      resolve(how);
+    };
+    socket.resume();
+    socket.on("error", () => {});
+    socket.once("close", () => end("closed"));
+  });
+}
+
 describe("main server", () => {
   it("answers a site with a good certificate", async () => {
     const { started, handled } = await countingRig();
@@ -164,11 +183,11 @@ describe("main server", () => {
           ALPNProtocols: ["h2"],
           ...options,
         });
-        socket.once("data", () => resolve("accepted"));
+        socket.once("data", (bytes: Buffer) => resolve(bytes[3] === 4 ? "accepted" : bytes.toString("latin1")));
         socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "error"));
         socket.once("close", () => resolve("closed"));
       });
-    expect(await outcome({})).toBe("closed");
+    expect(await outcome({})).toMatch(/certificate-required$/);
     expect(await outcome({ cert: certPem, key: keyPem, maxVersion: "TLSv1.2" })).toBe(
       "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
     );
@@ -188,7 +207,7 @@ describe("main server", () => {
     await new Promise<void>((resolve) => session.close(resolve));
   });
 
-  it("tells a revoked caller so, lets it get no further, and tells nobody else anything", async () => {
+  it("tells a revoked caller so, and lets it get no further however it goes on talking", async () => {
     const started = await startRig({ test });
     rig = started;
     const bundle = await test.bundle("site", "hospital-a");
@@ -206,6 +225,7 @@ describe("main server", () => {
     const theirs = { ...(await foreign.bundle("site", "hospital-a")), caPem: bundle.caPem };
     expect((await found(theirs)).reason).toBe("own-refused");
     await foreign.remove();
+    expect(await talkative(started.port, bundle)).toBe("closed");
     const { channel } = started.connect(bundle);
     await expect(channel.ready(1500)).rejects.toMatchObject({ code: "unreachable" });
     const said = started.recorder.logged.filter(({ event }) => event === "rpc.handshake-refused");

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync, KeyObject } from "node:crypto";
 import { ConsiliumError } from "../errors.js";
-import { rawPublicKey } from "../identity/raw-public-key.js";
+import { curveKey } from "../identity/curve-key.js";
 import { compareSiteIds, Label, secretBytes } from "./protocol.js";
 
 /** X25519 with raw 32-byte keys, and what is derived from it. All results are Buffers so that they can be erased. */
@@ -30,7 +30,7 @@ export function publicKeyOf(secret: Uint8Array): Buffer {
  */
 export function agree(secret: Uint8Array | KeyObject, theirPublicKey: Uint8Array): Buffer {
   try {
-    const publicKey = rawPublicKey("X25519", theirPublicKey);
+    const publicKey = curveKey("X25519", theirPublicKey);
     const privateKey = secret instanceof KeyObject ? secret : agreementKey(secret);
     return diffieHellman({ privateKey, publicKey });
   } catch (cause) {

@@ -21,7 +21,7 @@ export interface CallTarget {
 }
 
 /** grpc-js's own answers, before any of this project's code, as gRPC asks for: they say no more than the caller knows. */
-const ofTheLibrary = /^(Invalid grpc-timeout value "|Failed to decompress message$)/;
+const ofTheLibrary = /^(Invalid grpc-timeout value ".*"|Failed to decompress message)$/;
 
 /** What is wrong with an answer; undefined for one that any bad call may get. */
 export function problemOf({ code, details }: RawReply): string | undefined {

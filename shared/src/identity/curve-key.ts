@@ -5,7 +5,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
  * hundreds.
  * @throws when the bytes are no key of this curve
  */
-export function rawPublicKey(curve: "Ed25519" | "X25519", raw: Uint8Array): KeyObject {
+export function curveKey(curve: "Ed25519" | "X25519", raw: Uint8Array): KeyObject {
   const x = Buffer.from(raw).toString("base64url");
   return createPublicKey({ key: { kty: "OKP", crv: curve, x }, format: "jwk" });
 }
