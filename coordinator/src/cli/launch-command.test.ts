@@ -22,9 +22,9 @@ optimizer: { learningRate: 0.001 }
 rounds: 4
 `;
 
-function runFile(): string {
+function runFile(more = ""): string {
   const path = join(temporaryFolder(), "run.yaml");
-  writeFileSync(path, configYaml);
+  writeFileSync(path, configYaml + more);
   return path;
 }
 
@@ -55,6 +55,28 @@ async function run(admin: Partial<Admin>, ...parameters: string[]) {
   const exitCode = await runCommandLine(parameters, test.surroundings, "0");
   return { exitCode, stdout: test.stdout(), stderr: test.stderr() };
 }
+
+describe("consilium run launch --dry-run", () => {
+  const privateBy = (noise: string) => {
+    return `monitor: { collapse: "off" }\nprivacy: { mode: site, clip: 1, ${noise}, delta: 1.0e-5 }\n`;
+  };
+
+  it("says that a run could be launched, and what its privacy costs", async () => {
+    expect(await run({}, "run", "launch", runFile(), "--dry-run")).toMatchObject({ exitCode: 0 });
+    const hopeful = await run({}, "run", "launch", runFile(privateBy("noiseMultiplier: 0.001")), "--dry-run");
+    expect(hopeful).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(hopeful.stdout).toMatch(/^privacy of each site: /);
+    expect(hopeful.stdout).toMatch(/: a run that could be launched\n$/);
+  });
+
+  it("refuses as launching would where noise leaves nothing to learn, and shows the figures", async () => {
+    const { exitCode, stdout, stderr } = await run({}, "run", "launch", runFile(privateBy("epsilon: 8")), "--dry-run");
+    expect(exitCode).toBe(6);
+    expect(stdout).toContain("noise to signal");
+    expect(stdout).not.toContain("could be launched");
+    expect(stderr).toContain("private training would fail");
+  });
+});
 
 describe("consilium run launch --warm-start", () => {
   it("sends the file's encoder and the seed's heads, in the checkpoint's order", async () => {

@@ -66,16 +66,14 @@ async function launchFile(
 ): Promise<void> {
   const config = loadYaml(path, runConfigSchema);
   const privacy = predictPrivacy(config);
-  const prediction = privacy === undefined ? [] : predictionLines(privacy);
+  const output = outputOf(command, surroundings);
+  for (const line of privacy === undefined ? [] : predictionLines(privacy)) output.line(line);
+  requireHopefulPrivacy(config);
   if (dryRun) {
-    outputOf(command, surroundings).result(
-      { name: config.name, valid: true, ...(privacy === undefined ? {} : { privacy }) },
-      () => [`${path}: a run that could be launched`, ...prediction],
-    );
+    const document = { name: config.name, valid: true, ...(privacy === undefined ? {} : { privacy }) };
+    output.result(document, () => [`${path}: a run that could be launched`]);
     return;
   }
-  for (const line of prediction) outputOf(command, surroundings).line(line);
-  requireHopefulPrivacy(config);
   const configYaml = await readFile(path, "utf8");
   const weights = warmStart === undefined ? undefined : await openWarmStart(warmStart, config);
   try {

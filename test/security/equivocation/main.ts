@@ -10,7 +10,8 @@ const { values } = parseArgs({
 });
 const [first, count] = [Number(values.first), Number(values.seeds)];
 if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || first < 0 || count < 1) {
-  throw new Error("--seeds and --first take whole numbers");
+  console.error("error: --seeds takes a whole number from 1 on, --first one from 0 on");
+  process.exit(2);
 }
 
 const startedMs = performance.now();
