@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import type { FinishJob } from "@consilium/coordinator/aggregate/finish-round.js";
 import { afterEach, describe, expect, it } from "vitest";
 import { finishInThread } from "../../coordinator/dist/aggregate/finish-thread.js";
 import { type AttemptOptions, createSites, layoutOf, planOf, runAttempt } from "./attempt.js";
@@ -34,6 +35,9 @@ describe("finishInThread", () => {
     await expect(run).rejects.toMatchObject({ code: "share-invalid", suspects: ["site-a", "site-c"] });
     const damaged = attempt({ finish: (job) => finishInThread({ ...job, previousDigest: "0".repeat(64) }) });
     await expect(damaged).rejects.toMatchObject({ code: "digest-mismatch" });
+    const uploads = (job: FinishJob) => job.uploads.map((one) => ({ ...one, path: `${one.path}.gone` }));
+    const lost = attempt({ finish: (job) => finishInThread({ ...job, uploads: uploads(job) }) });
+    await expect(lost).rejects.toMatchObject({ code: "storage" });
   });
 
   it("stops when it is told to", async () => {

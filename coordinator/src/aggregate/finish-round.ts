@@ -4,6 +4,7 @@ import {
   type AggregateTotals,
   clippingSlack,
   roundingNorm,
+  type SumSource,
   writeNextCheckpoint,
 } from "@consilium/shared/aggregate/next-checkpoint.js";
 import type { ServerOptimizerName } from "@consilium/shared/aggregate/server-optimizer.js";
@@ -20,7 +21,8 @@ import { neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
 import { compareSiteIds } from "@consilium/shared/secagg/protocol.js";
 import type { SiteReveals } from "../secagg/collect-shares.js";
 import { remainingMasks } from "../secagg/reconstruct.js";
-import { type SpooledVector, UnmaskedSum } from "./sum.js";
+import type { SpooledVector } from "./sum.js";
+import { openSum } from "./sum-thread.js";
 
 /** Everything that turns an attempt's uploads into the next checkpoint. Plain data, so that a thread can do it. */
 export interface FinishJob {
@@ -89,7 +91,7 @@ function requireHonestNorm(
   });
 }
 
-async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<FinishedRound, "blamed">> {
+async function writeNext(job: FinishJob, sums: SumSource): Promise<Omit<FinishedRound, "blamed">> {
   const { layout, tensorClips, weightCap, lanes, serverOptimizer, outputDirectory } = job;
   const advertisers = job.adverts.length;
   const cohort = [...job.survivors].sort(compareSiteIds);
@@ -119,7 +121,7 @@ async function writeNext(job: FinishJob, sums: UnmaskedSum): Promise<Omit<Finish
 
 /**
  * Sums the survivors' vectors, takes off the masks that are left, and stores the sum and the checkpoint that follows. Reads and
- * writes block by block; memory depends neither on the number of sites nor of parameters.
+ * writes block by block, on two threads; memory depends neither on the number of sites nor of parameters.
  * @throws UnmaskFailedError when the reveals do not open the sum
  * @throws ConsiliumError "aggregate-invalid" when the sum is not one of honest sites, "digest-mismatch" for a damaged
  * previous checkpoint, "storage" when the disk fails
@@ -140,7 +142,7 @@ export async function finishRound(job: FinishJob): Promise<FinishedRound> {
     ),
   });
   const words = job.layout.dimension + parseLanes(job.lanes).length;
-  const sum = await UnmaskedSum.open(survivingVectors(job), words, masks);
+  const sum = await openSum({ vectors: survivingVectors(job), words, masks });
   try {
     return { ...(await writeNext(job, sum)), blamed };
   } finally {

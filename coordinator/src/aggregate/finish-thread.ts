@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import { type FinishReport, unwrapReport } from "./finish-report.js";
+import { type FinishReport, reportedError } from "./finish-report.js";
 import { type FinishedRound, type FinishJob, finishRound } from "./finish-round.js";
 
 const compiled = import.meta.url.endsWith(".js");
@@ -14,7 +14,9 @@ const entry = new URL("./finish-thread-entry.js", import.meta.url);
 export async function finishInThread(job: FinishJob, signal?: AbortSignal): Promise<FinishedRound> {
   if (signal?.aborted) throw new AbortedError();
   if (!compiled) return finishRound(job);
-  return unwrapReport(await reportOf(new Worker(entry, { workerData: job }), signal));
+  const report = await reportOf(new Worker(entry, { workerData: job }), signal);
+  if (report.kind === "failed") throw reportedError(report);
+  return report.finished;
 }
 
 function reportOf(thread: Worker, signal: AbortSignal | undefined): Promise<FinishReport> {
