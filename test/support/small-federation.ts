@@ -95,9 +95,15 @@ export class SmallFederation extends LocalFederation {
     wanted: (run: ShownRun) => boolean,
     timeoutMs = 120_000,
   ): Promise<ShownRun> {
-    return until(what, timeoutMs, async () => {
-      const run = await this.show(runId);
-      return wanted(run) ? run : undefined;
+    let seen = "nothing was seen of it";
+    const run = until(what, timeoutMs, async () => {
+      const shown = await this.show(runId);
+      const { summary, current } = shown;
+      seen = JSON.stringify({ status: summary.status, why: summary.statusReason, done: summary.roundsDone, current });
+      return wanted(shown) ? shown : undefined;
+    });
+    return run.catch((thrown: unknown) => {
+      throw new Error(`${what}: not so; last ${seen}`, { cause: thrown });
     });
   }
 
