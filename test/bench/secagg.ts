@@ -5,8 +5,9 @@ import { createSites, flatten, layoutOf, plainMean, planOf, relativeError, runAt
 import type { BenchOptions, BenchResult } from "./bench.js";
 
 /**
- * Masks, sums and unmasks one round through files; no network. `drop` sites are gone after sharing. Every site and the
- * coordinator compute on one thread each, the coordinator on that which it starts for a sum.
+ * Masks, sums and unmasks one round through files; no network. `drop` sites are gone after sharing. A site computes on
+ * one thread; the coordinator on those which it starts for a sum, one that adds and takes masks off and one that decodes, hashes
+ * and writes.
  */
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const [count, params, drop] = [options.number("sites", 5), options.number("params", 22e6), options.number("drop", 0)];
@@ -24,6 +25,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       drop,
       siteSeconds: attempt.siteSeconds,
       coordinatorSeconds: attempt.coordinatorSeconds,
+      ...{ siteThreads: 1, coordinatorThreads: 2 },
       uploadBytesPerParam: attempt.uploadBytes / params,
       maxRelError: relativeError(flatten(tensors, layout), plainMean(living, received.plan.weightCap)),
     };
