@@ -118,6 +118,21 @@ describe("a participant after a restart", () => {
     expect(after.trainer.jobs).toEqual([]);
   });
 
+  it.each([
+    ["attempt", key(2, 1)],
+    ["round", key(1, 9)],
+  ])("opens no images and fetches no model for an older %s than it took part in", async (_, older) => {
+    const before = testSite(directory);
+    expect((await before.plan(key(2, 2))).kind).toBe("done");
+    await before.participant.stop();
+
+    const after = testSite(directory);
+    expect(await after.plan(older)).toMatchObject({ kind: "failed", code: "stale" });
+    expect(after.trainer.jobs).toEqual([]);
+    expect(after.audit.actions).not.toContain("model.received");
+    expect(after.audit.actions).not.toContain("data.opened");
+  });
+
   it("rejoins an attempt in which it was still training", async () => {
     const before = testSite(directory);
     before.trainer.gate = new Promise(() => {});

@@ -1,11 +1,10 @@
 import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
-import { planWeightCap } from "@consilium/shared/config/site-weight.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
 import { planTerms } from "@consilium/shared/plan/terms.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
-import { lanesFor, parseLanes } from "@consilium/shared/secagg/lanes.js";
+import { parseLanes } from "@consilium/shared/secagg/lanes.js";
 
 /** What a plan asks for, worked out from the site's own code rather than taken from the plan. */
 export interface CheckedPlan {
@@ -25,14 +24,10 @@ export function checkPlan(plan: RoundPlan): CheckedPlan {
   const config = parseRunConfig(plan.runConfigJson);
   const layout = checkpointLayout(config);
   checkLayout(plan, layout);
-  // site-check: plan-clips
-  checkClips(plan, layout);
   // site-check: plan-numbers
   checkNumbers(plan, config);
   // site-check: plan-lanes
   parseLanes(plan.lanes);
-  // site-check: private-plan
-  checkPrivatePlan(plan, config);
   // site-check: noisy-cohort
   checkNoisyCohort(plan, config);
   return { config, layout };
@@ -48,30 +43,28 @@ function checkNoisyCohort({ minCohort, colluders, cohortSize }: RoundPlan, { pri
   if (!same) throw invalid("its run hides sites by noise, and its cohort is another than the noise was made for");
 }
 
-/** In a private run, what has no noise must say nothing of any image: a weight or a figure that images decide would. */
-function checkPrivatePlan({ lanes, weightCap }: RoundPlan, config: RunConfig): void {
-  if (config.privacy.mode === "none") return;
-  const allowed: readonly string[] = lanesFor(config);
-  const asked = lanes.find((lane) => !allowed.includes(lane));
-  if (asked !== undefined) throw invalid(`its run is private, and it asks for ${asked} besides the parameters`);
-  if (weightCap !== planWeightCap(config)) throw invalid("its run is private, and it weighs sites by their images");
-}
-
 /**
  * What turns sums into means, and what bounds an update, must follow from the run's configuration, which policy and
- * people judged: a coordinator that chose them freely could make one site's part of a sum stand out.
+ * people judged: a coordinator that chose them freely could make one site's part of a sum stand out, or ask a private run
+ * for a figure that has no noise.
  * @throws ConsiliumError "plan-invalid"
  */
 export function requireRunTerms(plan: RoundPlan, { config, layout }: CheckedPlan): void {
   const own = planTerms(config, layout, plan.firstStep / config.training.stepsPerRound + 1);
-  // Logarithms and powers may differ in their last bit between versions of the JavaScript engine.
-  const alike = plan.tensorClips.every((clip, i) => Math.abs(clip - own.tensorClips[i]!) <= 1e-5 * own.tensorClips[i]!);
   // site-check: plan-run-clips
-  if (!alike || plan.l2Clip !== own.l2Clip) throw invalid("its clips are not those of its run");
+  if (!sameClips(plan, own)) throw invalid("its clips are not those of its run");
   // site-check: plan-run-weight-cap
   if (plan.weightCap !== own.weightCap) throw invalid("its weight cap is not that of its run");
   // site-check: plan-run-lanes
   if (plan.lanes.join() !== own.lanes.join()) throw invalid("its lanes are not those of its run");
+}
+
+type Clips = Pick<RoundPlan, "tensorClips" | "l2Clip">;
+
+/** Logarithms and powers may differ in their last bit between versions of the JavaScript engine. */
+function sameClips(plan: Clips, own: Clips): boolean {
+  if (plan.tensorClips.length !== own.tensorClips.length || plan.l2Clip !== own.l2Clip) return false;
+  return own.tensorClips.every((clip, i) => Math.abs(plan.tensorClips[i]! - clip) <= 1e-5 * clip);
 }
 
 function parseRunConfig(text: string): RunConfig {
@@ -100,12 +93,6 @@ function checkLayout(plan: RoundPlan, layout: ParameterLayout): void {
   if (!(plan.checkpointBytes > 0 && plan.checkpointBytes <= plan.dimension * 4 + headerAllowanceBytes)) {
     throw invalid(`a checkpoint of ${plan.checkpointBytes} bytes does not hold ${plan.dimension} parameters`);
   }
-}
-
-function checkClips(plan: RoundPlan, layout: ParameterLayout): void {
-  if (plan.tensorClips.length !== layout.parameters.length) throw invalid("it lacks a clip for each tensor");
-  const clips = [...plan.tensorClips, plan.l2Clip];
-  if (!clips.every((clip) => Number.isFinite(clip) && clip > 0)) throw invalid("a clip is not a positive number");
 }
 
 function checkNumbers(plan: RoundPlan, config: RunConfig): void {

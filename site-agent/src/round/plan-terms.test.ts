@@ -17,9 +17,16 @@ describe("the terms of a plan", () => {
 
   it.each([
     ["L: changed clip", { tensorClips: tensorClips.map((clip) => clip * 1.01) }, /clips/],
+    ["L: a clip left out", { tensorClips: tensorClips.slice(0, -1) }, /clips/],
+    ["L: a clip too many", { tensorClips: [...tensorClips, 1] }, /clips/],
+    ["L: clips that are no numbers", { tensorClips: tensorClips.map(() => Number.NaN) }, /clips/],
+    ["L: clips without end", { tensorClips: tensorClips.map(() => Infinity) }, /clips/],
+    ["L: a norm that is no number", { l2Clip: Number.NaN }, /clips/],
     ["L: changed norm", { l2Clip: l2Clip * 10 }, /clips/],
     ["L: changed weight cap", { weightCap: weightCap * 2 }, /weight cap/],
-    ["L: changed lanes", { lanes: lanes.slice(0, -1) }, /lanes/],
+    ["L: a lane left out", { lanes: lanes.filter((lane) => lane !== "steps") }, /lanes are not those of its run/],
+    ["L: lanes in another order", { lanes: [...lanes].reverse() }, /lanes are not those of its run/],
+    ["L: a figure without its count", { lanes: lanes.slice(0, -1) }, /lanes lack/],
     ["L: changed layout", { layoutDigest: new Uint8Array(32) }, /layout/],
     ["L: huge plan: more parameters than the model has", { dimension: 2 ** 40 }, /parameters/],
   ])("%s is refused", (_, changes, reason) => {

@@ -10,7 +10,7 @@ import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LedgerStore } from "../privacy/ledger-store.js";
 import { examplePlan, examplePolicy } from "../test-plans.js";
-import { checkPlan } from "./plan-check.js";
+import { checkPlan, requireRunTerms } from "./plan-check.js";
 import { testSite } from "./test-federation.js";
 
 let root: string;
@@ -116,12 +116,13 @@ describe("a private run at a site", () => {
   });
 
   it.each([
-    ["asks for the loss", { lanes: ["weight", "steps", "loss"] }],
-    ["weighs sites by their images", { weightCap: 1000 }],
-  ])("is refused where the plan %s", async (_name, changes) => {
+    ["asks for the loss", { lanes: ["weight", "steps", "loss"] }, /its lanes/],
+    ["weighs sites by their images", { weightCap: 1000 }, /its weight cap/],
+  ])("is refused where the plan %s", async (_name, changes, reason) => {
     const { site } = siteWith({});
     expect(await site.plan(privatePlan(changes))).toMatchObject({ kind: "failed", code: "plan-invalid" });
     expect(site.trainer.jobs).toEqual([]);
-    expect(() => checkPlan(examplePlan(privatePlan(changes)))).toThrow(/its run is private/);
+    const plan = examplePlan(privatePlan(changes));
+    expect(() => requireRunTerms(plan, checkPlan(plan))).toThrow(reason);
   });
 });

@@ -73,7 +73,7 @@ async function fuzzCalls(): Promise<void> {
   const targets = methods.map((method) => callTarget(federation, method));
   const connect = () => RawConnection.open(federation.ports.main, federation.sites[0]!.credentials.bundle);
   // What grows once, as caches and compiled code do, grows here.
-  const warm = { count: Math.min(count, 1000), seed: `${values.seed}/warm` };
+  const warm = { count: Math.min(count, 500), seed: `${values.seed}/warm` };
   for (const one of targets) await fuzzMethod(one, warm);
   await fuzzHeaders({ federation, connect }, warm);
   const before = residentBytes();

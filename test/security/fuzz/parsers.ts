@@ -13,13 +13,14 @@ import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js"
 import { readSafetensors, writeSafetensors } from "@consilium/shared/params/safetensors.js";
 import { TensorRecord } from "@consilium/shared/params/torch/pickle-values.js";
 import { openTorchFile } from "@consilium/shared/params/torch/torch-file.js";
+import { planTerms } from "@consilium/shared/plan/terms.js";
 import { testGovernance, testRoster } from "@consilium/shared/roster/example-governance.js";
 import { parseSignedRoster, signedRosterBytes } from "@consilium/shared/roster/signed-roster.js";
 import { RoundPlan } from "@consilium/shared/rpc/gen/federation.js";
 import { listSegments } from "@consilium/site-agent/audit/segments.js";
 import { verifyLog } from "@consilium/site-agent/audit/verify-log.js";
 import { policySchema } from "@consilium/site-agent/policy.js";
-import { checkPlan } from "@consilium/site-agent/round/plan-check.js";
+import { checkPlan, requireRunTerms } from "@consilium/site-agent/round/plan-check.js";
 import { readPlan } from "@consilium/site-agent/rpc/messages.js";
 import { policyTemplate } from "@consilium/site-agent/templates.js";
 import { PickledTensor } from "../../../shared/src/params/testing/pickle-writer.js";
@@ -83,6 +84,7 @@ function textParsers(): Parser[] {
 }
 
 function planParser(): Parser {
+  const terms = planTerms(config, layout, 1);
   const message = RoundPlan.fromPartial({
     federation: "demo",
     key: { runId: "run", round: 1, attempt: 1 },
@@ -91,11 +93,13 @@ function planParser(): Parser {
     checkpointBytes: 4096,
     layoutDigest: Buffer.from(layout.digest),
     dimension: layout.dimension,
-    tensorClips: layout.parameters.map(() => 1),
-    ...{ l2Clip: 10, weightCap: 1000, lanes: ["weight", "loss"], cohortSize: 5, colluders: 0, minCohort: 3 },
-    ...{ firstStep: 0, trainingWindowMs: 60_000, stageWindowMs: 10_000 },
+    ...{ ...terms, tensorClips: [...terms.tensorClips], lanes: [...terms.lanes] },
+    ...{ cohortSize: 5, colluders: 0, minCohort: 3, trainingWindowMs: 60_000, stageWindowMs: 10_000 },
   });
-  const parse = (input: Buffer) => checkPlan(readPlan({ body: input, signature: Buffer.alloc(64) }).plan);
+  const parse = (input: Buffer) => {
+    const { plan } = readPlan({ body: input, signature: Buffer.alloc(64) });
+    requireRunTerms(plan, checkPlan(plan));
+  };
   return { target: "plan", samples: [RoundPlan.encode(message).finish()], parse };
 }
 

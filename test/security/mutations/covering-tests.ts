@@ -6,15 +6,25 @@ import { repository, type SiteCheck } from "./site-checks.js";
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   "shared/src/secagg/protocol.ts": ["shared/src/secagg/protocol.test.ts", "site-agent/src/secagg/site-session.test.ts"],
   "site-agent/src/secagg/plan-facts.ts": ["site-agent/src/secagg/site-session.test.ts"],
-  "site-agent/src/secagg/advertisers.ts": ["site-agent/src/secagg/site-session.test.ts"],
+  "site-agent/src/secagg/signed-lists.ts": ["site-agent/src/secagg/site-session.test.ts"],
+  "site-agent/src/secagg/site-session.ts": ["test/security/malicious-coordinator-masking.test.ts"],
   "site-agent/src/secagg/site-masking.ts": ["site-agent/src/secagg/site-session.test.ts"],
   "site-agent/src/secagg/site-shares.ts": ["site-agent/src/secagg/site-session.test.ts"],
-  "site-agent/src/round/attempt.ts": ["site-agent/src/round/participant.test.ts", "site-agent/src/round/audit.test.ts"],
+  "site-agent/src/round/attempt.ts": [
+    "site-agent/src/round/participant.test.ts",
+    "site-agent/src/round/audit.test.ts",
+    "site-agent/src/round/privacy.test.ts",
+    "site-agent/src/round/site-privacy.test.ts",
+  ],
   "site-agent/src/round/participant.ts": [
     "site-agent/src/round/participant.test.ts",
     "site-agent/src/round/audit.test.ts",
   ],
-  "site-agent/src/round/plan-check.ts": ["site-agent/src/round/participant.test.ts"],
+  "site-agent/src/round/plan-check.ts": [
+    "site-agent/src/round/participant.test.ts",
+    "site-agent/src/round/plan-terms.test.ts",
+    "site-agent/src/round/site-privacy.test.ts",
+  ],
   "site-agent/src/chain/check-result.ts": ["test/security/malicious-coordinator-models.test.ts"],
   "site-agent/src/chain/initial-model.ts": ["test/security/malicious-coordinator-models.test.ts"],
   "site-agent/src/chain/model-chain.ts": ["test/security/malicious-coordinator-models.test.ts"],
