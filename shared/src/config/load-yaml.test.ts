@@ -60,9 +60,15 @@ describe("text that nobody wrote", () => {
   });
 
   it("is refused where values stand deeper inside each other than a stack holds", () => {
-    for (const deep of ['{"a":'.repeat(12_000), "[".repeat(60_000), "- ".repeat(30_000), "? ".repeat(30_000)]) {
+    const rows = ['{"a":', "[", "- ", "? ", "-\t"].map((open) => open.repeat(12_000));
+    for (const deep of [...rows, `{${'"a":'.repeat(12_000)}`, `"b": ${"[],".repeat(9)}${"{a: [".repeat(6000)}`]) {
       expect(problemsOf(deep)).toBe("run.yaml:1: values stand too deep inside each other");
     }
+  });
+
+  it("may have any number of brackets and dashes that open nothing", () => {
+    expect(problemsOf(`name: "${"[".repeat(1000)}"\nnested: { size: 1 } # ${"- ".repeat(1000)}\n`)).toBe("none");
+    expect(problemsOf(`name: a\nnested:\n  size: 1\n  list:\n${"    - b\n".repeat(1000)}`)).toBe("none");
   });
 
   it("is answered in a moment, with as many problems as a person reads", () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { LineCounter, parseDocument } from "yaml";
+import { Lexer, LineCounter, Parser, parseDocument } from "yaml";
 import { z } from "zod";
 import { ConsiliumError } from "../errors.js";
 import { suggestion } from "./nearest-name.js";
@@ -7,8 +7,6 @@ import { suggestion } from "./nearest-name.js";
 /** Looking for a key that comes twice takes the square of a text's length, and no settings are nearly as long. */
 const longestText = 64 * 1024;
 const deepest = 64;
-/** Lists in lists, begun on one line; begun on lines of their own, their indentation is what makes a text too long. */
-const rowOfBlocks = new RegExp(`(?:[-?:][ \\t]+){${deepest}}`);
 /** Who has more to correct than this has sent another file. */
 const mostProblems = 50;
 const longestKey = 60;
@@ -57,15 +55,18 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
   );
 }
 
-/** Whether values stand deeper inside each other than any settings do: YAML's reader then takes all memory there is. */
+/**
+ * Whether values stand deeper inside each other than any settings do: YAML's reader would take all the memory or all the
+ * stack there is. Its own first pass is asked as it goes, since brackets, dashes and colons alone do not tell how deep.
+ */
 function isDeep(text: string): boolean {
-  let depth = 0;
-  for (const character of text) {
-    if (character === "[" || character === "{") depth++;
-    else if (character === "]" || character === "}") depth = Math.max(0, depth - 1);
-    if (depth > deepest) return true;
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    // What it has found whole does not matter here, only what is still open.
+    Array.from(parser.next(lexeme));
+    if (parser.stack.length > deepest) return true;
   }
-  return rowOfBlocks.test(text);
+  return false;
 }
 
 function tooDeep(source: string): ConsiliumError {
