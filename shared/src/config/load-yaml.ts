@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { Lexer, LineCounter, Parser, parseDocument } from "yaml";
+import { isScalar, Lexer, LineCounter, Parser, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { ConsiliumError } from "../errors.js";
 import { suggestion } from "./nearest-name.js";
 
-/** Looking for a key that comes twice takes the square of a text's length, and no settings are nearly as long. */
+/** No settings are nearly as long. */
 const longestText = 64 * 1024;
 const deepest = 64;
 /** Who has more to correct than this has sent another file. */
@@ -35,12 +35,12 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
   if (text.length > longestText) throw tooLong(source, text.length);
   if (isDeep(text)) throw tooDeep(source);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const document = parseDocument(text, readerOptions(lines));
   const lineOf = (path: readonly PropertyKey[], key?: string): number => lineOfPath(document, lines, path, key);
-  const problems = document.errors.slice(0, mostProblems).map((error) => ({
-    line: lines.linePos(error.pos[0]).line,
-    text: error.message,
-  }));
+  const faults = [...document.errors.map(({ pos, message }) => ({ at: pos[0], message })), ...repeatedKeys(document)];
+  const problems = faults
+    .slice(0, mostProblems)
+    .map(({ at, message }) => ({ line: lines.linePos(at).line, text: message }));
   if (problems.length === 0) {
     const result = schema.safeParse(expandAliases(document, source));
     if (result.success) return result.data;
@@ -53,6 +53,27 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
     { remedy: "correct the lines named above" },
   );
+}
+
+/** YAML's reader looks for keys that come twice by comparing each with each, and writes its warnings to the terminal. */
+function readerOptions(lineCounter: LineCounter) {
+  return { lineCounter, uniqueKeys: false, prettyErrors: false, logLevel: "error" } as const;
+}
+
+/** Keys that were in their mapping before, with their place in the text. */
+function repeatedKeys(document: ReturnType<typeof parseDocument>): { at: number; message: string }[] {
+  const repeated: { at: number; message: string }[] = [];
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key;
+        if (seen.has(name)) repeated.push({ at: isRanged(key) ? key.range[0] : 0, message: "keys must be unique" });
+        seen.add(name);
+      }
+    },
+  });
+  return repeated;
 }
 
 /**
