@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   type Issuer,
   type IssuingSurroundings,
   issueLeaf,
+  issuerOf,
   type LeafRequest,
   selfSigned,
 } from "./issue-leaf.js";
@@ -140,13 +141,6 @@ async function loadOlder(directory: string): Promise<Older | undefined> {
   const endsMs = Number(ends);
   if (!Number.isFinite(endsMs)) throw new Error("the end of the rollover cannot be read");
   return { ...issuerOf(certificatePem!, keyPem!), endsMs };
-}
-
-function issuerOf(certificatePem: string, keyPem: string): Issuer {
-  const certificate = new X509Certificate(certificatePem);
-  const key = createPrivateKey(keyPem);
-  if (!certificate.checkPrivateKey(key)) throw new Error("key and certificate differ");
-  return { certificate, key };
 }
 
 interface Loaded {

@@ -1,8 +1,9 @@
-import { createPublicKey, verify } from "node:crypto";
+import { createPrivateKey, verify } from "node:crypto";
 import forge from "node-forge";
 import { ConsiliumError } from "../errors.js";
 import { DerReader, derTag } from "./der.js";
-import { canonicalPublicKey, type TlsKeyPair } from "./tls-key.js";
+import { signDraft } from "./forge-signer.js";
+import { publicKeyPem, readTlsKey, type TlsKeyPair } from "./tls-key.js";
 
 /** 16 KiB is ten times what a request with a 4096-bit key takes. */
 const longestRequest = 16 * 1024;
@@ -15,7 +16,7 @@ export function createCertificateRequest(key: TlsKeyPair, name: string): string 
   const request = forge.pki.createCertificationRequest();
   request.publicKey = forge.pki.publicKeyFromPem(key.publicKeyPem);
   request.setSubject([{ name: "commonName", value: name }]);
-  request.sign(forge.pki.privateKeyFromPem(key.privateKeyPem), forge.md.sha256.create());
+  signDraft(request, createPrivateKey(key.privateKeyPem));
   return forge.pki.certificationRequestToPem(request).replaceAll("\r\n", "\n");
 }
 
@@ -31,14 +32,14 @@ export function publicKeyOfRequest(csrPem: string): string {
   const algorithm = request.expect(derTag.sequence);
   const signature = request.expect(derTag.bitString).content;
   request.expectEnd();
-  const publicKeyPem = canonicalPublicKey(publicKeyOf(info.whole));
+  const publicKey = readTlsKey(publicKeyOf(info.whole));
   if (Buffer.from(algorithm.whole).toString("hex") !== sha256WithRsa || signature[0] !== 0) {
     throw refused("it is not signed with SHA-256 and RSA");
   }
-  if (!verify("RSA-SHA256", info.whole, createPublicKey(publicKeyPem), signature.subarray(1))) {
+  if (!verify("RSA-SHA256", info.whole, publicKey, signature.subarray(1))) {
     throw refused("its sender does not hold the private key");
   }
-  return publicKeyPem;
+  return publicKeyPem(publicKey);
 }
 
 /** CertificationRequestInfo ::= SEQUENCE { version, subject, subjectPKInfo, [0] attributes } (RFC 2986). */

@@ -1,9 +1,10 @@
-import { constants, type KeyObject, privateEncrypt, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import forge from "node-forge";
 import type { Clock } from "../clock.js";
 import type { Entropy } from "../entropy.js";
 import { ConsiliumError } from "../errors.js";
 import { fingerprintOf } from "./certificate-check.js";
+import { signDraft } from "./forge-signer.js";
 import { assertIdentity, identityUri, type PeerIdentity } from "./peer-identity.js";
 import { assertTlsKey, canonicalPublicKey } from "./tls-key.js";
 
@@ -30,6 +31,16 @@ export interface IssuedCertificate {
 export interface Issuer {
   readonly certificate: X509Certificate;
   readonly key: KeyObject;
+  /** The same certificate, read once for all leaves. */
+  readonly parent: forge.pki.Certificate;
+}
+
+/** Throws where key and certificate differ, or cannot be read. */
+export function issuerOf(certificatePem: string, keyPem: string): Issuer {
+  const certificate = new X509Certificate(certificatePem);
+  const key = createPrivateKey(keyPem);
+  if (!certificate.checkPrivateKey(key)) throw new Error("key and certificate differ");
+  return { certificate, key, parent: forge.pki.certificateFromPem(certificate.toString()) };
 }
 
 /** What issuing takes from around it. */
@@ -45,12 +56,11 @@ const mostBackdatedMs = 5 * 60_000;
 export function issueLeaf(request: LeafRequest, issuer: Issuer, surroundings: IssuingSurroundings): IssuedCertificate {
   assertLeaf(request);
   const publicKeyPem = canonicalPublicKey(request.publicKeyPem);
-  const parent = forge.pki.certificateFromPem(issuer.certificate.toString());
   const leaf = draft({ publicKeyPem, validForMs: request.validForMs, ...surroundings });
   leaf.setSubject([{ name: "commonName", value: request.identity.id }]);
-  leaf.setIssuer(parent.subject.attributes);
-  leaf.setExtensions(leafExtensions(request, parent));
-  signWith(leaf, issuer.key);
+  leaf.setIssuer(issuer.parent.subject.attributes);
+  leaf.setExtensions(leafExtensions(request, issuer.parent));
+  signDraft(leaf, issuer.key);
   return issued(toPem(leaf), issuer.certificate);
 }
 
@@ -67,7 +77,7 @@ export function selfSigned(
     { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
     { name: "subjectKeyIdentifier" },
   ]);
-  signWith(certificate, options.key);
+  signDraft(certificate, options.key);
   return toPem(certificate);
 }
 
@@ -112,29 +122,6 @@ function leafExtensions(request: LeafRequest, ca: forge.pki.Certificate): object
     { name: "subjectKeyIdentifier" },
     { name: "authorityKeyIdentifier", keyIdentifier: ca.generateSubjectKeyIdentifier().getBytes() },
   ];
-}
-
-/** DigestInfo of a SHA-256 digest (RFC 8017, 9.2), without the digest. */
-const sha256DigestInfo = Buffer.from("3031300d060960864801650304020105000420", "hex");
-
-/** Forge builds the certificate, OpenSSL signs it: fifty times faster, and in constant time. */
-function signWith(certificate: Signable, key: KeyObject): void {
-  const signer: Signer = {
-    sign(digest) {
-      const info = Buffer.concat([sha256DigestInfo, Buffer.from(digest.digest().getBytes(), "latin1")]);
-      return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info).toString("latin1");
-    },
-  };
-  certificate.sign(signer, forge.md.sha256.create());
-}
-
-/** All that forge wants of a key. */
-interface Signer {
-  sign(digest: forge.md.MessageDigest): string;
-}
-
-interface Signable {
-  sign(signer: Signer, digest: forge.md.MessageDigest): void;
 }
 
 /** What was built is read back and verified by OpenSSL before it leaves. */

@@ -38,7 +38,16 @@ export function assertTlsKey(key: KeyObject): void {
 }
 
 /** The same key as canonical SPKI PEM, read by OpenSSL. Throws certificate-refused. */
-export function canonicalPublicKey(publicKey: string | Uint8Array): string {
+export function canonicalPublicKey(publicKey: string): string {
+  return publicKeyPem(readTlsKey(publicKey));
+}
+
+export function publicKeyPem(key: KeyObject): string {
+  return key.export({ format: "pem", type: "spki" }).toString();
+}
+
+/** A public key in PEM or, as bytes, in DER. Throws certificate-refused for what is none, or not of the right kind. */
+export function readTlsKey(publicKey: string | Uint8Array): KeyObject {
   let key: KeyObject;
   try {
     key =
@@ -49,5 +58,5 @@ export function canonicalPublicKey(publicKey: string | Uint8Array): string {
     throw new ConsiliumError("certificate-refused", "The public key cannot be read.", { cause });
   }
   assertTlsKey(key);
-  return key.export({ format: "pem", type: "spki" }).toString();
+  return key;
 }
