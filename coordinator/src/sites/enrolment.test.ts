@@ -1,7 +1,7 @@
 import { ManualClock } from "@consilium/shared/clock.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import Database from "better-sqlite3";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { migrate } from "../store/migrations.js";
 import type { SiteStore } from "../store/site-store.js";
 import { createSiteStore } from "../store/sqlite-site-store.js";
@@ -49,6 +49,28 @@ describe("Enrolment", () => {
     const { token } = enrolment.invite("north", 24);
     const [one, other] = await Promise.all([enrolment.enrol(requestWith(token)), enrolment.enrol(requestWith(token))]);
     expect(one).toBe(other);
+  });
+
+  it("enrols the sites of a storm in one commit, whatever becomes of the others in it", async () => {
+    const commits = vi.spyOn(store, "enrol");
+    const sites = ["north", "south", "west"];
+    const tokens = sites.map((siteId) => enrolment.invite(siteId, 24).token);
+    const requests = sites.map((siteId, index) => requestWith(tokens[index]!, { siteId }));
+    // Two machines with one invitation: one of them is the site.
+    const twice = requestWith(tokens[0]!, { csrPem: "other" });
+    const outcomes = await Promise.allSettled([...requests, twice].map((request) => enrolment.enrol(request)));
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
+    expect(outcomes[3]).toMatchObject({ reason: { code: "token-refused" } });
+    expect(store.listSites().map(({ siteId }) => siteId)).toEqual(sites);
+    expect(commits).toHaveBeenCalledTimes(1);
+  });
+
+  it("gives nothing for an invitation that was withdrawn while the certificate was made", async () => {
+    const { token } = enrolment.invite("north", 24);
+    const answer = enrolment.enrol(requestWith(token));
+    store.revokeSite("north", clock.now());
+    await expect(answer).rejects.toMatchObject({ code: "token-refused" });
+    expect(store.listSites()).toEqual([]);
   });
 
   it("keeps only the token's hash", () => {

@@ -4,7 +4,8 @@ import { siteIdSchema } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { hashToken, tokenMatches } from "@consilium/shared/identity/invitation.js";
-import type { InvitationRow, SiteStore } from "../store/site-store.js";
+import { GroupCommit } from "../store/group-commit.js";
+import type { Enrolment as EnrolmentRow, InvitationRow, SiteStore } from "../store/site-store.js";
 import { RateLimit } from "./rate-limit.js";
 
 export interface IssuedCertificate {
@@ -17,9 +18,9 @@ export interface EnrolmentOptions {
   readonly store: SiteStore;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Signs a certificate for the request's public key. @throws ConsiliumError when the request cannot be read. */
   /** The site has this certificate, and those that it had before count no more. */
   readonly onReplaced?: (by: { readonly siteId: string; readonly serial: string }) => void;
+  /** Signs a certificate for the request's public key. @throws ConsiliumError when the request cannot be read. */
   readonly issue: (request: { csrPem: string; siteId: string }) => IssuedCertificate | Promise<IssuedCertificate>;
 }
 
@@ -42,9 +43,12 @@ const maxValidHours = 24 * 30;
 export class Enrolment {
   readonly #options: EnrolmentOptions;
   readonly #limit: RateLimit;
+  /** Hundreds of sites may join at the same moment. */
+  readonly #commits: GroupCommit<EnrolmentRow, number | undefined>;
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+    this.#commits = new GroupCommit((rows) => options.store.enrol(rows));
     this.#limit = new RateLimit({ tries: triesPerMinute, windowMs: 60_000, clock: options.clock });
   }
 
@@ -97,7 +101,7 @@ export class Enrolment {
 
   async #enrol(request: EnrolmentRequest): Promise<string> {
     checkForm(request);
-    const { store, clock, issue } = this.#options;
+    const { clock, issue } = this.#options;
     const { siteId, identityPublicKey: identityKey } = request;
     const requestDigest = digestOf(request);
     const known = this.#find(request);
@@ -105,13 +109,12 @@ export class Enrolment {
     const nowMs = clock.now();
     if (known.expiresAtMs <= nowMs) throw refused(siteId, "the invitation has expired");
     const { pem, serial, expiresAtMs } = await issue(request);
-    // The same request may have come twice at once.
-    const invitation = this.#find(request);
-    if (invitation.consumedAtMs !== null) return repeated(invitation, requestDigest);
     const unrevoked = { requestDigest: null, revokedAtMs: null };
     const certificate = { serial, siteId, pem, issuedAtMs: nowMs, expiresAtMs, ...unrevoked };
-    const { tokenHash } = invitation;
-    const replaced = store.enrol({ tokenHash, requestDigest, siteId, identityKey, certificate, nowMs });
+    const { tokenHash } = known;
+    const replaced = await this.#commits.add({ tokenHash, requestDigest, siteId, identityKey, certificate, nowMs });
+    // The same request may have come twice at once.
+    if (replaced === undefined) return repeated(this.#find(request), requestDigest);
     if (replaced > 0) this.#options.onReplaced?.({ siteId, serial });
     return pem;
   }

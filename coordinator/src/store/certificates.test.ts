@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import BetterSqlite from "better-sqlite3";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { openDatabase } from "./database.js";
 import { migrate, migrations } from "./migrations.js";
 import type { CertificateRow, SiteStore } from "./site-store.js";
@@ -19,12 +19,12 @@ const row = (serial: string, changes: Partial<CertificateRow> = {}): Certificate
   ...{ requestDigest: null, revokedAtMs: null, ...changes },
 });
 
-function enrol(serial: string, nowMs: number): number {
+function enrol(serial: string, nowMs: number): number | undefined {
   const tokenHash = `token of ${serial}`;
   const open = { consumedAtMs: null, requestDigest: null, certificatePem: null };
   store.addInvitation({ tokenHash, siteId: "north", createdAtMs: nowMs, expiresAtMs: nowMs + 5, ...open });
   const facts = { requestDigest: Buffer.alloc(32), identityKey: Buffer.alloc(32), siteId: "north", nowMs };
-  return store.enrol({ tokenHash, ...facts, certificate: row(serial, { issuedAtMs: nowMs }) });
+  return store.enrol([{ tokenHash, ...facts, certificate: row(serial, { issuedAtMs: nowMs }) }])[0];
 }
 
 const serials = (rows: readonly CertificateRow[]) => rows.map(({ serial }) => serial);
@@ -84,4 +84,15 @@ it("keeps only the newest certificate of each site that was enrolled before rene
     { serial: "n1", revokedAtMs: 20 },
     { serial: "s1", revokedAtMs: 40 },
   ]);
+});
+
+describe("when a site was seen", () => {
+  it("is written without a wait for the disk; what comes after waits again", () => {
+    enrol("a", 10);
+    const pragmas = vi.spyOn(database, "pragma");
+    store.seen("north", { nowMs: 50, agentVersion: "1.2" });
+    expect(pragmas.mock.calls.map(([text]) => text)).toEqual(["synchronous = NORMAL", "synchronous = FULL"]);
+    expect(database.pragma("synchronous", { simple: true })).toBe(2);
+    expect(store.findSite("north")).toMatchObject({ lastSeenMs: 50, agentVersion: "1.2" });
+  });
 });

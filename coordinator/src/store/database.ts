@@ -24,6 +24,16 @@ export function openDatabase(path: string, nowMs: number): StoreDatabase {
   }
 }
 
+/** Does not wait until the disk has what `write` commits; the next commit that waits takes it along. */
+export function withoutSync(database: StoreDatabase, write: () => void): void {
+  database.pragma("synchronous = NORMAL");
+  try {
+    write();
+  } finally {
+    database.pragma("synchronous = FULL");
+  }
+}
+
 function damaged(path: string, reason: string): ConsiliumError {
   return new ConsiliumError("storage", `${path}: ${reason}`, { remedy: "restore the file from the newest backup" });
 }

@@ -1,4 +1,4 @@
-/** What the coordinator remembers about sites, their invitations and certificates. Writes are durable on return. */
+/** What the coordinator remembers about sites, their invitations and certificates. Writes are durable on return unless they say otherwise. */
 
 export interface SiteRow {
   readonly siteId: string;
@@ -49,12 +49,13 @@ export interface SiteStore {
   findSite(siteId: string): SiteRow | undefined;
   listSites(): SiteRow[];
   /**
-   * Consumes the invitation, adds the site and its only certificate that counts: all or nothing. Returns how many
-   * certificates of the site count no more.
+   * Consumes each invitation, adds the site and its only certificate that counts: all or nothing. Returns for each how many
+   * certificates of the site count no more; undefined where the invitation was consumed already, and nothing is changed.
    */
-  enrol(enrolment: Enrolment): number;
+  enrol(enrolments: readonly Enrolment[]): (number | undefined)[];
   /** Ends the membership of a site and all its certificates. */
   revokeSite(siteId: string, nowMs: number): void;
+  /** The only write that the loss of power may undo: it is worth no wait for the disk. */
   seen(siteId: string, change: { nowMs: number; agentVersion: string }): void;
   keepAuditHead(siteId: string, head: Uint8Array): void;
   addInvitation(row: InvitationRow): void;

@@ -1,5 +1,4 @@
-import { ConsiliumError } from "@consilium/shared/errors.js";
-import type { StoreDatabase } from "./database.js";
+import { type StoreDatabase, withoutSync } from "./database.js";
 import type { CertificateRow, Enrolment, InvitationRow, SiteRow, SiteStore } from "./site-store.js";
 
 const siteColumns = `site_id AS siteId, identity_key AS identityKey, enrolled_at_ms AS enrolledAtMs,
@@ -15,13 +14,15 @@ export function createSiteStore(database: StoreDatabase): SiteStore {
   return {
     findSite: (siteId) => sql.findSite.get(siteId),
     listSites: () => sql.listSites.all(),
-    enrol: database.transaction((enrolment: Enrolment) => enrol(sql, enrolment)),
+    enrol: database.transaction((enrolments: readonly Enrolment[]) =>
+      enrolments.map((enrolment) => enrol(sql, enrolment)),
+    ),
     revokeSite: database.transaction((siteId: string, nowMs: number) => {
       sql.revokeSite.run(nowMs, siteId);
       sql.revokeCertificates.run(nowMs, siteId);
       sql.withdrawInvitations.run(siteId);
     }),
-    seen: (siteId, { nowMs, agentVersion }) => void sql.seen.run(nowMs, agentVersion, siteId),
+    seen: (siteId, { nowMs, agentVersion }) => withoutSync(database, () => sql.seen.run(nowMs, agentVersion, siteId)),
     keepAuditHead: (siteId, head) => void sql.keepAuditHead.run(head, siteId),
     addInvitation: (row) => void sql.addInvitation.run(row),
     listInvitations: (siteId) => sql.listInvitations.all(siteId),
@@ -106,12 +107,8 @@ function prepareStatements(database: StoreDatabase) {
 function enrol(
   sql: Statements,
   { tokenHash, requestDigest, siteId, identityKey, certificate, nowMs }: Enrolment,
-): number {
-  if (sql.consume.run(nowMs, requestDigest, certificate.pem, tokenHash).changes !== 1) {
-    throw new ConsiliumError("token-refused", `invitation of ${siteId}: already used`, {
-      remedy: "ask the coordinator's operator for a new invitation",
-    });
-  }
+): number | undefined {
+  if (sql.consume.run(nowMs, requestDigest, certificate.pem, tokenHash).changes !== 1) return undefined;
   sql.addSite.run(siteId, identityKey, nowMs);
   const replaced = sql.revokeCertificates.run(nowMs, siteId).changes;
   sql.addCertificate.run(certificate);
