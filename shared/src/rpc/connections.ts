@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type Caller, readCaller } from "./caller.js";
 import { guardHandshakes } from "./certificate-gate.js";
+import { paceHandshakes } from "./handshake-pace.js";
 import type { CallHooks } from "./serve-call.js";
 import { connectionWindowBytes } from "./server-credentials.js";
 
@@ -31,6 +32,7 @@ export class Connections {
   /** @param asks whether callers must show a good certificate */
   watch(server: Http2SecureServer, asks: "certificates" | "nothing"): void {
     if (asks === "certificates") guardHandshakes(server, (reason, socket) => this.#refusedCertificate(reason, socket));
+    paceHandshakes(server);
     server.maxConnections = this.#limits.connections;
     server.on("drop", () => this.#refused("all connections are taken"));
     // First in line: what is closed here costs no handshake.
