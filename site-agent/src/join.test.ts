@@ -6,6 +6,7 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type CertificateAuthority, createAuthority } from "@consilium/shared/identity/certificate-authority.js";
 import { publicKeyOfRequest } from "@consilium/shared/identity/certificate-request.js";
 import { encodeInvitation, type Invitation } from "@consilium/shared/identity/invitation.js";
+import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { siteConfigSchema } from "./config.js";
 import { type Enrolled, type EnrolmentAsk, loadEnrolment } from "./enrolment.js";
@@ -78,6 +79,12 @@ describe("join", () => {
     expect(asks[1]).toEqual(asks[0]);
     expect(asks[2]).toEqual(asks[0]);
     expect(second.identityFingerprint).toBe(first.identityFingerprint);
+  });
+
+  it("certifies the key that it is given", async () => {
+    const key = await generateTlsKey();
+    await join({ home, invitation: invitation(), enrol: coordinator([]), makeKey: async () => key });
+    expect(readFileSync(joinPath(home.identity.directory, "key.pem"), "utf8")).toBe(key.privateKeyPem);
   });
 
   it("makes a new TLS key for a new invitation, and keeps the identity key and the configuration", async () => {

@@ -9,7 +9,7 @@ import { createCertificateRequest } from "@consilium/shared/identity/certificate
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { decodeInvitation, hashToken, type Invitation } from "@consilium/shared/identity/invitation.js";
 import { saveTlsBundle } from "@consilium/shared/identity/key-files.js";
-import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
+import { generateTlsKey, type TlsKeyPair } from "@consilium/shared/identity/tls-key.js";
 import { type Logger, silentLogger } from "@consilium/shared/log.js";
 import type { HttpProxy } from "@consilium/shared/rpc/proxy.js";
 import { z } from "zod";
@@ -37,6 +37,8 @@ export interface JoinOptions {
   readonly environment?: Environment;
   readonly logger?: Logger;
   readonly clock?: Clock;
+  /** Of the certificate; a new one unless given. */
+  readonly makeKey?: () => Promise<TlsKeyPair>;
   /** Folder of images to write into a new site.yaml. */
   readonly dataPath?: string;
   /** Governance keys to write into a new policy.yaml. */
@@ -71,7 +73,7 @@ export async function join(options: JoinOptions): Promise<JoinReport> {
   const proxy = coordinatorProxy({ home, environment, host: invitation.host }, options.way);
   await mkdir(home.identity.directory, { recursive: true, mode: 0o700 });
   const identity = await IdentityKey.loadOrCreate(home.identity.identityKey);
-  const pending = await pendingRequest(home, invitation);
+  const pending = await pendingRequest(options, invitation);
   const certificate = await audited(options, identity, async (log, egress) => {
     const ask = { csrPem: pending.csrPem, identityPublicKey: identity.publicKey };
     const enrolled = await options.enrol(invitation, ask, { egress, proxy });
@@ -145,11 +147,14 @@ const pendingSchema = z.strictObject({ tokenHash: z.string(), csrPem: z.string()
 type Pending = z.output<typeof pendingSchema>;
 
 /** The request of an earlier try with the same invitation, or a new one. Key and request are one file, so they always fit. */
-async function pendingRequest(home: SiteHome, { siteId, secret }: Invitation): Promise<Pending> {
+async function pendingRequest(
+  { home, makeKey = generateTlsKey }: JoinOptions,
+  { siteId, secret }: Invitation,
+): Promise<Pending> {
   const tokenHash = hashToken(secret);
   const earlier = await readPending(home.identity.request);
   if (earlier?.tokenHash === tokenHash) return earlier;
-  const key = await generateTlsKey();
+  const key = await makeKey();
   const pending = { tokenHash, csrPem: createCertificateRequest(key, siteId), privateKeyPem: key.privateKeyPem };
   await writePrivateFile(home.identity.request, JSON.stringify(pending));
   return pending;

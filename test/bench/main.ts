@@ -6,6 +6,7 @@ import { run as dp } from "./dp.js";
 import { run as dpAudit } from "./dp-audit.js";
 import { run as dpUtility } from "./dp-utility.js";
 import { run as engine } from "./engine.js";
+import { run as joinStorm } from "./join-storm.js";
 import { run as round } from "./round.js";
 import { run as secagg } from "./secagg.js";
 import { run as slowLink } from "./slow-link.js";
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, { readonly run: Bench; readonly options: 
   dp: { run: dp, options: ["model", "method", "batch", "size", "patch", "threads", "turns"] },
   "dp-audit": { run: dpAudit, options: ["data", "canaries", "others", "rate", "steps", "noise", "delta", "seed"] },
   "dp-utility": { run: dpUtility, options: ["data", "epsilon", "delta", "clip", "batch", "steps", "rate", "seed"] },
+  "join-storm": { run: joinStorm, options: ["sites", "processes", "keys"] },
   round: { run: round, options: ["sites", "params"] },
   secagg: { run: secagg, options: ["sites", "params", "drop"] },
   "slow-link": { run: slowLink, options: ["bytes", "rtt", "turns"] },

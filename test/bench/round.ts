@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,12 +10,8 @@ import { readSafetensors } from "@consilium/shared/params/safetensors.js";
 import { LocalFederation } from "../../deploy/demo/federation.js";
 import { until } from "../../deploy/demo/processes.js";
 import type { BenchOptions, BenchResult } from "./bench.js";
+import { type ProcessFigures, processFigures } from "./process-figures.js";
 import { syntheticDelta } from "./synthetic-delta.js";
-
-interface SiteFigures {
-  readonly cpuSeconds: number;
-  readonly peakRssMiB: number;
-}
 
 /** The model whose number of parameters is nearest to what was asked for. */
 function configFor(params: number, sites: number) {
@@ -35,13 +31,6 @@ function configFor(params: number, sites: number) {
   return configs.reduce((best, config) => (distance(config) < distance(best) ? config : best));
 }
 
-/** User and system seconds of a living process, and the most memory it has held. Linux only. */
-function processFigures(pid: number): { cpuSeconds: number; peakRssMiB: number } {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1];
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, peakRssMiB: Number(peak) / 1024 };
-}
-
 function startSite(home: string, index: number): Promise<ChildProcess> {
   const entry = fileURLToPath(new URL("./round-site.ts", import.meta.url));
   const child = fork(entry, [home, String(index)], { execArgv: ["--import", "tsx"] });
@@ -51,9 +40,9 @@ function startSite(home: string, index: number): Promise<ChildProcess> {
   });
 }
 
-function stopSite(child: ChildProcess): Promise<SiteFigures> {
+function stopSite(child: ChildProcess): Promise<ProcessFigures> {
   return new Promise((resolve) => {
-    child.once("message", (figures) => resolve(figures as SiteFigures));
+    child.once("message", (figures) => resolve(figures as ProcessFigures));
     child.send("stop");
   });
 }
