@@ -164,14 +164,22 @@ describe("a coordinator that lies about the model", () => {
     await expect(openChain(directory).obtain(other)).rejects.toEqual(refusal("model.chain"));
   });
 
+  it.each<[string, Forgery["result"] & object]>([
+    ["other sites for the same uploads", { cohort: ["site-a", "site-b", "site-d"] }],
+    ["another plan for the same uploads", { planDigest: wrong }],
+  ])("L: result that names %s than the site confirmed", async (_, result) => {
+    const request = await confirmed(uploadsOf(["site-a", "site-b", "site-c"]), { result });
+    await expect(openChain(directory).obtain(request)).rejects.toEqual(refusal("model.chain"));
+  });
+
   /** What a site asks for after the round that it confirmed with these uploads. */
-  async function confirmed(uploads: SignedUpload[]): Promise<ModelRequest> {
+  async function confirmed(uploads: SignedUpload[], forgery: Forgery = {}): Promise<ModelRequest> {
     const history = await ModelHistory.begin(directory);
     const request = history.request(history.plan());
     const chain = openChain(directory);
     await chain.obtain(request);
     chain.confirm(request.received, uploads);
-    await history.commit();
+    await history.commit(forgery);
     return history.request(history.plan());
   }
 
