@@ -18,7 +18,7 @@ let home: string;
 beforeAll(async () => {
   home = join(mkdtempSync(join(tmpdir(), "authority-commands-")), "home");
   await initCoordinator({ home, federation: "demo" });
-});
+}, 60_000);
 
 async function run(...parameters: string[]) {
   const test = testSurroundings({ clock: systemClock });
