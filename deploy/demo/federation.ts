@@ -176,6 +176,11 @@ export class LocalFederation {
     return daemon;
   }
 
+  /** As the system does when it stops a service. @returns the exit code */
+  stopCoordinator(): Promise<number | null> {
+    return this.#coordinator?.stop() ?? Promise.resolve(null);
+  }
+
   async killCoordinator(): Promise<void> {
     await this.#coordinator?.kill();
   }
