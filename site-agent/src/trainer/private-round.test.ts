@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import { initialVector } from "@consilium/shared/params/initialize.js";
 import { parameterLayout } from "@consilium/shared/params/parameters.js";
@@ -116,17 +115,5 @@ describe("a round that is private by patient", () => {
   it("takes images that name no patient where the site says that each is one", async () => {
     const trained = await train(job({ data: { path: join(root, "nameless"), patients: "each-image" } }));
     expect(trained.steps).toBe(3);
-  });
-
-  it("refuses a method that couples images, whatever the run's configuration was checked by", async () => {
-    const { privacy: _none, ...rest } = config;
-    const { method } = runConfigSchema.parse({ ...rest, method: { name: "simclr" } });
-    const given = job();
-    const coupled = train({ ...given, config: { ...given.config, method } });
-    await expect(coupled).rejects.toThrow(/privacy of patients is not possible here: simclr/);
-  });
-
-  it("does not train without having been charged for", async () => {
-    await expect(train(job({ privacy: undefined }))).rejects.toMatchObject({ code: "internal" });
   });
 });

@@ -29,7 +29,6 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   "site-agent/src/chain/initial-model.ts": ["test/security/malicious-coordinator-models.test.ts"],
   "site-agent/src/chain/model-chain.ts": ["test/security/malicious-coordinator-models.test.ts"],
   "site-agent/src/governance/roster-files.ts": ["site-agent/src/governance/site-roster.test.ts"],
-  "site-agent/src/trainer/private-step.ts": ["site-agent/src/trainer/private-round.test.ts"],
   "shared/src/identity/certificate-check.ts": ["shared/src/identity/certificate-authority.test.ts"],
   "shared/src/rpc/channel.ts": ["shared/src/rpc/server.test.ts"],
   "shared/src/rpc/pinned-channel.ts": ["shared/src/rpc/server.test.ts"],
