@@ -1,7 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { asConsiliumError } from "@consilium/shared/errors.js";
-import { type FinishReport, reportFailure } from "./finish-report.js";
 import { type FinishJob, finishRound } from "./finish-round.js";
+import type { FinishReport } from "./finish-thread.js";
+import { reportFailure } from "./threads.js";
 
 /** Started by `finishInThread` with a FinishJob as its data; posts one FinishReport and ends. */
 async function report(job: FinishJob): Promise<FinishReport> {

@@ -1,9 +1,11 @@
 import { Worker } from "node:worker_threads";
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import { type FinishReport, reportedError } from "./finish-report.js";
 import { type FinishedRound, type FinishJob, finishRound } from "./finish-round.js";
+import { canStartThreads, reportedError, type ThreadFailure } from "./threads.js";
 
-const compiled = import.meta.url.endsWith(".js");
+/** What the thread says when it ends. */
+export type FinishReport = { readonly kind: "finished"; readonly finished: FinishedRound } | ThreadFailure;
+
 const entry = new URL("./finish-thread-entry.js", import.meta.url);
 
 /**
@@ -13,7 +15,7 @@ const entry = new URL("./finish-thread-entry.js", import.meta.url);
  */
 export async function finishInThread(job: FinishJob, signal?: AbortSignal): Promise<FinishedRound> {
   if (signal?.aborted) throw new AbortedError();
-  if (!compiled) return finishRound(job);
+  if (!canStartThreads) return finishRound(job);
   const report = await reportOf(new Worker(entry, { workerData: job }), signal);
   if (report.kind === "failed") throw reportedError(report);
   return report.finished;

@@ -1,10 +1,11 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
-import { reportFailure } from "./finish-report.js";
 import { UnmaskedSum } from "./sum.js";
 import type { SumAnswer, SumJob, SumRequest } from "./sum-thread.js";
+import { reportFailure } from "./threads.js";
 
 /** Started by `openSum` with a SumJob as its data. Answers in the order of the requests, the first time when all is open. */
+
 function requirePort(): MessagePort {
   if (parentPort === null) throw new ConsiliumError("internal", "this file is run by a thread only");
   return parentPort;
@@ -16,8 +17,8 @@ const answer = (message: SumAnswer) => port.postMessage(message);
 
 async function serve(sum: UnmaskedSum, request: SumRequest): Promise<void> {
   if (request.kind === "close") {
-    await sum.close();
-    port.close();
+    // Whoever asks waits for this thread to end.
+    await sum.close().finally(() => port.close());
     return;
   }
   const { first, count, block } = request;

@@ -4,9 +4,9 @@ import { type Deferred, deferred } from "@consilium/shared/abort.js";
 import { blockWords, type SumSource } from "@consilium/shared/aggregate/next-checkpoint.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { PairwiseMask } from "@consilium/shared/secagg/masked-upload.js";
-import { reportedError, type ThreadFailure } from "./finish-report.js";
 import { ReadAhead, type Stretch } from "./read-ahead.js";
 import { type SpooledVector, UnmaskedSum } from "./sum.js";
+import { canStartThreads, reportedError, type ThreadFailure } from "./threads.js";
 
 export interface SumJob {
   readonly vectors: readonly SpooledVector[];
@@ -24,7 +24,6 @@ export interface OpenSum extends SumSource {
   close(): Promise<void>;
 }
 
-const compiled = import.meta.url.endsWith(".js");
 const entry = new URL("./sum-thread-entry.js", import.meta.url);
 
 /**
@@ -33,7 +32,7 @@ const entry = new URL("./sum-thread-entry.js", import.meta.url);
  * @throws ConsiliumError "storage", or "update-invalid" for a vector of another length
  */
 export function openSum(job: Omit<SumJob, "blocks">): Promise<OpenSum> {
-  return compiled ? SumThread.start(job) : UnmaskedSum.open(job.vectors, job.words, job.masks);
+  return canStartThreads ? SumThread.start(job) : UnmaskedSum.open(job.vectors, job.words, job.masks);
 }
 
 class SumThread {

@@ -13,19 +13,8 @@ import { LocalViewMaker } from "../data/view-maker.js";
 import { compiledCpuEngine } from "../engine/compiled-engine.js";
 import type { TrainerParts } from "./prepared-run.js";
 import { type CheckedJob, type TrainedRound, type TrainJob, trainJobSchema } from "./protocol.js";
+import { privateRun } from "./test-private-run.js";
 import { RoundTrainer } from "./train-round.js";
-
-const config: TrainJob["config"] = {
-  name: "tiny",
-  modality: "dermatology",
-  model: { architecture: "vit-nano", imageSize: 16, patchSize: 8 },
-  method: { name: "mae", decoderWidth: 16, decoderBlocks: 1, decoderHeads: 2 },
-  optimizer: { name: "sgd", learningRate: 0.5, momentum: 0, warmupShare: 0 },
-  training: { batchSize: 4, stepsPerRound: 3 },
-  rounds: 5,
-  monitor: { collapse: "off" },
-  privacy: { mode: "patient", clip: 1, noiseMultiplier: 1, delta: 1e-5, leastPatients: 6 },
-};
 
 let root: string;
 let checkpointPath: string;
@@ -49,7 +38,14 @@ afterAll(() => rm(root, { recursive: true }));
 
 function job(over: Partial<TrainJob> = {}): CheckedJob {
   return trainJobSchema.parse({
-    ...{ runId: "run-1", round: 0, config, checkpointPath: checkpointPath ?? "unset", firstStep: 0, threads: 1 },
+    ...{
+      runId: "run-1",
+      round: 0,
+      config: privateRun,
+      checkpointPath: checkpointPath ?? "unset",
+      firstStep: 0,
+      threads: 1,
+    },
     ...{ stateDirectory: join(root, `state-${states++}`), data: { path: join(root, "named") }, siteId: "site-a" },
     privacy: { samplingRate: 4 / 6, noiseMultiplier: 1 },
     ...over,

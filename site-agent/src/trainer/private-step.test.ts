@@ -4,22 +4,19 @@ import { describe, expect, it } from "vitest";
 import { compiledCpuEngine } from "../engine/compiled-engine.js";
 import type { TrainerParts } from "./prepared-run.js";
 import { compilePatientStep } from "./private-step.js";
-import { type TrainJob, trainJobSchema } from "./protocol.js";
-
-const config: TrainJob["config"] = {
-  name: "tiny",
-  modality: "dermatology",
-  model: { architecture: "vit-nano", imageSize: 16, patchSize: 8 },
-  method: { name: "mae", decoderWidth: 16, decoderBlocks: 1, decoderHeads: 2 },
-  optimizer: { name: "sgd", learningRate: 0.5, momentum: 0, warmupShare: 0 },
-  training: { batchSize: 4, stepsPerRound: 3 },
-  rounds: 5,
-  monitor: { collapse: "off" },
-  privacy: { mode: "patient", clip: 1, noiseMultiplier: 1, delta: 1e-5, leastPatients: 6 },
-};
+import { trainJobSchema } from "./protocol.js";
+import { privateRun } from "./test-private-run.js";
 
 const job = trainJobSchema.parse({
-  ...{ runId: "run-1", round: 0, config, checkpointPath: "checkpoint", firstStep: 0, threads: 1, siteId: "site-a" },
+  ...{
+    runId: "run-1",
+    round: 0,
+    config: privateRun,
+    checkpointPath: "checkpoint",
+    firstStep: 0,
+    threads: 1,
+    siteId: "site-a",
+  },
   ...{ stateDirectory: "state", data: { path: "images" }, privacy: { samplingRate: 0.5, noiseMultiplier: 1 } },
 });
 
@@ -40,7 +37,7 @@ async function compiled(of: typeof job): Promise<void> {
 
 describe("the step of a round that is private by patient", () => {
   it("is refused for a method that couples images, whatever the run's configuration was checked by", async () => {
-    const { privacy: _none, ...rest } = config;
+    const { privacy: _none, ...rest } = privateRun;
     const { method } = runConfigSchema.parse({ ...rest, method: { name: "simclr" } });
     const coupled = compiled({ ...job, config: { ...job.config, method } });
     await expect(coupled).rejects.toThrow(/privacy of patients is not possible here: simclr/);

@@ -1,6 +1,10 @@
 import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
 import { UnmaskFailedError } from "../secagg/reconstruct.js";
-import type { FinishedRound } from "./finish-round.js";
+
+/** What the two threads of a sum have in common: whether they can be started, and how failures cross. */
+
+/** Whether this is compiled. Sources cannot be loaded by a thread. */
+export const canStartThreads = import.meta.url.endsWith(".js");
 
 /** What went wrong on a thread. Errors cross as data: a thread boundary strips an error of its class. */
 export interface ThreadFailure {
@@ -11,9 +15,6 @@ export interface ThreadFailure {
   /** Present for an UnmaskFailedError. */
   readonly suspects: readonly string[] | undefined;
 }
-
-/** What the thread that sums a round says when it ends. */
-export type FinishReport = { readonly kind: "finished"; readonly finished: FinishedRound } | ThreadFailure;
 
 export function reportFailure(error: ConsiliumError): ThreadFailure {
   const { code, message, remedy } = error;

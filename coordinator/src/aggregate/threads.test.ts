@@ -1,7 +1,7 @@
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { describe, expect, it } from "vitest";
 import { UnmaskFailedError } from "../secagg/reconstruct.js";
-import { reportedError, reportFailure } from "./finish-report.js";
+import { reportedError, reportFailure } from "./threads.js";
 
 const cross = (error: ConsiliumError) => reportedError(structuredClone(reportFailure(error)));
 
