@@ -278,3 +278,9 @@ export function isSeparable({
 export function smallestBatch(config: { readonly model: ModelConfig; readonly method: MethodConfig }): number {
   return isSeparable(config) ? 1 : 2;
 }
+
+/** How many of an image's patches MAE's encoder sees. */
+export function visiblePatches(patches: number, maskRatio: number): number {
+  // The small term keeps a product such as 10 × (1 - 0.9) from falling below the whole number that is meant.
+  return Math.floor(patches * (1 - maskRatio) + 1e-9);
+}

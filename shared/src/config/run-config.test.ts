@@ -55,6 +55,7 @@ describe("runConfigSchema", () => {
     expect(() => changed("name: dino, localSize: 96")).toThrow(/localSize.*larger than imageSize/);
     expect(() => changed("name: dino, localSize: 25")).toThrow(/25 is not a multiple of patchSize/);
     expect(() => changed("name: ibot, maskRatio: [0.1, 1]")).toThrow(/leave no patch visible/);
+    expect(() => changed("name: mae, maskRatio: 0.999")).toThrow(/leaves 0 of \d+ patches visible/);
     expect(() => changed("name: ibot, maskRatio: [0.5, 0.2]")).toThrow(/0\.5 is more than 0\.2/);
     const resnet = minimal.replace("vit-nano, imageSize: 48, patchSize: 8", "resnet18");
     expect(() => parse(resnet.replace("name: simclr", "name: dino"))).toThrow(/dino works on patches: choose a vit/);

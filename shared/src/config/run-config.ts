@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { checkClusterRun, withoutTraining } from "./cluster-run.js";
-import { isSeparable, methodSchema, needsVit, smallestBatch } from "./method-config.js";
+import { isSeparable, methodSchema, needsVit, smallestBatch, visiblePatches } from "./method-config.js";
 import { isVit, modelSchema } from "./model-config.js";
 import { checkPrivacy, privacySchema } from "./privacy-config.js";
 
@@ -266,6 +266,14 @@ function checkModel({ model, method }: Checked<"model" | "method">, refuse: Refu
   if (method.name === "mae") {
     if ((model.registers ?? 0) > 0) refuse(["model", "registers"], "mae has none");
     if ((model.dropPath ?? 0) > 0) refuse(["model", "dropPath"], "mae has no stochastic depth");
+    const patches = Math.floor(model.imageSize / model.patchSize) ** 2;
+    const visible = visiblePatches(patches, method.maskRatio);
+    if (visible < 1 || visible >= patches) {
+      refuse(
+        ["method", "maskRatio"],
+        `leaves ${visible} of ${patches} patches visible; at least one must be, and one hidden`,
+      );
+    }
   }
   const { imageSize, patchSize } = model;
   if (imageSize % patchSize !== 0) {

@@ -1,3 +1,4 @@
+import { visiblePatches } from "@consilium/shared/config/method-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { permutation, type Random } from "@consilium/shared/random.js";
 import type { HostTensors, TensorSpecs } from "../model/tensors.js";
@@ -11,8 +12,7 @@ export interface MaskShape {
 
 /** @throws ConsiliumError "config-invalid" when nothing or everything would be visible */
 export function maskShape(patches: number, maskRatio: number): MaskShape {
-  // The small term keeps a product such as 10 × (1 - 0.9) from falling below the whole number that is meant.
-  const visible = Math.floor(patches * (1 - maskRatio) + 1e-9);
+  const visible = visiblePatches(patches, maskRatio);
   if (visible < 1 || visible >= patches) {
     throw new ConsiliumError(
       "config-invalid",
