@@ -1,7 +1,7 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { AbortedError, asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { type FinishedRound, type FinishJob, finishRound } from "./finish-round.js";
-import { canStartThreads, reportedError, type ThreadFailure } from "./threads.js";
+import { canStartThreads, reportedError, startThread, type ThreadFailure } from "./threads.js";
 
 /** What the thread says when it ends. */
 export type FinishReport = { readonly kind: "finished"; readonly finished: FinishedRound } | ThreadFailure;
@@ -16,7 +16,7 @@ const entry = new URL("./finish-thread-entry.js", import.meta.url);
 export async function finishInThread(job: FinishJob, signal?: AbortSignal): Promise<FinishedRound> {
   if (signal?.aborted) throw new AbortedError();
   if (!canStartThreads) return finishRound(job);
-  const report = await reportOf(new Worker(entry, { workerData: job }), signal);
+  const report = await reportOf(startThread(entry, job), signal);
   if (report.kind === "failed") throw reportedError(report);
   return report.finished;
 }

@@ -1,12 +1,12 @@
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type Deferred, deferred } from "@consilium/shared/abort.js";
 import { blockWords, type SumSource } from "@consilium/shared/aggregate/next-checkpoint.js";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import type { PairwiseMask } from "@consilium/shared/secagg/masked-upload.js";
 import { ReadAhead, type Stretch } from "./read-ahead.js";
 import { type SpooledVector, UnmaskedSum } from "./sum.js";
-import { canStartThreads, reportedError, type ThreadFailure } from "./threads.js";
+import { canStartThreads, reportedError, startThread, type ThreadFailure } from "./threads.js";
 
 export interface SumJob {
   readonly vectors: readonly SpooledVector[];
@@ -52,8 +52,8 @@ class SumThread {
 
   static async start(job: Omit<SumJob, "blocks">): Promise<OpenSum> {
     const blocks = [new SharedArrayBuffer(4 * blockWords), new SharedArrayBuffer(4 * blockWords)] as const;
-    const workerData: SumJob = { ...job, blocks };
-    const thread = new SumThread(new Worker(entry, { workerData }), blocks);
+    const data: SumJob = { ...job, blocks };
+    const thread = new SumThread(startThread(entry, data), blocks);
     // It has copies now.
     for (const { key } of job.masks) key.fill(0);
     await thread.#answer();

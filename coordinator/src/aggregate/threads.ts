@@ -1,10 +1,16 @@
+import { Worker } from "node:worker_threads";
 import { ConsiliumError, type ErrorCode } from "@consilium/shared/errors.js";
 import { UnmaskFailedError } from "../secagg/reconstruct.js";
 
-/** What the two threads of a sum have in common: whether they can be started, and how failures cross. */
+/** What the two threads of a sum have in common: how they are started, and how failures cross. */
 
 /** Whether this is compiled. Sources cannot be loaded by a thread. */
 export const canStartThreads = import.meta.url.endsWith(".js");
+
+/** Runs a compiled file, without the process's own loaders: it needs none, and they would delay its start. */
+export function startThread(entry: URL, workerData: unknown): Worker {
+  return new Worker(entry, { workerData, execArgv: [] });
+}
 
 /** What went wrong on a thread. Errors cross as data: a thread boundary strips an error of its class. */
 export interface ThreadFailure {

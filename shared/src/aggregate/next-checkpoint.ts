@@ -138,9 +138,8 @@ async function writeBlocks(
     const count = Math.min(blockWords, dimension - first);
     const block = parameters.subarray(0, count);
     const mean = means.subarray(0, count);
-    const sums = await job.sums.range(first, count);
+    const [sums] = await Promise.all([job.sums.range(first, count), previous.read(block)]);
     squares += decodeMean(sums, first, mean, decoding);
-    await previous.read(block);
     optimizer.apply(block, mean, block);
     await job.watch.block({ first, sums, mean, next: block });
     await next.write(block);
