@@ -11,8 +11,12 @@ export interface RawReply {
   /** gRPC status; -1 when the stream ended without one. */
   readonly code: number;
   readonly details: string;
+  /** Undefined where not even headers came. */
+  readonly httpStatus: number | undefined;
   /** HTTP/2 error code with which the stream ended; 0 is none. */
   readonly reset: number;
+  /** Whether anything of a message came before the end. */
+  readonly answered: boolean;
 }
 
 /** A gRPC frame: a flag, the length, the message. Flag and length may lie. */
@@ -58,11 +62,20 @@ export class RawConnection {
     return stream;
   }
 
-  /** Sends these bytes as the call's body; a stream of answers is ended after its first. */
+  /** Sends these bytes as the call's body. */
   call(path: string, body: Uint8Array, headers: OutgoingHttpHeaders = {}): Promise<RawReply> {
-    const stream = this.begin(path, headers);
+    return this.#send(body, this.begin(path, headers));
+  }
+
+  /** The same for a call that may answer without end: it is left this long after the first of its answers. */
+  listen(path: string, body: Uint8Array, forMs: number): Promise<RawReply> {
+    const stream = this.begin(path);
+    stream.once("data", () => setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), forMs));
+    return this.#send(body, stream);
+  }
+
+  #send(body: Uint8Array, stream: ClientHttp2Stream): Promise<RawReply> {
     const reply = replyOf(stream);
-    stream.on("data", () => stream.close(constants.NGHTTP2_CANCEL));
     stream.end(body);
     return reply;
   }
@@ -76,6 +89,8 @@ export class RawConnection {
 export function replyOf(stream: ClientHttp2Stream): Promise<RawReply> {
   let code = -1;
   let details = "";
+  let answered = false;
+  let httpStatus: number | undefined;
   const note = (headers: Readonly<Record<string, unknown>>) => {
     const status = headers["grpc-status"];
     if (status === undefined) return;
@@ -83,12 +98,20 @@ export function replyOf(stream: ClientHttp2Stream): Promise<RawReply> {
     const message = headers["grpc-message"];
     details = typeof message === "string" ? decodeURIComponent(message) : "";
   };
-  stream.on("response", note);
+  stream.on("response", (headers) => {
+    httpStatus = headers[":status"];
+    note(headers);
+  });
   stream.on("trailers", note);
+  stream.once("data", () => {
+    answered = true;
+  });
   stream.resume();
-  // The other side has said all: what is still being sent is of no use.
-  stream.once("end", () => stream.close());
+  // The other side has said all: what is still being sent is of no use. A reset, of which a server bears only so many.
+  stream.once("end", () => {
+    if (!stream.writableFinished) stream.close();
+  });
   return new Promise((resolve) => {
-    stream.once("close", () => resolve({ code, details, reset: stream.rstCode ?? 0 }));
+    stream.once("close", () => resolve({ code, details, httpStatus, reset: stream.rstCode ?? 0, answered }));
   });
 }

@@ -12,6 +12,8 @@ export interface FuzzedMethod {
   readonly path: string;
   readonly service: string;
   readonly input: DescMessage;
+  /** Whether it may answer without end. */
+  readonly streams: boolean;
 }
 
 /** Every method of every service, from the contract's files themselves. */
@@ -26,10 +28,11 @@ export function everyMethod(): FuzzedMethod[] {
     const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(out)));
     return [...registry].flatMap((type) =>
       type.kind === "service"
-        ? type.methods.map(({ name, input }) => ({
+        ? type.methods.map(({ name, input, methodKind }) => ({
             path: `/${type.typeName}/${name}`,
             service: type.typeName.split(".").at(-1)!,
             input,
+            streams: methodKind === "server_streaming" || methodKind === "bidi_streaming",
           }))
         : [],
     );
@@ -40,19 +43,24 @@ export function everyMethod(): FuzzedMethod[] {
 
 const deepest = 4;
 
-/** Values with which a message gets past the first checks, by field name; others are short and harmless. */
-const likely: Readonly<Record<string, string | number>> = {
-  site_id: "north",
-  run_id: "run",
+/** Values by field name; with those of `usual` a message gets past the first checks. */
+export type Values = Readonly<Record<string, string | number>>;
+
+const usual: Values = {
   round: 1,
   attempt: 1,
   // Many times too long to make an invitation, so that the list of them does not grow.
   valid_hours: 4_000_000_000,
   config_yaml: "name: fuzzed\nrounds: 0\nmethod:\n  name: simclr\n",
 };
+const digestBytes = 32;
+const signatureBytes = 64;
 
-/** One message of the type with a value in every field; of alternatives, the one that `choice` falls on. */
-export function sampleOf(message: DescMessage, choice: number, service: string, depth = 0): Uint8Array {
+/**
+ * One message of the type with a value in every field; of alternatives, the one that `choice` falls on.
+ * @param about whom and what it names; other values are short and harmless
+ */
+export function sampleOf(message: DescMessage, choice: number, about: Values, depth = 0): Uint8Array {
   const writer = new BinaryWriter();
   const chosen = new Set(
     message.oneofs
@@ -60,33 +68,32 @@ export function sampleOf(message: DescMessage, choice: number, service: string, 
       .filter((field) => field !== undefined),
   );
   for (const field of message.fields) {
-    if (field.oneof === undefined || chosen.has(field)) writeField(writer, field, { choice, service, depth });
+    if (field.oneof === undefined || chosen.has(field)) writeField(writer, field, { choice, about, depth });
   }
   return writer.finish();
 }
 
 interface Place {
   readonly choice: number;
-  readonly service: string;
+  readonly about: Values;
   readonly depth: number;
 }
 
-function writeField(writer: BinaryWriter, field: DescField, { choice, service, depth }: Place): void {
+function writeField(writer: BinaryWriter, field: DescField, { choice, about, depth }: Place): void {
   const inner = field.message;
   if (field.fieldKind === "map") return;
   if (inner !== undefined) {
     if (depth < deepest)
-      writer.tag(field.number, WireType.LengthDelimited).bytes(sampleOf(inner, choice, service, depth + 1));
+      writer.tag(field.number, WireType.LengthDelimited).bytes(sampleOf(inner, choice, about, depth + 1));
     return;
   }
-  // An administrator's calls are about nobody: revoking the site that sends the rest would end the fuzzing.
-  const value = service === "AdminService" && field.name === "site_id" ? "nobody" : likely[field.name];
+  const value = about[field.name] ?? usual[field.name];
   switch (field.scalar) {
     case ScalarType.STRING:
       writer.tag(field.number, WireType.LengthDelimited).string(typeof value === "string" ? value : "x");
       return;
     case ScalarType.BYTES:
-      writer.tag(field.number, WireType.LengthDelimited).bytes(new Uint8Array(32).fill(field.number));
+      writer.tag(field.number, WireType.LengthDelimited).bytes(fillerFor(field));
       return;
     case ScalarType.FLOAT:
       writer.tag(field.number, WireType.Bit32).float(1);
@@ -97,4 +104,8 @@ function writeField(writer: BinaryWriter, field: DescField, { choice, service, d
     default:
       writer.tag(field.number, WireType.Varint).uint32(typeof value === "number" ? value : 1);
   }
+}
+
+function fillerFor({ name, number }: DescField): Uint8Array {
+  return new Uint8Array(name === "signature" ? signatureBytes : digestBytes).fill(number);
 }

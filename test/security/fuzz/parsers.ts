@@ -28,6 +28,7 @@ import { float32, torchFileOf } from "../../../shared/src/params/testing/torch-w
 import { newDirectory, someEvent, testIdentity, testLog } from "../../../site-agent/src/audit/test-log.js";
 import { createTestFederation } from "../../support/identities.js";
 import { tinyRun } from "../../support/small-federation.js";
+import { enrolmentParser } from "./enrolment-parser.js";
 import type { Parser } from "./finding.js";
 
 const text = (value: string): Buffer => Buffer.from(value);
@@ -189,5 +190,6 @@ async function certificateParsers(): Promise<Parser[]> {
   return [
     { target: "certificate", samples: [der, text(certPem)], parse: (input) => readLeaf(parseCertificate(input)) },
     { target: "certificate request", samples: [text(request)], parse: (input) => publicKeyOfRequest(input.toString()) },
+    enrolmentParser(request),
   ];
 }
