@@ -1,6 +1,7 @@
 /**
  * Named places where a test may kill this process, as if by `kill -9`. `CONSILIUM_FAILPOINT=name` stops at the first
- * pass, `name:3` at the third. Without the variable nothing happens.
+ * pass, `name:3` at the third; `name:3:SIGTERM` asks it there to stop, as its administrator does. Without the variable
+ * nothing happens.
  */
 export type Failpoint =
   | "plan/before-persist"
@@ -16,17 +17,17 @@ export type Failpoint =
   | "commit/after";
 
 const setting = process.env["CONSILIUM_FAILPOINT"];
-const [armed, nth] = setting === undefined ? [undefined, 1] : parse(setting);
+const armed = setting === undefined ? undefined : parse(setting);
 let passes = 0;
 
-function parse(text: string): [string, number] {
-  const [name = "", count = "1"] = text.split(":");
-  return [name, Number(count)];
+function parse(text: string) {
+  // SIGKILL, so that nothing is flushed or closed on the way out.
+  const [name, count = "1", signal = "SIGKILL"] = text.split(":");
+  return { name, count: Number(count), signal };
 }
 
 export function failpoint(name: Failpoint): void {
-  if (name !== armed) return;
+  if (armed === undefined || name !== armed.name) return;
   passes++;
-  // SIGKILL, so that nothing is flushed or closed on the way out.
-  if (passes === nth) process.kill(process.pid, "SIGKILL");
+  if (passes === armed.count) process.kill(process.pid, armed.signal);
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lineageHolds, SmallFederation } from "../support/small-federation.js";
 
-/** Places in a round where the coordinator is killed, as if by `kill -9`; see coordinator/src/failpoint.ts. */
+/** Places in a round where the coordinator is ended; see coordinator/src/failpoint.ts. */
 const failpoints = [
   "advertise/before-persist",
   "advertise/after-persist:2",
@@ -29,7 +29,10 @@ const failpoints = [
   "plan/after-persist",
 ];
 
-describe("a coordinator that is killed in every stage of a run", () => {
+describe.each([
+  { ends: "is killed", signal: "SIGKILL", ended: null },
+  { ends: "is asked to stop", signal: "SIGTERM", ended: 0 },
+])("a coordinator that $ends in every stage of a run", ({ signal, ended }) => {
   let federation: SmallFederation;
 
   beforeAll(async () => {
@@ -44,9 +47,10 @@ describe("a coordinator that is killed in every stage of a run", () => {
     const runId = await federation.launch({ rounds, training: { batchSize: 8, stepsPerRound: 1 } });
     for (const failpoint of failpoints) {
       await federation.killCoordinator();
-      // Ends by the failpoint; a code instead of a signal would mean that it stopped by itself.
-      const code = await federation.spawnCoordinator({ CONSILIUM_FAILPOINT: failpoint }).ended();
-      expect([failpoint, code]).toEqual([failpoint, null]);
+      const at = failpoint.includes(":") ? failpoint : `${failpoint}:1`;
+      // Killed, it has no exit code; one would mean that it stopped by itself.
+      const code = await federation.spawnCoordinator({ CONSILIUM_FAILPOINT: `${at}:${signal}` }).ended();
+      expect([failpoint, code]).toEqual([failpoint, ended]);
     }
     await federation.startCoordinator();
     const run = await federation.finished(runId);
