@@ -42,7 +42,8 @@ describe("status", () => {
       code: "unreachable",
       remedy: expect.stringContaining("coordinator"),
     });
-    expect(error(status.DEADLINE_EXCEEDED).code).toBe("deadline");
+    const late = error(status.DEADLINE_EXCEEDED, "Deadline exceeded after 30.001s,LB pick: 0.002s");
+    expect(late).toMatchObject({ code: "deadline", message: "The coordinator did not answer in time." });
     expect(error(status.UNKNOWN).code).toBe("internal");
     expect(error(status.ABORTED).code).toBe("internal");
   });

@@ -95,9 +95,13 @@ export function toStatus(thrown: unknown, correlationId: string = newCorrelation
 
 /** The error that the other side raised. Its text is cut and stripped of control characters: it goes to terminals. */
 export function fromStatus(error: ServiceError): ConsiliumError {
-  const code = sentCode(error) ?? codeOf[error.code] ?? "internal";
+  const sent = sentCode(error);
+  const code = sent ?? codeOf[error.code] ?? "internal";
   const remedy = error.metadata?.get(remedyKey)[0]?.toString() ?? remedyOf[code];
-  return new ConsiliumError(code, printable(error.details || error.message), {
+  // gRPC's own text for it is about its name resolution and load balancing.
+  const silent = sent === undefined && code === "deadline";
+  const text = silent ? "The coordinator did not answer in time." : error.details || error.message;
+  return new ConsiliumError(code, printable(text), {
     ...(remedy === undefined ? {} : { remedy: printable(remedy) }),
     cause: error,
   });
