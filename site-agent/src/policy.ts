@@ -88,7 +88,7 @@ export const policySchema = z.strictObject({
     maxColluders: z.number().int().min(0),
     /** A sum must also hold so many of these sites; absent: any sites of the roster. */
     requiredPeers: requiredPeers.optional(),
-    /** Attempts at one round to which this site uploads its masked update. */
+    /** Attempts at one round to which this site uploads its masked update; it begins at most ten times as many. */
     maxAttempts: limit.default(3),
   }),
   jobs: z.strictObject({

@@ -119,4 +119,18 @@ describe("an agent whose coordinator lies", () => {
     expect(site.rejected).toEqual(["attempts-left"]);
     expect((await play(site, coordinator, 2, 1)).kind).toBe("left");
   });
+
+  it("L: endless attempts in which nothing is uploaded end, too", async () => {
+    const coordinator = new MaliciousCoordinator("site-a", ["site-b", "site-c"]);
+    const site = victim(coordinator);
+    coordinator.twists.share = () => ({ kind: "aborted", reason: "too-few-shares" });
+    for (let attempt = 1; attempt <= 30; attempt++) {
+      expect((await play(site, coordinator, 1, attempt)).kind).toBe("left");
+    }
+    const sent = coordinator.calls.length;
+    expect(await play(site, coordinator, 1, 31)).toMatchObject({ kind: "refused", clause: "secagg.maxAttempts" });
+    expect(site.rejected).toEqual(["attempts-begun"]);
+    expect(coordinator.calls.slice(sent)).not.toContain("advertise 1/31");
+    expect((await play(site, coordinator, 2, 1)).kind).toBe("left");
+  });
 });

@@ -27,5 +27,6 @@ function clauseOf(error: ConsiliumError): string {
 
 const clauseOfCheck: Readonly<Record<string, string>> = {
   "attempts-left": "secagg.maxAttempts",
+  "attempts-begun": "secagg.maxAttempts",
   "required-peers": "secagg.requiredPeers",
 };

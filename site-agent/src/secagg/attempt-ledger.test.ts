@@ -43,6 +43,14 @@ describe("AttemptLedger", () => {
     expect(() => begin(1, 3)).toThrow(failing("attempt-is-new"));
   });
 
+  it("begins ten attempts in a round for each upload that the policy allows, and no more", () => {
+    for (let attempt = 1; attempt <= 20; attempt++) begin(1, attempt, 2);
+    expect(() => begin(1, 21, 2)).toThrow(failing("attempts-begun"));
+    expect(() => begin(1, 21, 2)).toThrow(expect.objectContaining({ code: "policy-refused" }));
+    begin(1, 21, 3);
+    begin(2, 1, 2);
+  });
+
   it("counts the attempts with an upload, and no others", () => {
     for (const attempt of [1, 2, 3, 4]) begin(1, attempt, 1);
     upload(1, 4);

@@ -69,7 +69,7 @@ export class AttemptLedger {
   /**
    * Begins an attempt, and gives up every earlier one of the round in which nothing was confirmed.
    * @returns the earlier ones whose abort this site may sign
-   * @throws ProtocolRefusal for an attempt that is not newer than all before, and after too many uploads of one round
+   * @throws ProtocolRefusal for an attempt that is not newer than all before, and after too many uploads or attempts in one round
    */
   begin(key: RoundKey, facts: { readonly context: Uint8Array; readonly maxAttempts: number }): LedgerAttempt[] {
     // site-check: attempt-is-new
@@ -77,6 +77,8 @@ export class AttemptLedger {
     const earlier = this.#attempts(key).map((one) => (one.stage === "confirmed" ? one : { ...one, aborted: true }));
     // site-check: attempts-left
     requireAttemptsLeft(earlier, facts.maxAttempts);
+    // site-check: attempts-begun
+    requireFewBegun(earlier, facts.maxAttempts);
     const begun: LedgerAttempt = {
       ...{ attempt: key.attempt, context: hex(facts.context), stage: "advertised", aborted: false, certified: false },
       ...{ members: {}, colluders: 0, survivors: [] },
@@ -157,13 +159,25 @@ export class AttemptLedger {
   }
 }
 
-/** Attempts that failed before this site uploaded cost nothing. */
+/** Attempts that failed before this site uploaded count only among those begun. */
 function requireAttemptsLeft(earlier: readonly LedgerAttempt[], maxAttempts: number): void {
   const spent = earlier.filter((one) => one.stage !== "advertised").length;
   if (spent < maxAttempts) return;
   throw new ProtocolRefusal("attempts-left", `this site has uploaded ${spent} times in this round`, {
     code: "policy-refused",
     remedy: "find out why attempts fail; the policy's secagg.maxAttempts allows no more in one round",
+  });
+}
+
+/** Attempts for each upload that the policy allows: more than honest rounds lose, few enough for the ledger and the list of aborts. */
+const begunPerUpload = 10;
+
+/** Asking for fresh keys for ever must end, too, though nothing is uploaded. */
+function requireFewBegun(earlier: readonly LedgerAttempt[], maxAttempts: number): void {
+  if (earlier.length < begunPerUpload * maxAttempts) return;
+  throw new ProtocolRefusal("attempts-begun", `this site has advertised keys ${earlier.length} times in this round`, {
+    code: "policy-refused",
+    remedy: `find out why attempts fail; a site begins at most ${begunPerUpload} for each of the policy's secagg.maxAttempts`,
   });
 }
 

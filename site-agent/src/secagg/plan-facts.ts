@@ -8,7 +8,7 @@ export interface SiteFloors {
   readonly minCohort: number;
   /** Colluding sites that masking must at least withstand. */
   readonly maxColluders: number;
-  /** Uploads in one round, all its attempts together. */
+  /** Uploads in one round, all its attempts together; the site begins at most ten times as many. */
   readonly maxAttempts: number;
   /** Who is a hospital: raw identity keys by site, from the roster that this site follows. */
   readonly members: ReadonlyMap<string, Uint8Array>;
