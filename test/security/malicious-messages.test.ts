@@ -100,6 +100,21 @@ describe("adverts", () => {
     await expectDropped(runId, "bad-message", before);
   });
 
+  it("K: one true word about a lost attempt, said sixty thousand times, drops who says it before it is verified", async () => {
+    const before = await dropsCounted(federation, "bad-message");
+    const runId = await federation.launch();
+    const lost = await begin(runId);
+    await Promise.all(lost.map((part) => part.advertise()));
+    for (const part of lost) await part.fail("internal");
+    const [east, ...rest] = await beginParts(federation, runId, { attempt: 2 });
+    const { advert, aborts } = east!.session.advertise();
+    const advertisement = { advert, aborts: Array.from({ length: 60_000 }, () => aborts[0]!) };
+    await expect(east!.send({ stage: "advertise", advertisement })).rejects.toMatchObject(badUpdate);
+    for (const outcome of await playOut(rest)) expect(outcome).toMatchObject({ kind: "result", cohort: others });
+    expect((await federation.committed(runId)).cohort).toEqual(others);
+    expect(await dropsCounted(federation, "bad-message")).toBe(before + 1);
+  }, 30_000);
+
   it("K: three bad adverts end a site's part in the run", async () => {
     const runId = await federation.launch({ rounds: 4 });
     for (const round of [1, 2, 3]) {

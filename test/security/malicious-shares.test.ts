@@ -2,7 +2,6 @@ import { BadShare } from "@consilium/shared/secagg/seal.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { HostileFederation } from "../support/hostile-federation.js";
 import { beginParts, dropsNoted, finish, playOut, type Ready, withNoise } from "../support/hostile-rounds.js";
-import type { SitePart } from "../support/hostile-site.js";
 
 const names = ["east", "north", "south", "upper", "west"];
 let federation: HostileFederation;
@@ -21,13 +20,7 @@ async function accuse({ part, delivered }: Ready): Promise<void> {
     thrown = error;
   }
   if (!(thrown instanceof BadShare)) throw new Error("the share was opened", { cause: thrown });
-  const said = { code: thrown.code, accused: thrown.author };
-  await fail(part, said);
-}
-
-function fail(part: SitePart, said: { readonly code: string; readonly accused: string }): Promise<void> {
-  const report = { key: part.key, phase: "failed", clause: "", stepsDone: 0, ...said } as const;
-  return part.site.client.report(report, new AbortController().signal);
+  await part.fail(thrown.code, thrown.author);
 }
 
 describe("a site that deals shares which do not open", () => {
@@ -46,7 +39,7 @@ describe("a site that deals shares which do not open", () => {
     const parts = await beginParts(federation, runId);
     const [north, ...others] = await withNoise(parts, 1);
     await accuse(north!);
-    await fail(parts[0]!, { code: "internal", accused: "" });
+    await parts[0]!.fail("internal");
     await finish(others);
     expect((await federation.committed(runId)).cohort).toEqual(["south", "upper", "west"]);
     expect(dropsNoted(federation, runId)).not.toContainEqual({ siteId: "east", reason: "bad-share" });

@@ -215,6 +215,12 @@ export class SitePart {
     return this.send({ stage: "unmask", reveals: this.session.reveal(signatures) });
   }
 
+  /** Gives the attempt up. */
+  fail(code: string, accused = ""): Promise<void> {
+    const report = { key: this.key, phase: "failed", clause: "", stepsDone: 0, code, accused } as const;
+    return this.site.client.report(report, neverFires);
+  }
+
   /** Reveals that may lack their share. */
   async sendReveals(reveals: Reveal[]): Promise<StageOutcome> {
     const secagg = this.site.channel.client(SecAggServiceClient);

@@ -75,18 +75,45 @@ describe("what sites say about attempts that they gave up", () => {
     expect((await federation.all("advertise"))[0]).toMatchObject({ kind: "advertised", aborts: [] });
   });
 
-  it("drops who forges it, says it for another site, or about an attempt that never was", async () => {
+  it("drops who forges it", async () => {
     await federation.launch(1);
     federation.attach(...sites);
     await federation.all("advertise");
     const first = await lose();
     const forged = { ...statementOf("a", first), signature: new Uint8Array(64) };
-    const refused = { code: "update-invalid" };
-    await expect(advertise("a", [forged])).rejects.toMatchObject(refused);
+    await expect(advertise("a", [forged])).rejects.toMatchObject({ code: "update-invalid" });
+    expect(federation.parts.dropped).toContain("bad-signature");
+  });
+
+  const unsigned = (siteId: string, attempt: number) => ({ siteId, attempt, signature: new Uint8Array(64) });
+  it.each([
+    ["says it twice", [unsigned("a", 1), unsigned("a", 1)]],
+    ["says it for another site", [unsigned("b", 1)]],
+    ["says it about the attempt that begins", [unsigned("a", 2)]],
+    ["says it about an attempt that never was", [unsigned("a", 0)]],
+  ])("drops who %s before any signature is verified", async (_, aborts) => {
+    await federation.launch(1);
+    federation.attach(...sites);
+    await federation.all("advertise");
     await lose();
-    await expect(advertise("b", [statementOf("c", first)])).rejects.toMatchObject(refused);
-    await lose();
-    await expect(advertise("c", [{ ...statementOf("c", first), attempt: 99 }])).rejects.toMatchObject(refused);
-    expect(federation.parts.dropped.filter((reason) => reason === "bad-signature")).toHaveLength(3);
+    await expect(advertise("a", aborts)).rejects.toMatchObject({ code: "update-invalid" });
+    expect(federation.parts.dropped.filter((reason) => reason === "bad-message")).toHaveLength(1);
+    expect(federation.parts.dropped).not.toContain("bad-signature");
+    federation.clock.advance(60_000);
+    const next = await Promise.all(sites.map((site) => advertise(site, [])));
+    for (const outcome of next) expect(outcome).toMatchObject({ kind: "advertised", aborts: [] });
+  });
+
+  it("takes it from a site whose advert in the lost attempt never came", async () => {
+    await federation.launch(1);
+    federation.attach(...sites);
+    const first = federation.plan;
+    const waiting = federation.all("advertise", ["b", "c"]);
+    federation.clock.advance(100_000);
+    await waiting;
+    federation.clock.advance(60_000);
+    expect(keyOf(federation.plan).attempt).toBe(2);
+    const said = [advertise("a", [statementOf("a", first)]), advertise("b", []), advertise("c", [])];
+    for (const outcome of await Promise.all(said)) expect(outcome).toMatchObject({ aborts: [stored("a", first)] });
   });
 });

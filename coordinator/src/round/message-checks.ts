@@ -56,20 +56,39 @@ export function checkAdvert(siteId: string, advert: KeyAdvert, { planBody, enrol
 }
 
 /**
+ * Before a signature is verified: a list as long as a message may be would take the coordinator's time, and every site's
+ * answer would carry it.
+ * @param takenPart whether the site is known to have taken part in an earlier attempt; its advert there may have been lost
+ * @throws MessageFault unless there is at most one statement, the site's own, about each earlier attempt that it was in
+ */
+export function checkAbortList(
+  { siteId, attempt: current }: { readonly siteId: string; readonly attempt: number },
+  aborts: readonly AbortStatement[],
+  takenPart: (attempt: number) => boolean,
+): void {
+  const fault = (text: string) => new MessageFault(siteId, "bad-message", text);
+  const about = new Set<number>();
+  for (const { siteId: signer, attempt } of aborts) {
+    if (signer !== siteId) throw fault("it gives word for another site");
+    if (about.has(attempt)) throw fault(`its word about attempt ${attempt} is there twice`);
+    if (attempt >= current || !takenPart(attempt)) throw fault(`it was in no earlier attempt ${attempt}`);
+    about.add(attempt);
+  }
+}
+
+/**
  * @param contextOf ctx of an attempt at the round; undefined for one that never was
- * @throws MessageFault unless the site's identity key signed each of its own statements
+ * @throws MessageFault unless the site's identity key signed each of its statements
  */
 export function checkAborts(
   { siteId, enrolledKey }: { readonly siteId: string; readonly enrolledKey: Uint8Array },
   aborts: readonly AbortStatement[],
   contextOf: (attempt: number) => Uint8Array | undefined,
 ): void {
-  for (const { siteId: signer, attempt, signature } of aborts) {
+  for (const { attempt, signature } of aborts) {
     const context = contextOf(attempt);
-    const holds = context !== undefined && verifyIdentity(enrolledKey, abortSignatureInput(context), signature);
-    if (signer !== siteId || !holds) {
-      throw new MessageFault(siteId, "bad-signature", `its word about attempt ${attempt} is not signed by it`);
-    }
+    if (context !== undefined && verifyIdentity(enrolledKey, abortSignatureInput(context), signature)) continue;
+    throw new MessageFault(siteId, "bad-signature", `its word about attempt ${attempt} is not signed by it`);
   }
 }
 

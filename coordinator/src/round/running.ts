@@ -76,14 +76,16 @@ export function acceptAdvert(
   { siteId, aborts }: Extract<RoundEvent, { kind: "adverted" }>,
 ): Transition {
   const accepted = acceptMessage(state, { siteId, stage: "advertise" }, { status: { kind: "ready" } });
-  const isKnown = (said: StoredAbort) => {
-    return state.aborts.some((known) => known.siteId === said.siteId && known.attempt === said.attempt);
-  };
   if (accepted.state === state) return accepted;
-  const said = [...state.aborts, ...aborts.filter((one) => !isKnown(one))];
+  const said = aborts.reduce(withAbort, state.aborts);
   const ofSite = said.filter((one) => one.siteId === siteId);
   const lostAttempts = learnFromAdvert(state.lostAttempts, siteId, ofSite);
   return { ...accepted, state: { ...accepted.state, aborts: said, lostAttempts } };
+}
+
+function withAbort(known: readonly StoredAbort[], said: StoredAbort): readonly StoredAbort[] {
+  const isSame = (one: StoredAbort) => one.siteId === said.siteId && one.attempt === said.attempt;
+  return known.some(isSame) ? known : [...known, said];
 }
 
 /** Takes a stage's message when it is open to the site; a second one changes nothing. */

@@ -307,6 +307,11 @@ export function isOut(status: SiteStatus): boolean {
   return status.kind === "refused" || status.kind === "failed" || status.kind === "dropped";
 }
 
+/** The attempt was offered to the site, whatever became of it. */
+export function isMember(state: RoundState, siteId: string): boolean {
+  return state.kind !== "selecting" && state.members[siteId] !== undefined;
+}
+
 export function isOver(state: RoundState): state is Committed | Aborted {
   return state.kind === "committed" || state.kind === "aborted";
 }

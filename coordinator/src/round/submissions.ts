@@ -8,11 +8,19 @@ import type { SpooledUpload, SpoolWriter, UploadSpool } from "../store/upload-sp
 import { type Admission, admit } from "./admission.js";
 import { storedState } from "./attempt.js";
 import type { RunDriver } from "./driver.js";
-import { checkAborts, checkAdvert, checkReveals, checkShares, checkSignature, MessageFault } from "./message-checks.js";
+import {
+  checkAbortList,
+  checkAborts,
+  checkAdvert,
+  checkReveals,
+  checkShares,
+  checkSignature,
+  MessageFault,
+} from "./message-checks.js";
 import { type Outcome, outcomeOf } from "./outcomes.js";
 import type { MessageCodec, RoundObserver } from "./ports.js";
 import type { RunQueue } from "./run-queue.js";
-import type { RoundEvent, RoundState } from "./state.js";
+import { isMember, type RoundEvent, type RoundState } from "./state.js";
 import { Transcripts } from "./transcript.js";
 
 type ExchangeStage = Exclude<StageName, "upload">;
@@ -231,10 +239,14 @@ export class Submissions {
     const { codec, store } = this.#options;
     const signer = this.#signer(siteId);
     const { advert, aborts } = codec.decodeAdvert(bytes);
+    checkAbortList({ siteId, attempt: key.attempt }, aborts, (attempt) => {
+      const row = store.findAttempt({ ...key, attempt });
+      return row !== undefined && isMember(storedState(row), siteId);
+    });
     const others = store.listMessages(key, "advertise").map((message) => codec.decodeAdvert(message.bytes).advert);
     checkAdvert(siteId, advert, { planBody, enrolledKey: signer.enrolledKey, others });
     checkAborts(signer, aborts, (attempt) => {
-      const row = attempt < key.attempt ? store.findAttempt({ ...key, attempt }) : undefined;
+      const row = store.findAttempt({ ...key, attempt });
       return row && planContext(row.planBody);
     });
   }

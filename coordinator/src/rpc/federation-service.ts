@@ -24,6 +24,7 @@ import type { CheckpointStore } from "../checkpoint/store.js";
 import { storedState } from "../round/attempt.js";
 import { sumsOf } from "../round/results.js";
 import type { RunQueue } from "../round/run-queue.js";
+import { isMember } from "../round/state.js";
 import type { Submissions } from "../round/submissions.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { CertificateRenewal } from "../sites/renewal.js";
@@ -130,9 +131,7 @@ function requireOwnAttempt(
   { identity }: CallContext,
 ): AttemptRow {
   const row = store.findAttempt(requireKey(key));
-  const state = row === undefined ? undefined : storedState(row);
-  const takesPart = state !== undefined && state.kind !== "selecting" && state.members[identity.id] !== undefined;
-  if (row !== undefined && takesPart) return row;
+  if (row !== undefined && isMember(storedState(row), identity.id)) return row;
   throw notFound(`site ${identity.id} takes no part in this round`);
 }
 
