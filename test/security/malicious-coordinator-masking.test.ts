@@ -115,12 +115,21 @@ describe("the bundle of confirmations", () => {
     const [a, b, c, d] = signatures;
     const session = attempt.session("a");
     expect(() => session.reveal([a!, b!, c!])).toThrow(failing("confirmations-enough"));
-    expect(() => session.reveal([a!, b!, c!, c!])).toThrow(failing("confirmations-enough"));
+    expect(() => session.reveal([a!, b!, c!, c!])).toThrow(failing("confirmations-distinct"));
     const outsider = { siteId: "e", signature: attempt.members[4]!.identity.sign(new Uint8Array(8)) };
     expect(() => session.reveal([a!, b!, c!, outsider])).toThrow(failing("confirmed-by-survivors"));
     const forged = { siteId: "d", signature: c!.signature };
     expect(() => session.reveal([a!, b!, c!, forged])).toThrow(failing("confirmations-signed"));
     expect(session.reveal([a!, b!, c!, d!])).toHaveLength(5);
+  });
+
+  it("L: a list of confirmations without end is refused before a signature is looked at", async () => {
+    const attempt = await TestAttempt.through("upload", members(), withOneColluder);
+    const [a, ...others] = attempt.confirm();
+    const endless = Array.from({ length: 20_000 }, () => ({ siteId: "a", signature: others[0]!.signature }));
+    const session = attempt.session("a");
+    expect(() => session.reveal(endless)).toThrow(failing("confirmations-distinct"));
+    expect(session.reveal([a!, ...others])).toHaveLength(5);
   });
 
   it("L: unmasking before anything was confirmed is refused", async () => {
@@ -167,17 +176,29 @@ describe("the next attempt at a round", () => {
     expect(() => second.session("a").share({ adverts, aborts })).toThrow(failing("abort-certificate"));
   });
 
-  it("L: a certificate of repeated, forged or foreign statements is refused", async () => {
+  it("L: a certificate of forged or foreign statements is refused", async () => {
     const { cohort } = await lost();
     const second = new TestAttempt(cohort, at(2, withOneColluder)).advertise();
     const { adverts, aborts } = second.advertised;
     const [one, two, three] = aborts;
     const stranger = testMember("z");
     const foreign = { ...three!, siteId: "z", signature: stranger.identity.sign(new Uint8Array(4)) };
-    for (const third of [two!, { ...three!, signature: two!.signature }, foreign, { ...three!, attempt: 7 }]) {
+    for (const third of [{ ...three!, signature: two!.signature }, foreign, { ...three!, attempt: 7 }]) {
       const share = () => second.session("a").share({ adverts, aborts: [one!, two!, third] });
       expect(share).toThrow(failing("abort-certificate"));
     }
+  });
+
+  it("L: statements that are repeated are refused before a signature is looked at, however good the others are", async () => {
+    const { cohort } = await lost();
+    const second = new TestAttempt(cohort, at(2, withOneColluder)).advertise();
+    const { adverts, aborts } = second.advertised;
+    const share = (list: typeof aborts) => second.session("a").share({ adverts, aborts: list });
+    const forged = { ...aborts[0]!, signature: aborts[1]!.signature };
+    for (const repeated of [aborts[1]!, forged]) {
+      expect(() => share([...aborts, repeated])).toThrow(failing("aborts-distinct"));
+    }
+    expect(share(aborts).shares).toHaveLength(4);
   });
 
   it("L: a site that confirmed gives no abort statement, and one that gave it never confirms", async () => {

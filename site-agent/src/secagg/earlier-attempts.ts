@@ -3,14 +3,21 @@ import type { AbortStatement } from "@consilium/shared/protocol.js";
 import { abortsNeeded } from "@consilium/shared/secagg/protocol.js";
 import { abortSignatureInput } from "@consilium/shared/secagg/transcript.js";
 import type { LedgerAttempt } from "./attempt-ledger.js";
-import { ProtocolRefusal } from "./refusal.js";
+import { contradiction, ProtocolRefusal } from "./refusal.js";
 
 /**
  * A coordinator that finished an attempt in secret could run the next one without one site, and subtract the sums. What
  * this site uploaded before therefore limits what it may enter: specification 1.5, "Abort certificate and attempt ledger".
  */
 
-/** Whether enough of the attempt's own members signed that they never confirm its survivors. */
+/** @throws ProtocolRefusal for a statement that comes twice: what `isCertified` verifies is bounded by an attempt's members */
+export function requireDistinctAborts(aborts: readonly AbortStatement[]): void {
+  const said = new Set(aborts.map(({ siteId, attempt }) => `${attempt} ${siteId}`));
+  if (said.size === aborts.length) return;
+  throw contradiction("aborts-distinct", "the list of statements about earlier attempts has one of them twice");
+}
+
+/** Whether enough of the attempt's own members signed that they never confirm its survivors; of distinct statements. */
 export function isCertified(attempt: LedgerAttempt, aborts: readonly AbortStatement[]): boolean {
   const text = abortSignatureInput(Buffer.from(attempt.context, "hex"));
   const signers = new Set<string>();

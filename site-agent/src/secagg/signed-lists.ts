@@ -150,24 +150,28 @@ export function verifySurvivors(facts: UploadedFacts, uploads: readonly SignedUp
   return sites.sort(compareSiteIds);
 }
 
-/** @throws ProtocolRefusal unless at least the threshold of distinct survivors signed the very list that this site signed */
+/** @throws ProtocolRefusal unless at least the threshold of survivors signed, once each, the very list that this site signed */
 export function requireConfirmed(
   { advertisers, binding }: Pick<UploadedFacts, "advertisers" | "binding">,
   { survivors, digest }: { readonly survivors: readonly string[]; readonly digest: Uint8Array },
   signatures: readonly SiteSignature[],
 ): void {
+  const listed = new Set(survivors);
+  const stranger = signatures.find(({ siteId }) => !listed.has(siteId));
+  // site-check: confirmed-by-survivors
+  if (stranger !== undefined)
+    throw contradiction("confirmed-by-survivors", `${JSON.stringify(stranger.siteId)} is no survivor`);
+  // Before any signature is looked at: a list without end would cost time without end.
+  // site-check: confirmations-distinct
+  if (new Set(signatures.map(({ siteId }) => siteId)).size !== signatures.length)
+    throw contradiction("confirmations-distinct", "the list of confirmations names a site twice");
   const text = survivorsSignatureInput(binding, digest);
-  const signers = new Set<string>();
   for (const { siteId, signature } of signatures) {
-    // site-check: confirmed-by-survivors
-    if (!survivors.includes(siteId))
-      throw contradiction("confirmed-by-survivors", `${JSON.stringify(siteId)} is no survivor`);
     const holds = verifyIdentity(advertOf(advertisers, siteId).identityPublicKey, text, signature);
     // site-check: confirmations-signed
     if (!holds) throw contradiction("confirmations-signed", `site ${siteId} did not sign these survivors`);
-    signers.add(siteId);
   }
-  if (signers.size >= advertisers.threshold) return;
-  const message = `${signers.size} sites confirmed the survivors; ${advertisers.threshold} are needed`;
+  if (signatures.length >= advertisers.threshold) return;
+  const message = `${signatures.length} sites confirmed the survivors; ${advertisers.threshold} are needed`;
   throw new ProtocolRefusal("confirmations-enough", message);
 }

@@ -29,7 +29,7 @@ import {
 import type { Contribution } from "../update/delta.js";
 import { type Advertisers, heldAmong, verifyAdvertisers } from "./advertisers.js";
 import type { AttemptLedger, LedgerAttempt } from "./attempt-ledger.js";
-import { isCertified, requireNothingOpen, requireSafeDifference } from "./earlier-attempts.js";
+import { isCertified, requireDistinctAborts, requireNothingOpen, requireSafeDifference } from "./earlier-attempts.js";
 import { type PlanFacts, planFacts, type SiteFloors } from "./plan-facts.js";
 import { contradiction, ProtocolRefusal } from "./refusal.js";
 import { requireConfirmed, type UploadedFacts, verifySharers, verifySurvivors } from "./signed-lists.js";
@@ -165,6 +165,8 @@ export class SiteSession {
       return state.sealed;
     }
     const advertisers = verifyAdvertisers(this.#facts, state.advertisement.advert, adverts);
+    // site-check: aborts-distinct
+    requireDistinctAborts(aborts);
     const unproven = this.#unprovenAfter(aborts);
     // site-check: abort-certificate
     requireNothingOpen(unproven);
