@@ -8,6 +8,7 @@ import { homePaths } from "./config.js";
 import { type Coordinator, startCoordinator } from "./coordinator.js";
 import { initCoordinator } from "./init.js";
 import { connectAdmin } from "./rpc/admin-client.js";
+import type { Admin } from "./rpc/admin-types.js";
 
 let home: string;
 let coordinator: Coordinator;
@@ -28,6 +29,15 @@ function adminAs(role: "operator" | "researcher") {
   const tls = { caPem: read("ca.pem"), certPem: read("cert.pem"), keyPem: read("key.pem") };
   return connectAdmin({ host: "localhost", port: coordinator.ports.main, federation: "demo", tls });
 }
+
+const smallRun = {
+  name: "small",
+  modality: "dermatology",
+  model: { architecture: "vit-nano", imageSize: 16, patchSize: 8 },
+  method: { name: "simclr", projectionDim: 8 },
+  optimizer: { learningRate: 0.001 },
+  rounds: 1,
+};
 
 describe("initCoordinator()", () => {
   it("refuses a directory that holds a federation, and keeps its keys to its owner", async () => {
@@ -79,6 +89,39 @@ describe("startCoordinator()", () => {
       });
       await expect(researcher.getRun("none")).rejects.toMatchObject({ code: "not-found" });
     } finally {
+      researcher.close();
+    }
+  });
+
+  it("lets a researcher change and fetch runs of its own only, an operator all", async () => {
+    const [operator, researcher] = [adminAs("operator"), adminAs("researcher")];
+    try {
+      const configYaml = JSON.stringify(smallRun);
+      const theirs = await operator.launchRun({ requestId: "theirs", configYaml });
+      const own = await researcher.launchRun({ requestId: "own", configYaml });
+      const bytesOf = async (admin: Admin, runId: string) => {
+        let bytes = 0;
+        const chunks = admin.fetchWeights({ runId, round: 0 }, new AbortController().signal);
+        for await (const { data } of chunks) bytes += data.length;
+        return bytes;
+      };
+      const refused = { code: "not-authorised", message: expect.stringContaining(theirs.runId) };
+      await expect(researcher.stopRun(theirs.runId)).rejects.toMatchObject(refused);
+      await expect(researcher.resumeRun(theirs.runId)).rejects.toMatchObject(refused);
+      await expect(bytesOf(researcher, theirs.runId)).rejects.toMatchObject(refused);
+      expect((await researcher.getRun(theirs.runId)).summary.status).toBe("running");
+      expect(await bytesOf(researcher, own.runId)).toBeGreaterThan(0);
+      expect(await researcher.stopRun(own.runId)).toMatchObject({ status: "stopped" });
+      expect(await researcher.resumeRun(own.runId)).toMatchObject({ status: "queued" });
+      for (const { runId } of [theirs, own]) expect(await operator.stopRun(runId)).toMatchObject({ status: "stopped" });
+      expect(await bytesOf(operator, own.runId)).toBeGreaterThan(0);
+      await expect(researcher.stopRun("none")).rejects.toMatchObject({ code: "not-found" });
+      const text = await (await fetch(`http://127.0.0.1:${coordinator.ports.metrics}/metrics`)).text();
+      for (const method of ["StopRun", "ResumeRun", "FetchWeights"]) {
+        expect(text).toContain(`rejected_inputs_total{method="AdminService/${method}",code="not-authorised"} 1`);
+      }
+    } finally {
+      operator.close();
       researcher.close();
     }
   });

@@ -66,6 +66,37 @@ describe("what a federation refuses, and what it shows", () => {
     expect(code).toBe(2);
   });
 
+  it("lets a researcher see another's run, and neither stop it, resume it nor fetch its weights", async () => {
+    const runId = await federation.launch({ name: "theirs", rounds: 2000 });
+    const researcher = (...args: string[]) =>
+      runCommand(commands.consilium, [
+        ...args,
+        "--profile",
+        join(federation.coordinatorHome, "credentials/researcher"),
+      ]);
+    expect((await researcher("run", "show", runId)).code).toBe(0);
+    const out = join(federation.directory, "taken");
+    for (const args of [
+      ["run", "stop", runId],
+      ["run", "resume", runId],
+      ["run", "export", runId, "--round", "0", "--no-onnx", "--out", out],
+    ]) {
+      const { code, stderr } = await researcher(...args);
+      expect(stderr, args[1]).toContain(`run ${runId} was not launched by researcher researcher`);
+      expect(stderr, args[1]).toContain("→ ask who launched it, or an operator");
+      expect(code, args[1]).toBe(3);
+    }
+    const { summary } = await federation.show(runId);
+    expect(summary.status).toMatch(/^(queued|running)$/);
+    const [page] = await pages();
+    for (const method of ["StopRun", "ResumeRun", "FetchWeights"]) {
+      expect(page).toMatch(
+        new RegExp(`rejected_inputs_total\\{method="AdminService/${method}",code="not-authorised"\\} 1`),
+      );
+    }
+    await federation.consilium("run", "stop", runId);
+  }, 60_000);
+
   it("accepts an invitation once", async () => {
     const invitation = JSON.parse(await federation.consilium("site", "invite", "late", "--json")) as { token: string };
     const join1 = await runCommand(commands.agent, ["join", invitation.token, "--home", federation.agentHome("late")]);

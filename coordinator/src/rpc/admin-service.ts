@@ -20,17 +20,26 @@ import {
 } from "@consilium/shared/rpc/gen/admin.js";
 import type { RosterDocument, RosterSummary } from "@consilium/shared/rpc/gen/roster.js";
 import type { Chunk } from "@consilium/shared/rpc/gen/tensor.js";
-import { type CallHooks, wrapClientStream, wrapServerStream, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
+import {
+  type CallContext,
+  type CallHooks,
+  wrapClientStream,
+  wrapServerStream,
+  wrapUnary,
+} from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import type { RunQueue } from "../round/run-queue.js";
 import type { SiteDesk } from "../sites/desk.js";
 import type { RosterDesk } from "../sites/roster-desk.js";
+import type { RunStore } from "../store/run-store.js";
 import { streamFile } from "./file-stream.js";
 import { receiveLaunch } from "./launch-call.js";
+import { requireOwnRun } from "./own-run.js";
 
 export interface AdminOptions {
   readonly queue: RunQueue;
+  readonly store: Pick<RunStore, "findRun">;
   readonly checkpoints: CheckpointStore;
   readonly sites: SiteDesk;
   readonly rosters: RosterDesk;
@@ -47,7 +56,12 @@ export function adminService(options: AdminOptions, hooks: CallHooks): RpcServic
   return { definition: AdminServiceService, implementation };
 }
 
-function runMethods({ queue, checkpoints }: AdminOptions, hooks: CallHooks) {
+function runMethods({ queue, store, checkpoints }: AdminOptions, hooks: CallHooks) {
+  /** For what only the run's own researcher and operators may do. @returns the run's id */
+  const ownRun = ({ runId }: RunRef, { identity }: CallContext): string => {
+    requireOwnRun(identity, store.findRun(runId));
+    return runId;
+  };
   return {
     launchRun: wrapUnary<LaunchRunRequest, RunSummary>(
       (request, { identity }) => queue.launch({ ...request, launchedBy: identityUri(identity) }),
@@ -59,11 +73,11 @@ function runMethods({ queue, checkpoints }: AdminOptions, hooks: CallHooks) {
     ),
     listRuns: wrapUnary<ListRunsRequest, ListRunsReply>(() => ({ runs: queue.list() }), hooks),
     getRun: wrapUnary<RunRef, RunDetail>(({ runId }) => queue.detail(runId), hooks),
-    stopRun: wrapUnary<RunRef, RunSummary>(({ runId }, { identity }) => queue.stop(runId, identity.id), hooks),
-    resumeRun: wrapUnary<RunRef, RunSummary>(({ runId }) => queue.resume(runId), hooks),
+    stopRun: wrapUnary<RunRef, RunSummary>((run, call) => queue.stop(ownRun(run, call), call.identity.id), hooks),
+    resumeRun: wrapUnary<RunRef, RunSummary>((run, call) => queue.resume(ownRun(run, call)), hooks),
     watchRun: wrapServerStream<RunRef, RunDetail>(({ runId }, { signal }) => queue.watch(runId, signal), hooks),
     fetchWeights: wrapServerStream<FetchWeightsRequest, Chunk>(
-      ({ runId, round }) => streamFile(checkpoints.pathOf(queue.checkpointOf(runId, round)), 0),
+      (run, call) => streamFile(checkpoints.pathOf(queue.checkpointOf(ownRun(run, call), run.round)), 0),
       hooks,
     ),
   };

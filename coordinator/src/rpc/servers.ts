@@ -107,7 +107,7 @@ type WithCredentials = ServersOptions & { readonly credentials: TlsServerCredent
 type ShutOut = { readonly shutOut: (siteId: string) => void };
 
 function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcServer {
-  const { config, credentials, queue, checkpoints, desk, rosters, clock, onRevoked, shutOut } = options;
+  const { config, credentials, queue, store, checkpoints, desk, rosters, clock, onRevoked, shutOut } = options;
   const admission = new UploadAdmission(admissionLimits, options.metrics.uploads);
   const revoked = (siteId: string) => {
     onRevoked();
@@ -120,7 +120,7 @@ function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcSe
     services: [
       federationService(options, hooks),
       secAggService({ ...options, admission }, hooks),
-      adminService({ queue, checkpoints, sites: desk, rosters, onRevoked: revoked }, hooks),
+      adminService({ queue, store, checkpoints, sites: desk, rosters, onRevoked: revoked }, hooks),
     ],
     authorisation: {
       federation: config.federation,
