@@ -17,6 +17,8 @@ export const exampleConfig: RunConfig = runConfigSchema.parse({
   optimizer: { learningRate: 0.001 },
   training: { batchSize: 4, stepsPerRound: 5 },
   rounds: 10,
+  cohort: { minSites: 3, maxSites: 5 },
+  deadlines: { trainingSeconds: 60, stageSeconds: 10 },
 });
 
 export const exampleLayout = parameterLayout(exampleConfig);
@@ -25,19 +27,14 @@ export const checkpointBytes = new Uint8Array(4096).map((_, index) => index % 25
 
 export function examplePlan(changes: Partial<RoundPlan> = {}): RoundPlan {
   return {
-    ...planTerms(exampleConfig, exampleLayout, 1 + (changes.firstStep ?? 0) / exampleConfig.training.stepsPerRound),
+    ...planTerms(exampleConfig, exampleLayout, changes.key?.round ?? 1),
     federation: "demo",
-    key: { runId: "run-1", round: 0, attempt: 0 },
+    key: { runId: "run-1", round: 1, attempt: 0 },
     runConfigJson: canonicalJson(exampleConfig),
     checkpointDigest: new Uint8Array(createHash("sha256").update(checkpointBytes).digest()),
     checkpointBytes: checkpointBytes.length,
     layoutDigest: exampleLayout.digest,
     dimension: exampleLayout.dimension,
-    cohortSize: 3,
-    colluders: 0,
-    minCohort: 3,
-    trainingWindowMs: 60_000,
-    stageWindowMs: 10_000,
     previousResultDigest: new Uint8Array(0),
     rosterVersion: 1,
     rosterDigest: new Uint8Array(32).fill(9),

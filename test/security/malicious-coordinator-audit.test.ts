@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import { systemEntropy } from "@consilium/shared/entropy.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type TestSite, testSite } from "../../site-agent/src/round/test-federation.js";
 import { testFloors, testMember } from "../../site-agent/src/secagg/test-cohort.js";
-import { examplePlan, received } from "../../site-agent/src/test-plans.js";
+import { exampleConfig, examplePlan, received } from "../../site-agent/src/test-plans.js";
 import { MaliciousCoordinator } from "../support/malicious-coordinator.js";
 
 /** The agent's own participant, whole, before a coordinator that lies in one answer. */
@@ -32,7 +33,7 @@ function victim(coordinator: MaliciousCoordinator): TestSite {
 const key = (round: number, attempt: number) => ({ key: { runId: "run-1", round, attempt } });
 
 async function play(site: TestSite, coordinator: MaliciousCoordinator, round: number, attempt: number) {
-  const plan = { ...key(round, attempt), cohortSize: 5 };
+  const plan = key(round, attempt);
   coordinator.begin(received(examplePlan(plan)));
   return site.plan(plan);
 }
@@ -66,6 +67,18 @@ describe("an agent whose coordinator lies", () => {
     coordinator.twists.share = () => ({ kind: "aborted", reason: "too-few-shares" });
     expect((await play(site, coordinator, 1, 2)).kind).toBe("left");
     expect(site.audit.actions).toContain("attempt.ended");
+  });
+
+  it("L: a hospital of the roster that the run does not name is refused among the advertisers", async () => {
+    const sites = ["site-a", "site-b", "site-c"];
+    const coordinator = new MaliciousCoordinator("site-a", ["site-b", "site-c", "site-d"]);
+    const site = victim(coordinator);
+    const config = { ...exampleConfig, cohort: { ...exampleConfig.cohort, sites } };
+    const plan = { ...key(1, 1), runConfigJson: canonicalJson(config) };
+    coordinator.begin(received(examplePlan(plan)));
+    expect(await site.plan(plan)).toMatchObject({ kind: "failed", code: "message-conflict" });
+    expect(site.rejected).toEqual(["adverts-of-run"]);
+    expect(coordinator.calls).not.toContain("share 1/1");
   });
 
   it("L: a second U3 for one attempt is refused for ever, also by a new process, and audited as an attack", async () => {

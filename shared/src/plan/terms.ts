@@ -6,19 +6,37 @@ import { lanesFor } from "../secagg/lanes.js";
 import { tensorClips } from "./clips.js";
 
 /** What of a plan follows from the run and the round: a site works it out again and follows no plan that says otherwise. */
-export type PlanTerms = Pick<RoundPlan, "tensorClips" | "l2Clip" | "weightCap" | "lanes" | "firstStep">;
+export type PlanTerms = Pick<
+  RoundPlan,
+  | "tensorClips"
+  | "l2Clip"
+  | "weightCap"
+  | "lanes"
+  | "firstStep"
+  | "cohortSize"
+  | "colluders"
+  | "minCohort"
+  | "trainingWindowMs"
+  | "stageWindowMs"
+>;
 
 /**
  * @param layout the checkpoint's
  * @param round counted from 1
  */
 export function planTerms(config: RunConfig, layout: ParameterLayout, round: number): PlanTerms {
-  const firstStep = (round - 1) * config.training.stepsPerRound;
+  const { training, cohort, deadlines } = config;
+  const firstStep = (round - 1) * training.stepsPerRound;
   return {
     ...clipsOf(config, layout, firstStep),
     weightCap: planWeightCap(config),
     lanes: lanesFor(config),
     firstStep,
+    cohortSize: cohort.maxSites,
+    colluders: cohort.colluders,
+    minCohort: cohort.minSites,
+    trainingWindowMs: Math.round(deadlines.trainingSeconds * 1000),
+    stageWindowMs: Math.round(deadlines.stageSeconds * 1000),
   };
 }
 

@@ -22,11 +22,13 @@ describe("RunHistory", () => {
     expect(history("others").placeOf(run("a"))).toBe(1);
   });
 
-  it("takes another configuration under a known id for another run", () => {
+  it("knows a run by the configuration that was accepted first", () => {
+    history().requireSame(run("a"));
     history().count(run("a"));
-    expect(history().placeOf(run("a", '{"seed":2}'))).toBe(2);
-    history().count(run("a", '{"seed":2}'));
-    expect(history().placeOf(run("b"))).toBe(3);
+    history().requireSame(run("a"));
+    history().requireSame(run("b", '{"seed":2}'));
+    const changed = expect.objectContaining({ code: "plan-invalid", message: expect.stringContaining("run a has") });
+    expect(() => history().requireSame(run("a", '{"seed":2}'))).toThrow(changed);
   });
 
   it("that is damaged is not an empty one", () => {

@@ -9,7 +9,7 @@ const historySchema = z.strictObject({
   version: z.literal(1),
   /** As the audit log names the images. */
   dataSet: z.string(),
-  /** In the order in which they were first accepted; another configuration is another run, whatever its id. */
+  /** In the order in which they were first accepted. */
   runs: z.array(approvalSchema.pick({ runId: true, digest: true }).strict()),
 });
 type History = z.output<typeof historySchema>;
@@ -36,6 +36,20 @@ export class RunHistory {
     const { runs } = this.#read();
     const place = run === undefined ? -1 : indexIn(runs, run);
     return place === -1 ? runs.length + 1 : place + 1;
+  }
+
+  /**
+   * A run is what was accepted under its id first. With other weights or clips the same updates, summed again over the same
+   * sites, would give another sum, and what sets the two apart tells of single sites.
+   * @throws ConsiliumError "plan-invalid" for another configuration under a known id, "storage"
+   */
+  requireSame({ runId, runConfigJson }: ApprovalSubject): void {
+    const digest = configDigest(runConfigJson);
+    if (!this.#read().runs.some((run) => run.runId === runId && run.digest !== digest)) return;
+    throw new ConsiliumError("plan-invalid", `run ${runId} has another configuration than when this site accepted it`, {
+      remedy:
+        "a run's configuration never changes: ask the coordinator's operator, and launch what differs as a new run",
+    });
   }
 
   /** Counts a run, once; on the disk when this returns. @throws ConsiliumError "storage" */

@@ -255,7 +255,8 @@ export class Attempt {
     if (this.abandoned) throw new ConsiliumError("attempt-aborted", "the attempt was given up");
     // Once more: a site may have been removed while this one trained.
     const { members } = roster.requireFollowed(plan, this.#policy.governance);
-    const session = openSession(received, { ...this.#policy.secagg, members });
+    const { sites: runSites } = this.#checked.config.cohort;
+    const session = openSession(received, { ...this.#policy.secagg, members, runSites });
     this.#session = session;
     const advertisement = this.#checking("advertise", () => session.advertise());
     // The stage opens when training ends for everyone, so its answer may take both windows.

@@ -20,10 +20,10 @@ describe("the audit entries of a round", () => {
   it("tell what came, what was opened and how it ended", async () => {
     const { audit, ...site } = testSite(directory);
     await site.plan();
-    const about = { run: "run-1", round: 0, attempt: 0 };
+    const about = { run: "run-1", round: 1, attempt: 0 };
     expect(audit.events).toMatchObject([
-      { action: "plan.received", object: about, actor: "coordinator", corrId: "run-1/0/0" },
-      { action: "plan.accepted", object: about, corrId: "run-1/0/0" },
+      { action: "plan.received", object: about, actor: "coordinator", corrId: "run-1/1/0" },
+      { action: "plan.accepted", object: about, corrId: "run-1/1/0" },
       { action: "model.received", object: { ...about, bytes: 4096 } },
       { action: "data.opened", object: { ...about, images: 100, dataset: expect.stringMatching(/^[0-9a-f]{16}$/) } },
       { action: "attempt.ended", object: about },
@@ -39,7 +39,7 @@ describe("the audit entries of a round", () => {
     site.policy = { ...examplePolicy, federation: "other" };
     await site.plan();
     expect(site.audit.events.at(-1)).toMatchObject({
-      ...{ action: "plan.refused", outcome: "refused", reason: "federation", corrId: "run-1/0/0" },
+      ...{ action: "plan.refused", outcome: "refused", reason: "federation", corrId: "run-1/1/0" },
     });
     expect(site.audit.actions).not.toContain("plan.accepted");
   });
@@ -48,9 +48,9 @@ describe("the audit entries of a round", () => {
     const site = testSite(directory);
     site.trainer.failures.push(new ConsiliumError("not-enough-data", "the folder is empty"));
     site.coordinator.answers.advertise = [{ kind: "dropped", reason: "Mustermann Max" }];
-    await site.plan({ key: { runId: "run-1", round: 0, attempt: 0 } });
+    await site.plan({ key: { runId: "run-1", round: 1, attempt: 0 } });
     expect(site.audit.events.at(-1)).toMatchObject({ outcome: "failure", reason: "not-enough-data" });
-    await site.plan({ key: { runId: "run-1", round: 0, attempt: 1 } });
+    await site.plan({ key: { runId: "run-1", round: 1, attempt: 1 } });
     expect(site.audit.events.at(-1)).toMatchObject({ outcome: "failure", reason: "dropped" });
     expect(JSON.stringify(site.audit.events)).not.toContain("Mustermann");
   });
@@ -62,6 +62,6 @@ describe("the audit entries of a round", () => {
     expect(site.coordinator.calls).toEqual([]);
     expect(site.trainer.jobs).toEqual([]);
     site.audit.failure = undefined;
-    expect((await site.plan({ key: { runId: "run-1", round: 1, attempt: 0 } })).kind).toBe("done");
+    expect((await site.plan({ key: { runId: "run-1", round: 2, attempt: 0 } })).kind).toBe("done");
   });
 });

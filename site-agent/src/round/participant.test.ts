@@ -24,23 +24,23 @@ describe("a participant", () => {
     const site = testSite(directory);
     expect((await site.plan()).kind).toBe("done");
     expect(site.coordinator.calls).toEqual([
-      "fetch 0/0 from 0",
-      "advertise 0/0",
-      "share 0/0",
-      "upload 0/0",
-      "confirm 0/0",
-      "unmask 0/0",
+      "fetch 1/0 from 0",
+      "advertise 1/0",
+      "share 1/0",
+      "upload 1/0",
+      "confirm 1/0",
+      "unmask 1/0",
     ]);
     expect(site.coordinator.uploaded).toBe(40);
     const phases = site.coordinator.reports.map(({ phase, stepsDone }) => `${phase} ${stepsDone}`);
     expect(phases).toEqual(["fetching 0", "training 0", "training 1", "masking 0", "done 0"]);
-    expect(existsSync(join(directory, "runs", "run-1", "delta-0.f32"))).toBe(false);
+    expect(existsSync(join(directory, "runs", "run-1", "delta-1.f32"))).toBe(false);
   });
 
   it("gives the trainer what the plan says", async () => {
     const site = testSite(directory);
-    await site.plan({ ...key(2, 1), firstStep: 10 });
-    expect(site.trainer.jobs).toMatchObject([{ runId: "run-1", round: 2, firstStep: 10, siteId: "site-a" }]);
+    await site.plan(key(2, 1));
+    expect(site.trainer.jobs).toMatchObject([{ runId: "run-1", round: 2, firstStep: 5, siteId: "site-a" }]);
     expect(site.trainer.jobs[0]!.checkpointPath).toMatch(/checkpoints\/[0-9a-f]{64}\.safetensors$/);
   });
 
@@ -78,8 +78,8 @@ describe("a participant", () => {
     }
     expect((await site.plan()).kind).toBe("done");
     expect(site.unreachable).toHaveLength(12);
-    expect(site.coordinator.calls.slice(0, 2)).toEqual(["fetch 0/0 from 0", "fetch 0/0 from 2048"]);
-    expect(site.coordinator.calls.filter((call) => call === "upload 0/0")).toHaveLength(3);
+    expect(site.coordinator.calls.slice(0, 2)).toEqual(["fetch 1/0 from 0", "fetch 1/0 from 2048"]);
+    expect(site.coordinator.calls.filter((call) => call === "upload 1/0")).toHaveLength(3);
   });
 
   it("gives an attempt up when the coordinator stays away, and is there for the next", async () => {
@@ -194,7 +194,7 @@ describe("a participant's own no", () => {
     expect(await site.plan()).toMatchObject({ kind: "refused", clause: "policy.yaml" });
     site.policy = examplePolicy;
     expect(await site.participant.reconsider()).toBe(true);
-    expect((await site.plan(key(0, 1))).kind).toBe("done");
+    expect((await site.plan(key(1, 1))).kind).toBe("done");
   });
 
   it.each([0, 1, 2, 3])("takes up a new plan while an old one is reconsidered, %i turns later", async (turns) => {
@@ -202,7 +202,7 @@ describe("a participant's own no", () => {
     site.policy = new ConsiliumError("config-invalid", "policy.yaml:3: unknown key 'joobs'");
     expect(await site.plan()).toMatchObject({ kind: "refused", clause: "policy.yaml" });
     site.policy = examplePolicy;
-    const arriving = { kind: "plan", received: received(examplePlan(key(0, 1))) } as const;
+    const arriving = { kind: "plan", received: received(examplePlan(key(1, 1))) } as const;
     const accepted = site.participant.receive(arriving);
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
     await Promise.all([site.participant.reconsider(), accepted]);
@@ -212,19 +212,19 @@ describe("a participant's own no", () => {
   it("waits for a person's word about exactly the configuration that was signed", async () => {
     const site = testSite(directory);
     site.policy = manual;
-    expect(await site.plan(key(0, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
+    expect(await site.plan(key(1, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
     expect(await site.participant.reconsider()).toBe(false);
     const { runConfigJson } = examplePlan();
     expect(site.approvals.list()).toMatchObject([{ runId: "run-1", runConfigJson, decision: "waiting" }]);
     site.approvals.decide(site.approvals.find("run-1"), "granted");
     expect(await site.participant.reconsider()).toBe(true);
-    expect((await site.plan(key(0, 1))).kind).toBe("done");
-    expect((await site.plan(key(1, 0))).kind).toBe("done");
+    expect((await site.plan(key(1, 1))).kind).toBe("done");
+    expect((await site.plan(key(2, 0))).kind).toBe("done");
 
     const changed = canonicalJson({ ...exampleConfig, seed: 99 });
-    expect(await site.plan({ ...key(2, 0), runConfigJson: changed })).toMatchObject({ clause: "jobs.approval" });
-    expect(site.approvals.list()).toHaveLength(2);
-    expect((await site.plan(key(2, 1))).kind).toBe("done");
+    expect(await site.plan({ ...key(3, 0), runConfigJson: changed })).toMatchObject({ code: "plan-invalid" });
+    expect(site.approvals.list()).toHaveLength(1);
+    expect((await site.plan(key(3, 1))).kind).toBe("done");
   });
 
   it("is thought over once the policy is another, where a model was refused that the policy could allow", async () => {
@@ -240,17 +240,17 @@ describe("a participant's own no", () => {
     site.policy = { ...examplePolicy, model: { ...examplePolicy.model, initialDigests: ["a".repeat(64)] } };
     expect(await site.participant.reconsider()).toBe(true);
     coordinator.fetchCheckpoint = fetch;
-    expect((await site.plan(key(0, 1))).kind).toBe("done");
+    expect((await site.plan(key(1, 1))).kind).toBe("done");
   });
 
   it("is told to stop by a denial of what was granted", async () => {
     const site = testSite(directory);
     site.policy = manual;
-    await site.plan(key(0, 0));
+    await site.plan(key(1, 0));
     site.approvals.decide(site.approvals.find("run-1"), "granted");
-    expect((await site.plan(key(0, 1))).kind).toBe("done");
+    expect((await site.plan(key(1, 1))).kind).toBe("done");
     site.approvals.decide(site.approvals.find("run-1"), "denied");
-    expect(await site.plan(key(1, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
+    expect(await site.plan(key(2, 0))).toMatchObject({ kind: "refused", clause: "jobs.approval" });
     expect(site.trainer.jobs).toHaveLength(1);
   });
 
@@ -275,13 +275,26 @@ describe("a participant's own no", () => {
     const first = testSite(directory);
     first.policy = once;
     expect(await first.plan()).toMatchObject({ kind: "done" });
-    expect(await first.plan({ key: { runId: "run-2", round: 0, attempt: 0 } })).toMatchObject(refused);
+    expect(await first.plan({ key: { runId: "run-2", round: 1, attempt: 0 } })).toMatchObject(refused);
     await first.participant.stop();
     const later = testSite(directory);
     later.policy = once;
-    const runConfigJson = canonicalJson({ ...exampleConfig, seed: 7 });
-    expect(await later.plan({ key: { runId: "run-1", round: 1, attempt: 0 }, runConfigJson })).toMatchObject(refused);
-    expect(await later.plan({ key: { runId: "run-1", round: 1, attempt: 0 } })).not.toMatchObject(refused);
+    expect(await later.plan({ key: { runId: "run-2", round: 1, attempt: 1 } })).toMatchObject(refused);
+    expect(await later.plan(key(2, 0))).not.toMatchObject(refused);
+  });
+
+  it("L: another configuration under the id of a run that was accepted is refused, also over restarts", async () => {
+    const first = testSite(directory);
+    first.coordinator.answers.unmask = [{ kind: "aborted", reason: "too-few-shares" }];
+    expect(await first.plan(key(1, 1))).toMatchObject({ kind: "left" });
+    await first.participant.stop();
+    const later = testSite(directory);
+    // The same update over the same sites, with other weights: the two sums would differ by what single sites sent.
+    const config = { ...exampleConfig, aggregation: { ...exampleConfig.aggregation, weightCap: 7 } };
+    const plan = { ...key(1, 2), runConfigJson: canonicalJson(config), weightCap: 7 };
+    expect(await later.plan(plan)).toMatchObject({ kind: "failed", code: "plan-invalid" });
+    expect(later.coordinator.calls).toEqual([]);
+    expect((await later.plan(key(1, 3))).kind).toBe("done");
   });
 
   it("follows no run that it cannot count", async () => {
@@ -295,7 +308,7 @@ describe("a participant's own no", () => {
     const site = testSite(directory);
     site.trainer.sampleCount = 19;
     expect(await site.plan()).toMatchObject({ kind: "refused", clause: "jobs.minLocalSamples" });
-    expect(site.coordinator.calls).toEqual(["fetch 0/0 from 0"]);
+    expect(site.coordinator.calls).toEqual(["fetch 1/0 from 0"]);
   });
 
   it("covers plans of another federation and of another model", async () => {
@@ -315,7 +328,7 @@ describe("a participant's own no", () => {
       { runConfigJson: "{}" },
       { minCohort: 1 },
       { stageWindowMs: 0 },
-      { firstStep: 50 },
+      { firstStep: 5 },
     ];
     for (const [attempt, changes] of wrong.entries()) {
       expect(await site.plan({ ...key(1, attempt), ...changes })).toMatchObject({

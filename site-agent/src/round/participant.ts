@@ -41,7 +41,7 @@ export interface ParticipantOptions {
   /** Read anew for each plan too: a person's word counts at once. */
   readonly approvals: Pick<ApprovalStore, "decisionOn" | "ask">;
   /** The runs that ever used this site's images. */
-  readonly history: Pick<RunHistory, "placeOf" | "count">;
+  readonly history: Pick<RunHistory, "placeOf" | "requireSame" | "count">;
   readonly hours: Hours;
   /** Images that training would draw from. */
   readonly countSamples: () => Promise<number>;
@@ -194,6 +194,8 @@ export class Participant {
       const checked = checkPlan(plan);
       // site-check: plan-is-new
       if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
+      // site-check: run-configuration
+      this.#options.history.requireSame(subjectOf(plan));
       const localSamples = await this.#options.countSamples();
       const approval = this.#options.approvals.decisionOn(subjectOf(plan));
       const privacy = await attempt.privacy.assess(checked.config, strict.dp, plan);

@@ -1,8 +1,8 @@
-import { type RunConfig, runConfigSchema, totalSteps } from "@consilium/shared/config/run-config.js";
+import { type RunConfig, runConfigSchema } from "@consilium/shared/config/run-config.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { checkpointLayout } from "@consilium/shared/params/checkpoint-layout.js";
 import type { ParameterLayout } from "@consilium/shared/params/layout.js";
-import { planTerms } from "@consilium/shared/plan/terms.js";
+import { type PlanTerms, planTerms } from "@consilium/shared/plan/terms.js";
 import type { RoundPlan } from "@consilium/shared/protocol.js";
 import { parseLanes } from "@consilium/shared/secagg/lanes.js";
 
@@ -28,35 +28,39 @@ export function checkPlan(plan: RoundPlan): CheckedPlan {
   checkNumbers(plan, config);
   // site-check: plan-lanes
   parseLanes(plan.lanes);
-  // site-check: noisy-cohort
-  checkNoisyCohort(plan, config);
   return { config, layout };
 }
 
 /**
- * Each site's share of the noise is made for the smallest sum and the largest cohort that the run names: a plan with
- * others would leave less noise in a sum, or let it wrap.
- */
-function checkNoisyCohort({ minCohort, colluders, cohortSize }: RoundPlan, { privacy, cohort }: RunConfig): void {
-  if (privacy.mode !== "site") return;
-  const same = minCohort === cohort.minSites && colluders === cohort.colluders && cohortSize === cohort.maxSites;
-  if (!same) throw invalid("its run hides sites by noise, and its cohort is another than the noise was made for");
-}
-
-/**
- * What turns sums into means, and what bounds an update, must follow from the run's configuration, which policy and
- * people judged: a coordinator that chose them freely could make one site's part of a sum stand out, or ask a private run
- * for a figure that has no noise.
+ * What turns sums into means, what bounds an update, how many sites hide it and which steps are trained must follow from
+ * the run's configuration and the round, which policy and people judged: a coordinator that chose them freely could make
+ * one site's part of a sum stand out, ask a private run for a figure that has no noise, or sum over fewer sites than the
+ * noise was made for.
  * @throws ConsiliumError "plan-invalid"
  */
 export function requireRunTerms(plan: RoundPlan, { config, layout }: CheckedPlan): void {
-  const own = planTerms(config, layout, plan.firstStep / config.training.stepsPerRound + 1);
+  const own = planTerms(config, layout, plan.key.round);
+  // site-check: plan-run-first-step
+  if (plan.firstStep !== own.firstStep) throw invalid("its first step is not that of its round");
+  // site-check: plan-run-cohort
+  if (!sameCohort(plan, own)) throw invalid("its cohort is not that of its run");
+  // site-check: plan-run-windows
+  if (!sameWindows(plan, own)) throw invalid("its windows are not those of its run");
   // site-check: plan-run-clips
   if (!sameClips(plan, own)) throw invalid("its clips are not those of its run");
   // site-check: plan-run-weight-cap
   if (plan.weightCap !== own.weightCap) throw invalid("its weight cap is not that of its run");
   // site-check: plan-run-lanes
   if (plan.lanes.join() !== own.lanes.join()) throw invalid("its lanes are not those of its run");
+}
+
+function sameCohort(plan: RoundPlan, own: PlanTerms): boolean {
+  const { cohortSize, colluders, minCohort } = own;
+  return plan.cohortSize === cohortSize && plan.colluders === colluders && plan.minCohort === minCohort;
+}
+
+function sameWindows(plan: RoundPlan, own: PlanTerms): boolean {
+  return plan.trainingWindowMs === own.trainingWindowMs && plan.stageWindowMs === own.stageWindowMs;
 }
 
 type Clips = Pick<RoundPlan, "tensorClips" | "l2Clip">;
@@ -100,7 +104,8 @@ function checkNumbers(plan: RoundPlan, config: RunConfig): void {
   if (!(Number.isInteger(plan.weightCap) && plan.weightCap > 0)) throw invalid("its weight cap is not positive");
   const windows = [plan.trainingWindowMs, plan.stageWindowMs];
   if (!windows.every((ms) => ms > 0 && ms <= longestWindowMs)) throw invalid("a window is not within 30 days");
-  if (!(plan.firstStep >= 0 && plan.firstStep < totalSteps(config))) throw invalid("its first step is outside the run");
+  const { round } = plan.key;
+  if (!(Number.isInteger(round) && round >= 1 && round <= config.rounds)) throw invalid("its round is outside the run");
 }
 
 function invalid(reason: string): ConsiliumError {

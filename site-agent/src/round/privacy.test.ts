@@ -34,7 +34,7 @@ const privatePlan = (changes: Partial<RoundPlan> = {}): Partial<RoundPlan> => ({
   runConfigJson: canonicalJson(config),
   layoutDigest: layout.digest,
   dimension: layout.dimension,
-  ...planTerms(config, layout, 1),
+  ...planTerms(config, layout, changes.key?.round ?? 1),
   ...changes,
 });
 
@@ -61,7 +61,7 @@ describe("a private run at a site", () => {
     await site.rest();
     expect(entries()).toEqual([
       {
-        ...{ id: "run-1/0/0", mechanism: "sampled-gaussian", noiseMultiplier: 1, samplingRate: 50 / 1000 },
+        ...{ id: "run-1/1/0", mechanism: "sampled-gaussian", noiseMultiplier: 1, samplingRate: 50 / 1000 },
         ...{ steps: 5, orderGrid: 1 },
       },
     ]);
@@ -76,9 +76,9 @@ describe("a private run at a site", () => {
     const { site, entries } = siteWith({});
     await site.plan(privatePlan());
     await site.rest();
-    await site.plan(privatePlan({ key: { runId: "run-1", round: 1, attempt: 0 } }));
+    await site.plan(privatePlan({ key: { runId: "run-1", round: 2, attempt: 0 } }));
     await site.rest();
-    expect(entries().map(({ id }) => id)).toEqual(["run-1/0/0", "run-1/1/0"]);
+    expect(entries().map(({ id }) => id)).toEqual(["run-1/1/0", "run-1/2/0"]);
     expect(spent({ budget: { epsilon: 8, delta: 1e-5 }, entries: entries() }).epsilon).toBeGreaterThan(0);
   });
 

@@ -56,11 +56,11 @@ describe("a run that hides sites, at a site", () => {
     const { site, entries } = siteWith();
     await site.plan(planOf());
     expect(await site.rest()).toMatchObject({ kind: "done" });
-    expect(entries()).toEqual([charge("run-1/0/0")]);
+    expect(entries()).toEqual([charge("run-1/1/0")]);
     expect(site.trainer.jobs[0]!.privacy).toBeUndefined();
     const actions = site.audit.events.map(({ action }) => action);
     expect(actions.indexOf("privacy.charged")).toBeGreaterThan(actions.indexOf("data.opened"));
-    expect(site.coordinator.calls).toContain("upload 0/0");
+    expect(site.coordinator.calls).toContain("upload 1/0");
   });
 
   it("is charged for an attempt that is lost after the upload, and again for the next", async () => {
@@ -68,9 +68,9 @@ describe("a run that hides sites, at a site", () => {
     site.coordinator.answers.upload = [{ kind: "aborted", reason: "lost" }];
     await site.plan(planOf());
     await site.rest();
-    await site.plan(planOf({ key: { runId: "run-1", round: 0, attempt: 1 } }));
+    await site.plan(planOf({ key: { runId: "run-1", round: 1, attempt: 1 } }));
     await site.rest();
-    expect(entries()).toEqual([charge("run-1/0/0"), charge("run-1/0/1")]);
+    expect(entries()).toEqual([charge("run-1/1/0"), charge("run-1/1/1")]);
   });
 
   it("is not charged for an attempt that ends before the upload", async () => {
@@ -93,7 +93,7 @@ describe("a run that hides sites, at a site", () => {
       }, 5);
     });
     expect(await site.plan(planOf())).toMatchObject({ kind: "refused", clause: "dp.maxEpsilon" });
-    expect(site.coordinator.calls).not.toContain("upload 0/0");
+    expect(site.coordinator.calls).not.toContain("upload 1/0");
     expect(entries().map(({ id }) => id)).toEqual(["another/0/0"]);
   });
 

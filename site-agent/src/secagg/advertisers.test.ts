@@ -34,6 +34,7 @@ describe("the list of advertisers", () => {
       { floors: roster([...members.slice(0, 3), { ...members[3]!, identity: members[2]!.identity }]) },
       /"d" .* another identity key in the roster/,
     ],
+    ["of a site that the run does not take", { floors: { runSites: ["a", "b", "c"] } }, /"d" .* none of the sites/],
     [
       "without the peers that the policy requires",
       { floors: { requiredPeers: { atLeast: 2, of: ["d", "e", "f"] } } },

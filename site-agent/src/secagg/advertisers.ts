@@ -10,7 +10,7 @@ import {
 import type { AttemptBinding } from "@consilium/shared/secagg/key-agreement.js";
 import { type Neighbourhoods, neighbourhoodsOf } from "@consilium/shared/secagg/neighbourhoods.js";
 import { type Floors, requireFloor, ringBoundOf, thresholdOf } from "@consilium/shared/secagg/protocol.js";
-import { requireMembers, requirePeers } from "./members.js";
+import { requireMembers, requireOfRun, requirePeers } from "./members.js";
 import type { PlanFacts, RequiredPeers } from "./plan-facts.js";
 import { contradiction } from "./refusal.js";
 
@@ -45,6 +45,8 @@ export function verifyAdvertisers(facts: PlanFacts, ownAdvert: KeyAdvert, advert
   requireDistinct(sorted);
   // site-check: adverts-of-members
   requireMembers(sorted, facts.members);
+  // site-check: adverts-of-run
+  requireOfRun(sorted, facts.runSites);
   // site-check: advertisers-required-peers
   requirePeers("advertise", sorted, facts.requiredPeers);
   // site-check: adverts-signed

@@ -17,6 +17,17 @@ export function requireMembers(adverts: readonly KeyAdvert[], members: ReadonlyM
   }
 }
 
+/** @param taken those that the run's configuration names; undefined: any. @throws ProtocolRefusal naming the first other */
+export function requireOfRun(
+  adverts: readonly { readonly siteId: string }[],
+  taken: readonly string[] | undefined,
+): void {
+  const other = taken && adverts.find(({ siteId }) => !taken.includes(siteId));
+  if (other === undefined) return;
+  const name = JSON.stringify(other.siteId.slice(0, 63));
+  throw contradiction("adverts-of-run", `${name} advertised keys and is none of the sites that the run names`);
+}
+
 /** @throws ProtocolRefusal "policy-refused" where too few of the sites that the policy names are there */
 export function requirePeers(
   stage: "advertise" | "share" | "unmask",

@@ -13,6 +13,8 @@ export interface SiteFloors {
   /** Who is a hospital: raw identity keys by site, from the roster that this site follows. */
   readonly members: ReadonlyMap<string, Uint8Array>;
   readonly requiredPeers?: RequiredPeers | undefined;
+  /** The only sites that the run may take, where its configuration names them. */
+  readonly runSites?: readonly string[] | undefined;
 }
 
 /** Every set of sites must hold at least so many of these. */
@@ -35,6 +37,7 @@ export interface PlanFacts {
   readonly minCohort: number;
   readonly members: SiteFloors["members"];
   readonly requiredPeers: RequiredPeers | undefined;
+  readonly runSites: SiteFloors["runSites"];
 }
 
 function requireFloors(plan: RoundPlan, floors: SiteFloors): void {
@@ -74,5 +77,6 @@ export function planFacts({ plan, body }: ReceivedPlan, floors: SiteFloors): Pla
     minCohort: plan.minCohort,
     members: floors.members,
     requiredPeers: floors.requiredPeers,
+    runSites: floors.runSites,
   };
 }

@@ -95,7 +95,6 @@ function planParser(): Parser {
     layoutDigest: Buffer.from(layout.digest),
     dimension: layout.dimension,
     ...{ ...terms, tensorClips: [...terms.tensorClips], lanes: [...terms.lanes] },
-    ...{ cohortSize: 5, colluders: 0, minCohort: 3, trainingWindowMs: 60_000, stageWindowMs: 10_000 },
   });
   const parse = (input: Buffer) => {
     const { plan } = readPlan({ body: input, signature: Buffer.alloc(64) });
