@@ -49,6 +49,26 @@ describe("a site that lets stages run out", () => {
     expect(await federation.committed(runId, 4)).toMatchObject({ cohort: others, dropped: [] });
   }, 90_000);
 
+  it("K: a site that never advertises costs two training windows, then sits a round out, also when it attaches anew", async () => {
+    const runId = await federation.launch({ rounds: 4, deadlines: { trainingSeconds: 10, stageSeconds: 10 } });
+    const [east, ...honest] = federation.sites;
+    const playRound = async (round: number) => {
+      await playOut(await Promise.all(honest.map((site) => site.begin(runId, { round }))));
+      return federation.committed(runId, round);
+    };
+    for (const round of [1, 2]) {
+      expect(await playRound(round)).toMatchObject({
+        cohort: others,
+        dropped: [{ siteId: "east", reason: "deadline" }],
+      });
+    }
+    await east!.detach();
+    east!.attach();
+    expect(await playRound(3)).toMatchObject({ cohort: others, dropped: [] });
+    await playOut(await beginParts(federation, runId, { round: 4 }));
+    expect((await federation.committed(runId, 4)).cohort).toEqual(names);
+  }, 90_000);
+
   it("K: an upload before, and one without, its shares finds no place in the sum", async () => {
     const runId = await federation.launch(shortStages);
     const parts = await begin(runId);

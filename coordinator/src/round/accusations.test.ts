@@ -46,7 +46,7 @@ function feed(start: RoundState, events: readonly RoundEvent[]) {
   return { state, effects };
 }
 
-const oneFault = { faults: 1, stalls: 0 };
+const oneFault = { faults: 1, stalls: 0, overruns: 0 };
 
 describe("a site that deals shares which do not open", () => {
   it("is left out once two sites say so, who count no fault", () => {
@@ -65,7 +65,7 @@ describe("a site that deals shares which do not open", () => {
   it("counts a fault with the site that accuses it, where one does", () => {
     const { state } = feed(uploading(), [accuses("b", "a"), ...uploaded("a", "c", "d", "e")]);
     expect(state).toMatchObject({ kind: "confirming", conduct: { a: oneFault, b: oneFault }, excluded: {} });
-    const before = { a: { faults: 2, stalls: 0 }, b: oneFault };
+    const before = { a: { faults: 2, stalls: 0, overruns: 0 }, b: oneFault };
     const again = feed(uploading({ conduct: before }), [accuses("b", "a"), ...uploaded("a", "c", "d", "e")]);
     expect(again.state.excluded).toEqual({ a: { reason: "bad-share", detail: "3 times" } });
   });

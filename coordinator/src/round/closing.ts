@@ -1,6 +1,6 @@
 import type { DropReason } from "@consilium/shared/protocol.js";
 import { weighAccusations } from "./accusations.js";
-import { withStalls } from "./conduct.js";
+import { withOverruns, withStalls } from "./conduct.js";
 import { abort } from "./ending.js";
 import { judgeStage, survivorsAmong, viewStage } from "./stage.js";
 import type { AbortReason, Effect, Member, Members, RunningState, StageState, Transition } from "./state.js";
@@ -51,8 +51,7 @@ function close(state: StageState, { late, reason, nowMs }: Closing): Transition 
   // Once the survivors are known, the late sites' vectors are in the sum, so they stay and get the result.
   const stay = state.kind === "confirming" || state.kind === "unmasking";
   const members = stay ? state.members : withDropped(withDropped(state.members, late, reason), left, "withdrawn");
-  const isStall = reason === "deadline" && state.kind !== "training";
-  const counted = isStall ? withStalls(state, { late, done }) : state;
+  const counted = withCounts(state, { late, done }, { reason, nowMs });
   const taken = done.filter((site) => !left.includes(site));
   const next = open({ ...counted, members }, taken, nowMs);
   const dropped: Effect[] = [
@@ -73,6 +72,16 @@ function close(state: StageState, { late, reason, nowMs }: Closing): Transition 
         : { kind: "set-timer", atMs: nowMs + state.rules.stageWindowMs },
     ],
   };
+}
+
+/** What the late ones cost the others. */
+function withCounts(
+  state: StageState,
+  sites: { readonly late: readonly string[]; readonly done: readonly string[] },
+  { reason, nowMs }: Pick<Closing, "reason" | "nowMs">,
+): StageState {
+  if (state.kind === "training") return withOverruns(state, sites, nowMs);
+  return reason === "deadline" ? withStalls(state, sites) : state;
 }
 
 function open(state: StageState, done: readonly string[], nowMs: number): RunningState {

@@ -1,5 +1,5 @@
 import { collapseReason, watchAlso } from "./collapse.js";
-import { forgiveStalls } from "./conduct.js";
+import { forgive, rested } from "./conduct.js";
 import { lostBy } from "./lost-attempts.js";
 import { retryDelayMs, selectionFloor } from "./rules.js";
 import { whatIsMissing } from "./safe-sites.js";
@@ -116,7 +116,7 @@ export function commit(
 ): Transition {
   const { key, rules, roundStartedAtMs, stageStartedAtMs, members, survivors } = state;
   const base = { key, rules, roundStartedAtMs, stageStartedAtMs, failures: 0, members, survivors };
-  const excluded = excludeBlamed(state, blamed);
+  const excluded = rested(excludeBlamed(state, blamed), key.round + 1);
   const watched = watchAlso(state.watched, { round: key.round, figures: aggregate.figures }, rules.collapse);
   const alarm = collapseReason(watched, rules.collapse) ?? null;
   return {
@@ -126,7 +126,7 @@ export function commit(
       aborts: [],
       lostAttempts: [],
       excluded,
-      conduct: forgiveStalls(state),
+      conduct: forgive(state),
       watched,
       aggregate,
       committedAtMs: nowMs,

@@ -2,7 +2,7 @@ import type { DropReason } from "@consilium/shared/protocol.js";
 import type { StageName } from "../store/run-store.js";
 import { admit } from "./admission.js";
 import { boundsOn, learnFromAdvert } from "./lost-attempts.js";
-import { newMember, readmit } from "./selecting.js";
+import { newMember, readmit, withRefusal } from "./selecting.js";
 import {
   hasDeadline,
   isOut,
@@ -99,7 +99,7 @@ export function acceptMessage(
 }
 
 export function refuse(state: RunningState, siteId: string, clause: string): Transition {
-  const excluded = { ...state.excluded, [siteId]: { reason: "refused" as const, detail: clause } };
+  const excluded = withRefusal(state.excluded, siteId, clause);
   return leave({ ...state, excluded }, siteId, { status: { kind: "refused", clause }, reason: "refused" });
 }
 

@@ -31,7 +31,7 @@ export function onSelecting(state: Selecting, event: RoundEvent, nowMs: number):
     case "refused":
       return {
         ...state,
-        excluded: { ...state.excluded, [event.siteId]: { reason: "refused", detail: event.clause } },
+        excluded: withRefusal(state.excluded, event.siteId, event.clause),
       };
     case "site-dropped":
       return {
@@ -51,6 +51,21 @@ export function onSelecting(state: Selecting, event: RoundEvent, nowMs: number):
   }
 }
 
+/** A refusal ends as soon as the site attaches anew, so it must not take the place of what ends later, or never. */
+export function withRefusal(
+  excluded: Readonly<Record<string, Exclusion>>,
+  siteId: string,
+  clause: string,
+): Readonly<Record<string, Exclusion>> {
+  const known = excluded[siteId];
+  if (known !== undefined && !endsByAttaching(known)) return excluded;
+  return { ...excluded, [siteId]: { reason: "refused", detail: clause } };
+}
+
+function endsByAttaching({ reason, untilRound }: Exclusion): boolean {
+  return untilRound === undefined && (reason === "refused" || reason === "deadline");
+}
+
 /**
  * A site that refused may have another policy once it attaches anew, and one that stalled may have been repaired; what
  * only a faulty or hostile site sends is not forgiven so easily.
@@ -59,8 +74,8 @@ export function readmit(
   excluded: Readonly<Record<string, Exclusion>>,
   siteId: string,
 ): Readonly<Record<string, Exclusion>> {
-  const reason = excluded[siteId]?.reason;
-  if (reason !== "refused" && reason !== "deadline") return excluded;
+  const known = excluded[siteId];
+  if (known === undefined || !endsByAttaching(known)) return excluded;
   return Object.fromEntries(Object.entries(excluded).filter(([site]) => site !== siteId));
 }
 
@@ -81,7 +96,10 @@ export function trySelect(state: Selecting, nowMs: number): Transition {
 
 /** The sites to begin with, of those that are there; undefined while they are too few, or accept no sum together. */
 function cohortOf(state: Selecting): readonly string[] | undefined {
-  const eligible = eligibleIn(state, state.present);
+  return cohortAmong(state, eligibleIn(state, state.present));
+}
+
+function cohortAmong(state: Selecting, eligible: readonly string[]): readonly string[] | undefined {
   if (eligible.length < selectionFloor(state.rules)) return undefined;
   const bounds = boundsOn(state, eligible);
   const { runId, round } = state.key;
@@ -124,9 +142,16 @@ function patienceEndMs({ rules, ...state }: Selecting): number {
   return Math.max(state.stageStartedAtMs, state.notBeforeMs, state.settleAtMs) + rules.trainingWindowMs;
 }
 
+/** A site that sits out for its slowness is better than no round: where the others do not suffice, it may take part. */
 export function eligibleIn(state: Selecting, present: readonly string[]): string[] {
   const { rules, excluded } = state;
-  return eligibleSites({ present, allowed: rules.allowedSites, excluded: new Set(Object.keys(excluded)) });
+  const among = (sites: readonly string[], leftOut: readonly string[]) => {
+    return eligibleSites({ present: sites, allowed: rules.allowedSites, excluded: new Set(leftOut) });
+  };
+  const all = Object.keys(excluded);
+  const kept = all.filter((site) => excluded[site]!.untilRound === undefined);
+  const suffices = kept.length === all.length || cohortAmong(state, among(state.present, all)) !== undefined;
+  return among(present, suffices ? all : kept);
 }
 
 function begin(state: Selecting, cohort: readonly string[], nowMs: number): Transition {

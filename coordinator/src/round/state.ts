@@ -81,6 +81,8 @@ export interface Exclusion {
   readonly reason: DropReason;
   /** Clause or code behind it, for the researcher. */
   readonly detail: string;
+  /** The round that asks the site again, or an earlier one that cannot go on without it; attaching anew changes nothing. */
+  readonly untilRound?: number;
 }
 
 /** As `AbortStatement`; the signature is hex. */

@@ -1,77 +1,22 @@
 import { describe, expect, it } from "vitest";
-import type { AttemptRules, Effect, RoundEvent, RoundState, Selecting } from "./state.js";
+import type { RoundEvent, RoundState } from "./state.js";
+import {
+  aggregate,
+  aggregating,
+  confirming,
+  each,
+  feed,
+  kinds,
+  rules,
+  selecting,
+  sharing,
+  tick,
+  training,
+  unmasking,
+  uploading,
+  uploads,
+} from "./test-states.js";
 import { transition } from "./transition.js";
-
-const rules: AttemptRules = {
-  minSites: 3,
-  maxSites: 10,
-  colluders: 0,
-  allowedSites: null,
-  trainingWindowMs: 10_000,
-  stageWindowMs: 1_000,
-  graceMs: 100,
-  recoveryGraceMs: 500,
-  maxFailures: 5,
-  collapse: null,
-};
-
-function selecting(change: Partial<Selecting> = {}): Selecting {
-  return {
-    kind: "selecting",
-    lost: {},
-    key: { runId: "run", round: 1, attempt: 1 },
-    rules,
-    roundStartedAtMs: 0,
-    stageStartedAtMs: 0,
-    failures: 0,
-    excluded: {},
-    conduct: {},
-    aborts: [],
-    lostAttempts: [],
-    watched: [],
-    present: [],
-    awaited: [],
-    settleAtMs: 0,
-    notBeforeMs: 0,
-    ...change,
-  };
-}
-
-const tick: RoundEvent = { kind: "deadline-ticked" };
-type SiteEventKind = "site-attached" | "site-detached" | "adverted" | "shared" | "confirmed" | "revealed";
-const each = (kind: SiteEventKind, ...sites: string[]): RoundEvent[] =>
-  sites.map((siteId) => (kind === "adverted" ? { kind, siteId, aborts: [] } : { kind, siteId }));
-const uploads = (...sites: string[]): RoundEvent[] => sites.map((siteId) => ({ kind: "uploaded", siteId, bytes: 8 }));
-const kinds = (effects: readonly Effect[]) => effects.map((effect) => effect.kind);
-
-/** Feeds events one after the other at one time; the effects are those of the last. */
-function feed(start: RoundState, events: readonly RoundEvent[], nowMs = 0) {
-  let state = start;
-  let effects: readonly Effect[] = [];
-  for (const event of events) ({ state, effects } = transition(state, event, nowMs));
-  return { state, effects };
-}
-
-function training(sites = ["a", "b", "c", "d"], change: Partial<Selecting> = {}): RoundState {
-  return feed(selecting({ present: sites, ...change }), [tick]).state;
-}
-const sharing = (sites?: string[]) => feed(training(sites), each("adverted", "a", "b", "c", "d")).state;
-const uploading = () => feed(sharing(), each("shared", "a", "b", "c", "d")).state;
-const confirming = () => feed(uploading(), uploads("a", "b", "c", "d")).state;
-const unmasking = () => feed(confirming(), each("confirmed", "a", "b", "c", "d")).state;
-const aggregating = () => feed(unmasking(), each("revealed", "a", "b", "c", "d")).state;
-
-const aggregate = {
-  checkpointDigest: "ff",
-  sumDigest: "50",
-  advertisers: 3,
-  loss: 1,
-  weight: 9,
-  steps: 3,
-  clipped: 0,
-  deltaNorm: 0.5,
-  figures: {},
-};
 
 describe("selecting", () => {
   it("waits for the floor, then offers the plan", () => {
@@ -347,43 +292,5 @@ describe("the end", () => {
     }
     const all: RoundEvent[] = [...events, tick, { kind: "recovered" }, { kind: "stopped", reason: "" }];
     for (const event of all) expect(transition(over, event, 99_999)).toEqual({ state: over, effects: [] });
-  });
-});
-
-describe("a site that costs attempts", () => {
-  const fault = (siteId: string): RoundEvent => ({ kind: "site-dropped", siteId, reason: "bad-message" });
-  const withConduct = (faults: number, stalls: number) => ({ conduct: { a: { faults, stalls } } });
-  const aggregated: RoundEvent = { kind: "aggregated", aggregate, blamed: [] };
-
-  it("is left out of the run after its third message that no honest site sends", () => {
-    const sites = ["a", "b", "c", "d"];
-    const first = feed(training(sites), [fault("a"), fault("a")]).state;
-    expect(first).toMatchObject({ conduct: { a: { faults: 1, stalls: 0 } }, excluded: {} });
-    expect(feed(training(sites, withConduct(1, 0)), [fault("a")]).state.excluded).toEqual({});
-    const third = feed(training(sites, withConduct(2, 0)), [fault("a")]).state;
-    expect(third).toMatchObject({ excluded: { a: { reason: "bad-message", detail: "3 times" } } });
-    const again = feed(third, [{ kind: "site-attached", siteId: "a" }]).state;
-    expect(again.excluded).toHaveProperty("a");
-  });
-
-  it("is not counted for leaving on its own", () => {
-    const left: RoundEvent = { kind: "site-failed", siteId: "a", reason: "not-finite", code: "not-finite" };
-    expect(feed(training(), [left]).state).toMatchObject({ conduct: {}, excluded: {} });
-  });
-
-  it("is left out after three stages in a row that waited for it, until it attaches anew", () => {
-    const stalls = (before: number) => {
-      const state = feed(training(undefined, withConduct(0, before)), each("adverted", "a", "b", "c", "d")).state;
-      return feed(feed(state, each("shared", "b", "c", "d")).state, [tick], 2_000).state;
-    };
-    expect(stalls(1)).toMatchObject({ kind: "uploading", conduct: { a: { faults: 0, stalls: 2 } }, excluded: {} });
-    expect(stalls(2)).toMatchObject({ kind: "uploading", excluded: { a: { reason: "deadline", detail: "3 times" } } });
-    expect(feed(stalls(2), [{ kind: "site-attached", siteId: "a" }]).state.excluded).toEqual({});
-  });
-
-  it("begins anew with its stalls, not with its faults, once it was there to the end of a round", () => {
-    const state = { ...aggregating(), conduct: { a: { faults: 2, stalls: 2 }, x: { faults: 0, stalls: 1 } } };
-    const { conduct } = feed(state, [aggregated]).state;
-    expect(conduct).toEqual({ a: { faults: 2, stalls: 0 }, x: { faults: 0, stalls: 1 } });
   });
 });
