@@ -72,7 +72,7 @@ describe("consilium", () => {
     [["run", "list", "extra"]],
     [["site", "invite", "Hospital A"]],
     [["site", "invite", "a", "--valid-hours", "0"]],
-    [["site", "invite", "a", "--valid-hours", "721"]],
+    [["site", "invite", "a", "--valid-hours", "73"]],
     [["coordinator", "init"]],
     [["coordinator", "init", "--federation", "skin", "--port", "70000"]],
     [["coordinator", "init", "--federation", "skin", "--host", "fl.example.org:7700"]],

@@ -24,7 +24,7 @@ function addInvite(group: Command, surroundings: Surroundings): void {
   const invite = withProfile(group.command("invite"))
     .description("make a one-time invitation for a site; it is shown once")
     .argument("<id>", "id of the site, such as hospital-a", siteId)
-    .option("--valid-hours <hours>", "hours until the invitation expires", wholeNumber({ least: 1, most: 720 }), 72)
+    .option("--valid-hours <hours>", "hours until the invitation expires", wholeNumber({ least: 1, most: 72 }), 72)
     .action((id: string, { validHours }: { validHours: number }) =>
       withCoordinator(invite, surroundings, async ({ admin, output }) => {
         const invitation = await admin.inviteSite({ siteId: id, validHours });

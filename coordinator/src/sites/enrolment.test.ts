@@ -105,6 +105,22 @@ describe("Enrolment", () => {
     expect(await enrolment.enrol(requestWith(token))).toBe("certificate 1 of north");
   });
 
+  it("lets a site join by its invitation whatever others try in its name", async () => {
+    const { token } = enrolment.invite("north", 24);
+    for (let i = 0; i < 50; i++) {
+      const stranger = requestWith(new Uint8Array(32), { address: `10.0.1.${i}` });
+      await expect(enrolment.enrol(stranger)).rejects.toThrow(/not known/);
+    }
+    expect(await enrolment.enrol(requestWith(token))).toBe("certificate 1 of north");
+  });
+
+  it("invites for three days at most, and where nothing else is said", () => {
+    expect(() => enrolment.invite("north", 73)).toThrow("cannot be valid for 73 hours");
+    for (const hours of [0, 72]) {
+      expect(enrolment.invite("north", hours).expiresAtMs).toBe(clock.now() + 72 * 3_600_000);
+    }
+  });
+
   it("gives a revoked site a way back only through a new invitation", async () => {
     const first = enrolment.invite("north", 24);
     await enrolment.enrol(requestWith(first.token));

@@ -37,7 +37,7 @@ export const tokenBytes = 32;
 const maxCsrChars = 16 * 1024;
 const triesPerMinute = 5;
 const hourMs = 3_600_000;
-const maxValidHours = 24 * 30;
+const maxValidHours = 72;
 
 /** Invitations out, certificates in: the only way into the federation. */
 export class Enrolment {
@@ -62,7 +62,7 @@ export class Enrolment {
         remedy: "use lower-case letters, digits and hyphens, at most 63",
       });
     }
-    const hours = validHours === 0 ? 72 : validHours;
+    const hours = validHours === 0 ? maxValidHours : validHours;
     if (!Number.isInteger(hours) || hours < 1 || hours > maxValidHours) {
       throw new ConsiliumError("config-invalid", `an invitation cannot be valid for ${hours} hours`, {
         remedy: `choose between 1 and ${maxValidHours} hours`,
@@ -89,12 +89,13 @@ export class Enrolment {
    * @throws ConsiliumError "token-refused", "certificate-refused" or "overloaded"
    */
   async enrol(request: EnrolmentRequest): Promise<string> {
-    const names = [`address ${request.address}`, `site ${request.siteId.slice(0, 63)}`];
-    for (const name of names) this.#limit.check(name);
+    // Tries are counted by who makes them. Counted by the site they name, they would let anyone keep that site out.
+    const name = `address ${request.address}`;
+    this.#limit.check(name);
     try {
       return await this.#enrol(request);
     } catch (thrown) {
-      for (const name of names) this.#limit.fail(name);
+      this.#limit.fail(name);
       throw thrown;
     }
   }
