@@ -219,8 +219,11 @@ export class LocalFederation {
         maxStepsPerRound: 1000,
         maxBatchSize: 1024,
         maxParameters: 100_000_000,
+        // A demonstration has few images, takes few steps, runs again and again, and has nobody who could grant a run.
         minLocalSamples: 8,
+        minStepsPerRound: 1,
         maxRunsPerDataset: 1000,
+        approval: "automatic",
       },
       egress: {
         lanes: ["weight", "loss", "steps", "clipped", "updateNorm", "cosine", "terms"],

@@ -24,9 +24,9 @@ ${extra}egress: { lanes: [weight] }
     const policy = parseYaml(text(""), policySchema, "policy.yaml");
     expect(policy.jobs).toMatchObject({
       maxRounds: 10,
-      minStepsPerRound: 1,
-      maxRunsPerDataset: 10,
-      approval: "automatic",
+      minStepsPerRound: 20,
+      maxRunsPerDataset: 3,
+      approval: "manual",
       researchers: "everyone",
     });
     expect(policy.governance).toEqual({ keys, threshold: 2, additions: "approve" });

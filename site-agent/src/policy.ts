@@ -98,17 +98,17 @@ export const policySchema = z.strictObject({
     maxRounds: limit,
     maxStepsPerRound: limit,
     /** A round of very few steps tells more of single images. */
-    minStepsPerRound: limit.default(1),
+    minStepsPerRound: limit.default(20),
     maxBatchSize: limit,
     maxParameters: limit,
     /** A run is refused while the site has fewer images than this. */
     minLocalSamples: limit,
     /** Different runs that may ever use this site's images; each counts from when it was first accepted. */
-    maxRunsPerDataset: limit.default(10),
+    maxRunsPerDataset: limit.default(3),
     /** Whose runs may train here, as in "fed://demo/researcher/r1". By the coordinator's word, which nothing proves. */
     researchers: z.union([z.literal("everyone"), z.array(identityUri)]).default("everyone"),
     /** Whether a person of this site must grant each run before it may begin. */
-    approval: z.enum(["automatic", "manual"]).default("automatic"),
+    approval: z.enum(["automatic", "manual"]).default("manual"),
   }),
   /** Differential privacy; absent: runs that ask for it are refused, because there is no budget for them. */
   dp: z.discriminatedUnion("mode", [patientPrivacy, sitePrivacy], { error: "mode must be patient or site" }).optional(),

@@ -100,9 +100,12 @@ jobs:
   # Whose runs may train here, such as [fed://demo/researcher/r1], by the coordinator's word; or everyone.
   researchers: everyone
   # A run is refused while the site has fewer images.
-  minLocalSamples: 50
+  minLocalSamples: 500
   # Different runs that may ever use this site's images; 'consilium-agent policy check' says how many have.
-  maxRunsPerDataset: 10
+  maxRunsPerDataset: 3
+  # manual: each run waits until a person here grants it, by 'consilium-agent approvals list' and 'approvals grant'.
+  # automatic: whatever the other lines allow begins.
+  approval: manual
 
 model:
   # The agent works each model out itself, from the run's seed and the rounds' sums, and trains on no other.

@@ -76,4 +76,6 @@ describe.skipIf(missing.length > 0)(
 const generousJobs = {
   ...{ methods: ["mae"], architectures: ["vit-nano"], modalities: ["radiograph"] },
   ...{ maxRounds: 10, maxStepsPerRound: 10, maxBatchSize: 64, maxParameters: 100_000_000 },
+  // Two short rounds, and nobody to grant them.
+  ...{ minStepsPerRound: 1, approval: "automatic" },
 };

@@ -90,6 +90,8 @@ function joinLines(report: JoinReport, home: SiteHome, homeOption: string): stri
       : ["     Write the federation's governance keys into it: without them every run is refused."]),
     `  3. consilium-agent check-data${homeOption}`,
     `  4. ${startLine(home, homeOption)}`,
+    `  5. Each run waits until you grant it: consilium-agent approvals list${homeOption}`,
+    "     Only where the policy says jobs.approval: automatic is nobody asked.",
   ];
 }
 

@@ -84,6 +84,9 @@ describe("consilium-agent", () => {
     expect(written.stdout).toContain("01234567 89abcdef");
     expect(written.stdout).toContain("Write the federation's governance keys into it");
     expect(written.stdout).toContain(`consilium-agent run --home ${home}`);
+    expect(written.stdout).toContain(
+      `Each run waits until you grant it: consilium-agent approvals list --home ${home}`,
+    );
   });
 
   it("hands over governance keys to pin, and refuses what is none before anything is asked", async () => {
