@@ -61,6 +61,8 @@ async function trainOne(
       data: hospital.data as { path: string },
       threads,
       siteId: hospital.id,
+      // Nobody sums what is trained here: the same draws again harm no one.
+      drawSeed: config.seed,
     };
     const trained = await trainer.trainRound(job, {
       onProgress: ({ step, steps, loss }) => {

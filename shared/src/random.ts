@@ -10,6 +10,12 @@ export interface Random {
   normal(): number;
 }
 
+/**
+ * What all draws of one training have in their names. In a run each site's is a secret, so that nobody can have the same
+ * draws made again; an experiment takes a number.
+ */
+export type DrawSeed = string | number;
+
 /** A generator that depends on every part of its name, such as (seed, site, epoch, image, view). */
 export function randomFor(...name: readonly (string | number)[]): Random {
   const digest = createHash("sha256").update(JSON.stringify(name)).digest();

@@ -35,6 +35,7 @@ import { ledgerFiles } from "./round/ledger-files.js";
 import { Participant, type RoundObserver } from "./round/participant.js";
 import type { Patience } from "./round/patience.js";
 import { Reporter } from "./round/reporter.js";
+import { RunDraws } from "./round/run-draws.js";
 import { UpdateStore } from "./round/update-store.js";
 import type { RenewableClient } from "./rpc/renewable-client.js";
 import { AttemptLedger } from "./secagg/attempt-ledger.js";
@@ -310,6 +311,7 @@ function participantOf(setup: Setup, parts: Parts): Participant {
       trainer,
       models: new ModelChain(new CheckpointCache(home.checkpoints), new ModelLedger(home.models)),
       updates: new UpdateStore(home.updates),
+      draws: new RunDraws({ directory: home.runs, entropy, ledger }),
       ledger,
       roster,
       openSession: (received, floors) => new SiteSession({ received, siteId, identity, entropy, floors, ledger }),

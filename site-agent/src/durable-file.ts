@@ -24,9 +24,14 @@ export async function replaceFile(path: string, write: (temporaryPath: string) =
 }
 
 /** A text as a whole: readers see the old or the new one, also after a power loss. On the disk when this returns. */
-export function writeFileDurably(path: string, text: string): void {
-  replaceText(path, text, { settle: fsyncSync, mode: 0o644 });
-  const directory = openSync(dirname(path), "r");
+export function writeFileDurably(path: string, text: string, mode = 0o644): void {
+  replaceText(path, text, { settle: fsyncSync, mode });
+  settleFolder(dirname(path));
+}
+
+/** What was made or renamed in a folder is on the disk when this returns. */
+export function settleFolder(path: string): void {
+  const directory = openSync(path, "r");
   try {
     fsyncSync(directory);
   } finally {

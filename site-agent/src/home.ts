@@ -17,7 +17,7 @@ export interface SiteHome {
   readonly checkpoints: string;
   /** Which model of each run this site worked out last. */
   readonly models: string;
-  /** Where the trainer keeps one folder per run. */
+  /** One folder per run, of the trainer and with the secret that the run's draws begin from. */
   readonly runs: string;
   /** Updates that wait for their round to be committed. */
   readonly updates: string;

@@ -48,7 +48,7 @@ export async function pretrain({ config, data, threads, device, privacy, onStep 
     await writeSafetensors(checkpointPath, tensors, {});
     const job = {
       ...{ runId: "experiment", round: 0, config, checkpointPath, firstStep: 0, stateDirectory: directory },
-      ...{ data, threads, engine: { device }, siteId: "experiment" },
+      ...{ data, threads, engine: { device }, siteId: "experiment", drawSeed: config.seed },
       ...(privacy === undefined ? {} : { privacy }),
     };
     const stepEnds: number[] = [];

@@ -82,6 +82,8 @@ class Site {
     const job = trainJobSchema.parse({
       ...{ runId: "run", round, config, checkpointPath, stateDirectory: this.#directory, siteId: "a", threads: 1 },
       firstStep: round * config.training.stepsPerRound,
+      // As if every site and run had made the same salt: only then can results be compared bit by bit.
+      drawSeed: config.seed,
       data: { path: images },
     });
     const { deltaPath } = await this.#trainer.train(job);

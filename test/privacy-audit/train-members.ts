@@ -33,7 +33,16 @@ export async function trainMembers({ config, images, directory, charged, seed }:
   });
   await writeSafetensors(checkpointPath, tensors);
   const job = trainJobSchema.parse({
-    ...{ runId: "audit", round: 0, config, checkpointPath, firstStep: 0, threads: 1, siteId: "site" },
+    ...{
+      runId: "audit",
+      round: 0,
+      config,
+      checkpointPath,
+      firstStep: 0,
+      threads: 1,
+      siteId: "site",
+      drawSeed: config.seed,
+    },
     ...{ stateDirectory: join(directory, "state"), data: { path: images, patients: "each-image" }, privacy: charged },
   });
   const trainer = new RoundTrainer(partsWith(seed));

@@ -18,6 +18,7 @@ import { privacyAccount } from "@consilium/site-agent/privacy/open-account.js";
 import { ledgerFiles } from "@consilium/site-agent/round/ledger-files.js";
 import { Participant } from "@consilium/site-agent/round/participant.js";
 import { Reporter } from "@consilium/site-agent/round/reporter.js";
+import { RunDraws } from "@consilium/site-agent/round/run-draws.js";
 import { UpdateStore } from "@consilium/site-agent/round/update-store.js";
 import { AttemptLedger } from "@consilium/site-agent/secagg/attempt-ledger.js";
 import { SiteSession } from "@consilium/site-agent/secagg/site-session.js";
@@ -85,6 +86,7 @@ export function realParticipant(
         new ModelLedger(join(directory, "models")),
       ),
       updates: new UpdateStore(join(directory, "updates")),
+      draws: new RunDraws({ directory: join(directory, "runs"), entropy: systemEntropy, ledger }),
       ledger,
       roster: { version: 1, follow: async () => membership, requireFollowed: () => membership },
       openSession: (received, floors) =>

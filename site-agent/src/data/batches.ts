@@ -1,5 +1,6 @@
 import { orAborted } from "@consilium/shared/abort.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import type { DrawSeed } from "@consilium/shared/random.js";
 import type { HostTensors } from "../model/tensors.js";
 import { BatchMemory, type BatchViews } from "./batch-memory.js";
 import { EpochOrder, type ItemOrder, type Slot } from "./epoch-order.js";
@@ -16,7 +17,7 @@ export interface BatchOptions {
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   readonly views: readonly View[];
-  readonly seed: number;
+  readonly seed: DrawSeed;
   readonly siteId: string;
   readonly batchSize: number;
   /** Batches are numbered from 0 over a site's whole run; any of them can be made without those before it. */

@@ -1,4 +1,4 @@
-import { permutation, randomFor } from "@consilium/shared/random.js";
+import { type DrawSeed, permutation, randomFor } from "@consilium/shared/random.js";
 
 /** A place in a site's endless sequence of images. */
 export interface Slot {
@@ -49,10 +49,10 @@ export abstract class DrawnEpochs implements ItemOrder {
 export class EpochOrder extends DrawnEpochs {
   readonly mayRepeat = false;
   readonly epochLength: number;
-  readonly #seed: number;
+  readonly #seed: DrawSeed;
   readonly #siteId: string;
 
-  constructor(options: { seed: number; siteId: string; items: number }) {
+  constructor(options: { seed: DrawSeed; siteId: string; items: number }) {
     super();
     this.#seed = options.seed;
     this.#siteId = options.siteId;

@@ -2,7 +2,7 @@ import { orAborted } from "@consilium/shared/abort.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { poissonSample } from "@consilium/shared/privacy/sampling.js";
-import { permutation, randomFor } from "@consilium/shared/random.js";
+import { type DrawSeed, permutation, randomFor } from "@consilium/shared/random.js";
 import type { HostTensor, HostTensors } from "../model/tensors.js";
 import { BatchMemory, type BatchViews } from "./batch-memory.js";
 import type { ItemList } from "./index/item-list.js";
@@ -18,7 +18,7 @@ export interface PatientBatchOptions {
   readonly maker: ViewMaker;
   readonly quarantine: Quarantine;
   readonly views: readonly View[];
-  readonly seed: number;
+  readonly seed: DrawSeed;
   readonly siteId: string;
   /** q: with which each patient is drawn into a step. */
   readonly samplingRate: number;

@@ -29,6 +29,7 @@ import { eventAfter } from "./failure.js";
 import type { Patience } from "./patience.js";
 import type { CheckedPlan } from "./plan-check.js";
 import { type Chargeable, chargeTraining, chargeUpload } from "./privacy-charges.js";
+import type { RunDraws } from "./run-draws.js";
 import { StageCalls } from "./stage-calls.js";
 import type { ParticipantEvent, Work } from "./state.js";
 import { loadDelta, type StoredUpdate, type UpdateStore } from "./update-store.js";
@@ -50,6 +51,7 @@ export interface AttemptSurroundings {
   readonly trainer: Trainer;
   readonly models: Pick<ModelChain, "obtain" | "confirm">;
   readonly updates: UpdateStore;
+  readonly draws: Pick<RunDraws, "seedOf">;
   readonly ledger: Pick<AttemptLedger, "standingOf">;
   readonly openSession: (received: ReceivedPlan, floors: SiteFloors) => MaskingSession;
   readonly roster: Pick<SiteRoster, "follow" | "requireFollowed" | "version">;
@@ -193,12 +195,13 @@ export class Attempt {
 
   async #train(): Promise<ParticipantEvent> {
     const { plan } = this.received;
-    const { updates, onTrained } = this.#around;
+    const { updates, draws, onTrained } = this.#around;
+    const drawSeed = draws.seedOf(plan.key, this.#checked.config.seed);
     // site-check: privacy-charged-before-training
     this.#privateTraining = await chargeTraining(this.#chargeable, this.#around);
     // site-check: data-audited
     this.#recordData();
-    const trained = await this.#trainWithLives();
+    const trained = await this.#trainWithLives(drawSeed);
     onTrained(trained);
     // site-check: samples-after-training
     if (trained.sampleCount < this.#policy.jobs.minLocalSamples) {
@@ -209,12 +212,12 @@ export class Attempt {
   }
 
   /** A trainer process that is lost goes on where it saved, so it is worth starting again. */
-  async #trainWithLives(): Promise<TrainedRound> {
+  async #trainWithLives(drawSeed: string): Promise<TrainedRound> {
     const { trainer, onProgress } = this.#around;
     const options = { onProgress, signal: this.#abandoned.signal };
     for (let life = 1; ; life++) {
       try {
-        return await trainer.trainRound(this.#trainJob(), options);
+        return await trainer.trainRound(this.#trainJob(drawSeed), options);
       } catch (error) {
         const lost = error instanceof ConsiliumError && error.code === "training-failed";
         if (!lost || life >= trainerLives || this.abandoned) throw error;
@@ -222,7 +225,7 @@ export class Attempt {
     }
   }
 
-  #trainJob(): TrainJob {
+  #trainJob(drawSeed: string): TrainJob {
     const { plan } = this.received;
     const { threads, ...settings } = this.#around.training;
     const { statistics, minCell } = this.#policy.egress;
@@ -234,6 +237,7 @@ export class Attempt {
       ...(this.#earlierCheckpointPath === undefined ? {} : { earlierCheckpointPath: this.#earlierCheckpointPath }),
       firstStep: plan.firstStep,
       siteId: this.#around.siteId,
+      drawSeed,
       ...(statistics === "allow" ? { minCell } : {}),
       ...(this.#privateTraining === undefined ? {} : { privacy: this.#privateTraining }),
       ...settings,

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
+import { systemEntropy } from "@consilium/shared/entropy.js";
 import { AbortedError, type ConsiliumError } from "@consilium/shared/errors.js";
-import { silentLogger } from "@consilium/shared/log.js";
+import { type Logger, silentLogger } from "@consilium/shared/log.js";
 import type { KeyAdvert, ReceivedPlan, RoundPlan } from "@consilium/shared/protocol.js";
 import { MaskedUpload } from "@consilium/shared/secagg/masked-upload.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
@@ -31,6 +32,7 @@ import type {
 } from "./coordinator.js";
 import { ledgerFiles } from "./ledger-files.js";
 import { Participant } from "./participant.js";
+import { RunDraws } from "./run-draws.js";
 import type { ParticipantState } from "./state.js";
 import { UpdateStore } from "./update-store.js";
 
@@ -205,6 +207,7 @@ export interface TestSiteOptions {
   readonly samples?: number;
   readonly patients?: number;
   readonly coordinator?: FakeCoordinator;
+  readonly logger?: Logger;
   /** A real session instead of one that says nothing true. */
   readonly openSession?: (received: ReceivedPlan, floors: SiteFloors, ledger: AttemptLedger) => MaskingSession;
 }
@@ -229,6 +232,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
       trainer,
       models: unchecked(new CheckpointCache(join(directory, "checkpoints"))),
       updates: new UpdateStore(join(directory, "updates")),
+      draws: new RunDraws({ directory: join(directory, "runs"), entropy: systemEntropy, ledger }),
       ledger,
       openSession: (received, floors) => openSession?.(received, floors, ledger) ?? fakeSession(ledger, received.plan),
       roster,
@@ -268,7 +272,7 @@ export function testSite(directory: string, options: TestSiteOptions = {}): Test
       rejected: (check) => rejected.push(check),
       worked: () => {},
     },
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
   });
   const site: TestSite = {
     ...{ coordinator, trainer, participant, clock, states, unreachable, rejected, audit, approvals, roster },

@@ -87,6 +87,11 @@ export class AttemptLedger {
     return earlier.filter((one) => one.aborted);
   }
 
+  /** Whether an update of this site may have left it in any attempt at the round. */
+  hasUploaded(round: Pick<RoundKey, "runId" | "round">): boolean {
+    return this.#attempts(round).some(({ stage }) => stage !== "advertised");
+  }
+
   /** The attempts of the round before this one in which the site uploaded, and whose end is not proven. */
   unproven(key: RoundKey): LedgerAttempt[] {
     return this.#attempts(key).filter(

@@ -39,7 +39,7 @@ const config: TrainJob["config"] = {
 function job(changes: Partial<TrainJob> = {}): CheckedJob {
   return trainJobSchema.parse({
     ...{ runId: "run-1", round: 0, config, checkpointPath: "unused", firstStep: 0, stateDirectory: "unused" },
-    ...{ data: { path: join(root, "images") }, threads: 1, siteId: "site-a" },
+    ...{ data: { path: join(root, "images") }, threads: 1, siteId: "site-a", drawSeed: 1 },
     engine: { device: "cpu", cacheDirectory },
     ...changes,
   });

@@ -1,6 +1,7 @@
 import { canonicalJson } from "@consilium/shared/canonical-json.js";
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import type { Entropy } from "@consilium/shared/entropy.js";
+import type { DrawSeed } from "@consilium/shared/random.js";
 import { orderOf } from "../data/curation/curated-order.js";
 import type { DataSettings } from "../data/data-settings.js";
 import type { ItemOrder } from "../data/epoch-order.js";
@@ -41,7 +42,7 @@ export interface PreparedRun {
   /** Looks again what is there. */
   list(): Promise<ItemList>;
   /** In which order the site draws from the items. */
-  orderOf(items: ItemList, naming: { readonly seed: number; readonly siteId: string }): Promise<ItemOrder>;
+  orderOf(items: ItemList, naming: { readonly seed: DrawSeed; readonly siteId: string }): Promise<ItemOrder>;
   /** Present where steps draw patients instead. */
   readonly drawing?: PatientDrawing;
   close(): Promise<void>;

@@ -46,7 +46,12 @@ function job(over: Partial<TrainJob> = {}): CheckedJob {
       firstStep: 0,
       threads: 1,
     },
-    ...{ stateDirectory: join(root, `state-${states++}`), data: { path: join(root, "named") }, siteId: "site-a" },
+    ...{
+      stateDirectory: join(root, `state-${states++}`),
+      data: { path: join(root, "named") },
+      siteId: "site-a",
+      drawSeed: 1,
+    },
     privacy: { samplingRate: 4 / 6, noiseMultiplier: 1 },
     ...over,
   });

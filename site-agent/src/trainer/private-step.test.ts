@@ -16,6 +16,7 @@ const job = trainJobSchema.parse({
     firstStep: 0,
     threads: 1,
     siteId: "site-a",
+    drawSeed: 1,
   },
   ...{ stateDirectory: "state", data: { path: "images" }, privacy: { samplingRate: 0.5, noiseMultiplier: 1 } },
 });

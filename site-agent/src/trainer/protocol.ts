@@ -47,6 +47,8 @@ export const trainJobSchema = z.strictObject({
   threads: z.number().int().positive().optional(),
   engine: engineSettingsSchema.prefault({}),
   siteId: siteIdSchema,
+  /** In the name of every draw: of a run, from `RunDraws`; a number only where no sum is taken over what is trained. */
+  drawSeed: z.union([z.string().regex(/^[0-9a-f]{64}$/), count]),
   /** Least images of a cell whose statistics may be sent; absent: the site's policy lets none travel. */
   minCell: z.number().int().positive().optional(),
   /** What a run that is private by patient was charged for: the trainer does exactly this. */

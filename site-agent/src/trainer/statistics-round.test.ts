@@ -24,7 +24,7 @@ const trainer = new RoundTrainer({
 
 function job(over: Partial<TrainJob> = {}): CheckedJob {
   return trainJobSchema.parse({
-    ...{ runId: "run-1", round: 1, firstStep: 0, siteId: "site-a", minCell: 2 },
+    ...{ runId: "run-1", round: 1, firstStep: 0, siteId: "site-a", drawSeed: 1, minCell: 2 },
     config: { name: "c", modality: "dermatology", method: { name: "clusters", clusters: 3, minImages: 1 }, rounds: 4 },
     ...{ checkpointPath: join(root, "round-0.safetensors"), stateDirectory: join(root, "state") },
     data: { path: images },

@@ -13,7 +13,8 @@ import { siteRows } from "./statistics-rows.js";
 
 /**
  * A round of a run of clusters: no engine and no steps, and nothing to go on with but the statistics that were read. The
- * same images and checkpoint give the same delta again.
+ * same images and checkpoint give the same delta again: first centroids are drawn from the run's seed alone, since every
+ * site must work out the same, and nothing else is drawn, so that the job's `drawSeed` has no part here.
  * @throws ConsiliumError "not-enough-data", "input-unreadable", "config-invalid" where the site allows no statistics,
  *   "storage"; AbortedError
  */

@@ -1,5 +1,5 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
-import { randomFor } from "@consilium/shared/random.js";
+import { type DrawSeed, randomFor } from "@consilium/shared/random.js";
 import { type BatchQueue, batches } from "../data/batches.js";
 import type { ItemList } from "../data/index/item-list.js";
 import { patientBatches } from "../data/patient-batches.js";
@@ -11,6 +11,7 @@ export interface StepBatchOptions {
   readonly items: ItemList;
   readonly config: RunConfig;
   readonly siteId: string;
+  readonly drawSeed: DrawSeed;
   /** Number of the first batch over the site's whole run. */
   readonly first: number;
   readonly onAsked: (queue: BatchQueue) => void;
@@ -22,19 +23,18 @@ const batchesAhead = 2;
 
 /** What each of a round's steps is taken with: views, and what the method draws itself. */
 export async function* stepBatches(options: StepBatchOptions): AsyncGenerator<HostTensors, void, void> {
-  const { run, config, siteId } = options;
+  const { run, siteId, drawSeed } = options;
   const { method } = run.step.shape;
   let batch = options.first;
   for await (const named of await viewsOf(options)) {
-    const random = randomFor(config.seed, siteId, "step", batch++);
+    const random = randomFor(drawSeed, siteId, "step", batch++);
     const images = named[method.views[0]!.name]!.shape[0]!;
     yield images === 0 ? named : { ...named, ...method.drawExtraInputs(images, random) };
   }
 }
 
 async function viewsOf(options: StepBatchOptions): Promise<AsyncIterable<HostTensors>> {
-  const { run, items, config, siteId, first, signal, onAsked } = options;
-  const { seed, training } = config;
+  const { run, items, config, siteId, drawSeed: seed, first, signal, onAsked } = options;
   const { maker, quarantine, drawing } = run;
   const shared = {
     ...{ items, maker, quarantine, seed, siteId, views: run.step.shape.method.views, ahead: batchesAhead },
@@ -44,5 +44,5 @@ async function viewsOf(options: StepBatchOptions): Promise<AsyncIterable<HostTen
     return patientBatches({ ...shared, ...drawing, patients: drawing.patientsOf(items), firstStep: first });
   }
   const order = await run.orderOf(items, { seed, siteId });
-  return batches({ ...shared, order, batchSize: training.batchSize, firstBatch: first, onAsked });
+  return batches({ ...shared, order, batchSize: config.training.batchSize, firstBatch: first, onAsked });
 }

@@ -1,5 +1,6 @@
 import type { RunConfig } from "@consilium/shared/config/run-config.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
+import type { DrawSeed } from "@consilium/shared/random.js";
 import { learningRateAt, weightDecayAt } from "@consilium/shared/schedules.js";
 import type { ItemList } from "../data/index/item-list.js";
 import { type StepReport, trainLocally } from "../engine/local-trainer.js";
@@ -16,6 +17,7 @@ export interface StepLoopOptions {
   readonly items: ItemList;
   readonly config: RunConfig;
   readonly siteId: string;
+  readonly drawSeed: DrawSeed;
   /** Global step of the round's first local step. */
   readonly firstStep: number;
   readonly now: () => number;

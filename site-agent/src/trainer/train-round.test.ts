@@ -61,6 +61,7 @@ function job(over: Partial<TrainJob> = {}): CheckedJob {
     data: { path: images },
     threads: 1,
     siteId: "site-a",
+    drawSeed: 1,
     ...over,
   });
 }
@@ -146,6 +147,14 @@ describe("RoundTrainer", () => {
     stateDirectory = `${stateDirectory}-resumed`;
     await interruptAfter(job({ data }), 2);
     expect((await train(job({ data }))).deltaDigest).toBe(through.deltaDigest);
+  });
+
+  it("learns otherwise in a second run of the same file, whose draws have another secret", async () => {
+    const salted = (byte: string) => job({ drawSeed: byte.repeat(32), runId: `run-${byte}` });
+    const first = await train(salted("5a"));
+    stateDirectory = `${stateDirectory}-again`;
+    expect((await train(salted("5a"))).deltaDigest).toBe(first.deltaDigest);
+    expect((await train(salted("5b"))).deltaDigest).not.toBe(first.deltaDigest);
   });
 
   it("goes on from a save in the middle when the process was lost", async () => {

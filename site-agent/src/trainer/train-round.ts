@@ -46,7 +46,7 @@ export class RoundTrainer {
   }
 
   async #train(job: CheckedJob, { onProgress, signal }: TrainOptions): Promise<TrainedRound> {
-    const { config, round, firstStep, siteId, saveEveryMs } = job;
+    const { config, round, firstStep, siteId, drawSeed, saveEveryMs } = job;
     const steps = config.training.stepsPerRound;
     onProgress?.({ phase: "preparing", step: 0, steps });
     const directory = await runDirectory(job.stateDirectory, job.runId);
@@ -67,6 +67,7 @@ export class RoundTrainer {
         items,
         config,
         siteId,
+        drawSeed,
         firstStep,
         saveEveryMs,
         now: () => this.#parts.now(),

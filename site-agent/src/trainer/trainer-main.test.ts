@@ -60,6 +60,7 @@ function job(runId: string): TrainJob {
     threads: 1,
     engine: { device: "cpu", cacheDirectory: join(root ?? "unset", "cache") },
     siteId: "site-a",
+    drawSeed: "5a".repeat(32),
     saveEveryMs: 1,
   };
 }

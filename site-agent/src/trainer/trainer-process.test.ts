@@ -51,6 +51,7 @@ function job(runId: string): TrainJob {
     stateDirectory: "/s",
     data: { path: "/i" },
     siteId: "site-a",
+    drawSeed: 1,
   };
 }
 

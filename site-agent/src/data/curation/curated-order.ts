@@ -1,3 +1,4 @@
+import type { DrawSeed } from "@consilium/shared/random.js";
 import { EpochOrder, type ItemOrder } from "../epoch-order.js";
 import type { ItemList } from "../index/item-list.js";
 import { curationKeys } from "./curation-keys.js";
@@ -8,7 +9,7 @@ export interface OrderRequest {
   readonly items: Pick<ItemList, "length" | "at">;
   /** Absent: every image once in each epoch. */
   readonly curation: CurationSettings | undefined;
-  readonly seed: number;
+  readonly seed: DrawSeed;
   readonly siteId: string;
 }
 

@@ -1,10 +1,10 @@
-import { permutation, randomFor } from "@consilium/shared/random.js";
+import { type DrawSeed, permutation, randomFor } from "@consilium/shared/random.js";
 import { DrawnEpochs } from "../epoch-order.js";
 import { drawCapped, PatientItems } from "./patient-cap.js";
 import { type ItemKeys, type SamplingRule, SamplingTable } from "./sampling-table.js";
 
 export interface CuratedOrderOptions extends SamplingRule {
-  readonly seed: number;
+  readonly seed: DrawSeed;
   readonly siteId: string;
   readonly keys: ItemKeys;
   /** Most items of a patient in an epoch; absent: no limit. */
