@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { systemEntropy } from "@consilium/shared/entropy.js";
+import { RunDraws } from "@consilium/site-agent/round/run-draws.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drawPhantoms } from "../../deploy/demo/phantoms.js";
 import { commands, runCommand } from "../../deploy/demo/processes.js";
@@ -81,6 +83,18 @@ function canariesIn(bytes: Buffer): string[] {
   return Object.entries(canaries).flatMap(([kind, canary]) => (text.includes(canary) ? [kind] : []));
 }
 
+/** The salt of a run, and the seed of its draws that follows from it. */
+function secretsOf(runDirectory: string, salt: string): string[] {
+  const ledger = { hasUploaded: () => false };
+  const draws = new RunDraws({ directory: dirname(runDirectory), entropy: systemEntropy, ledger });
+  return [salt, draws.seedOf({ runId: basename(runDirectory), round: 1 }, 1)];
+}
+
+function formsOf(secret: string): (string | Buffer)[] {
+  const bytes = Buffer.from(secret, "hex");
+  return [secret, bytes, bytes.toString("base64"), bytes.toString("base64url")];
+}
+
 describe("what a hospital's data says of patients", () => {
   let federation: SmallFederation;
   let sent: string;
@@ -146,6 +160,19 @@ describe("what a hospital's data says of patients", () => {
     const found = written.flatMap((path) => canariesIn(readFileSync(path)).map((kind) => `${kind} in ${path}`));
     expect(found).toEqual([]);
   }, 240_000);
+
+  it("nor is what training begins its draws from, but in the one file that keeps it", () => {
+    const kept = filesBelow(federation.directory).filter((path) => basename(path) === "draw-salt");
+    expect(new Set(kept.map((path) => readFileSync(path, "utf8"))).size).toBe(3);
+    const secrets = kept.flatMap((path) => secretsOf(dirname(path), readFileSync(path, "utf8").trim()));
+    const others = filesBelow(federation.directory).filter((path) => !kept.includes(path));
+    expect(others).toContain(sent);
+    const found = others.filter((path) => {
+      const bytes = readFileSync(path);
+      return secrets.some((secret) => formsOf(secret).some((form) => bytes.includes(form)));
+    });
+    expect(found).toEqual([]);
+  });
 
   it("would be found: the test sees what it looks for", () => {
     const planted = filesBelow(join(federation.directory, "images")).flatMap((path) => [
