@@ -58,7 +58,7 @@ export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
   const { home, config, identity, clock, logger, onLeft } = options;
   const log = openSiteLog({ home, settings: config.audit, identity, clock, role: "agent" });
   const policy = new PolicyWatch(policyPath(home, config), log);
-  const witness = new Witness(home.audit, log);
+  const witness = new Witness(home.audit, log, clock);
   const egress = new EgressRecord({ trail: log, logger, onLeft });
   try {
     recordStart(log, options, policy.digest);
@@ -68,11 +68,13 @@ export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
     log.close();
     throw thrown;
   }
+  const notWritten = (thrown: unknown) =>
+    logger.error("audit-not-written", { reason: asConsiliumError(thrown).message });
   const attempt = (task: () => void) => {
     try {
       task();
     } catch (thrown) {
-      logger.error("audit-not-written", { reason: asConsiliumError(thrown).message });
+      notWritten(thrown);
     }
   };
   const cancels = [
@@ -86,14 +88,15 @@ export function openAgentAudit(options: AgentAuditOptions): AgentAudit {
       return signed === undefined ? undefined : new Uint8Array(Buffer.from(signed.head, "hex"));
     },
     witnessed(key, head) {
-      attempt(() => {
-        if (!witness.compare(key, head)) logger.error("audit-log-differs", { remedy: "consilium-agent audit verify" });
-      });
+      witness.compare(key, head).then((isHere) => {
+        if (!isHere) logger.error("audit-log-differs", { remedy: "consilium-agent audit verify" });
+      }, notWritten);
     },
     sign: () => attempt(() => log.checkpoint()),
     note: (event) => attempt(() => log.record(event)),
     close() {
       for (const cancel of cancels) cancel();
+      witness.close();
       egress.flush();
       attempt(() => log.record({ action: "agent.stopped", object: {} }));
       attempt(() => log.close());

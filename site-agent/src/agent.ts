@@ -124,7 +124,7 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const coordinator = `${enrolment.host}:${enrolment.port}`;
   const facts = { pid: process.pid, agentVersion, ...enrolmentFacts(enrolment), coordinator };
   const board = new StatusBoard(facts, { clock, publish: (status) => publish(options, home, status) });
-  const client = agentClient({ ...setup, metrics, audit, logger, agentVersion });
+  const client = agentClient({ ...setup, clock, metrics, audit, logger, agentVersion });
   const reachability = agentReachability({ ...setup, logger, coordinator, board, client });
   const backoff = { ...config.reconnect, random };
   const patience: Patience = {

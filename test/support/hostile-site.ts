@@ -101,6 +101,7 @@ export class HostileSite {
     const traffic = { sent() {}, received() {}, rejected() {} };
     return clientOver(this.channel, {
       ...{ siteId, agentVersion: "1", planPublicKey, traffic, egress: unwrittenEgress, logger: silentLogger },
+      gate: { admits: () => true },
     });
   }
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { ManualClock } from "@consilium/shared/clock.js";
 import { AbortedError, ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { type Logger, silentLogger } from "@consilium/shared/log.js";
@@ -34,6 +35,7 @@ import {
   verifiedPlan,
   verifiedResult,
 } from "./coordinator-client.js";
+import { DirectiveGate, mostDirectivesAMinute } from "./directive-gate.js";
 import { toBuffer } from "./messages.js";
 
 const planKey = IdentityKey.fromSeed(new Uint8Array(32).fill(1));
@@ -126,6 +128,7 @@ let server: Server;
 let client: CoordinatorClient;
 let close: () => void;
 const traffic = { sent: 0, received: 0, rejected: [] as string[] };
+let gate: DirectiveGate;
 
 beforeEach(async () => {
   for (const list of [reports, exchanged, uploaded, ignored]) list.length = 0;
@@ -142,8 +145,9 @@ beforeEach(async () => {
   const federation = new FederationServiceClient(address, credentials.createInsecure());
   const secagg = new SecAggServiceClient(address, credentials.createInsecure());
   const logger: Logger = { ...silentLogger, error: (_event, fields) => ignored.push(String(fields?.["code"])) };
+  gate = new DirectiveGate({ clock: new ManualClock(), onSurplus: () => {} });
   client = coordinatorClient({
-    ...{ federation, secagg, logger, siteId: "site-a", agentVersion: "1", planPublicKey: planKey.publicKey },
+    ...{ federation, secagg, gate, logger, siteId: "site-a", agentVersion: "1", planPublicKey: planKey.publicKey },
     traffic: {
       sent: (bytes) => {
         traffic.sent += bytes;
@@ -179,6 +183,15 @@ describe("the coordinator's client", () => {
     expect(directives[1]).toMatchObject({ key, reason: "stopped" });
     expect(ignored).toEqual(["certificate-refused", "certificate-refused"]);
     expect(traffic.rejected).toEqual(ignored);
+  });
+
+  it.each(["plan", "withdrawal"] as const)("looks at no %s beyond so many a minute, and goes on", async (kind) => {
+    for (let count = 0; count < mostDirectivesAMinute; count++) gate.admits(kind);
+    const directives: Directive[] = await all(client.attach(never));
+    expect(directives.map((one) => one.kind)).toEqual(
+      ["plan", "withdrawal", "heartbeat"].filter((one) => one !== kind),
+    );
+    expect(ignored).toHaveLength(kind === "plan" ? 0 : 2);
   });
 
   it("hands over the plan's exact bytes, which masks are bound to", async () => {

@@ -31,6 +31,7 @@ import type {
   StageOutcome,
 } from "../round/coordinator.js";
 import { brokenAsUnreachable } from "./connection-end.js";
+import type { DirectiveGate } from "./directive-gate.js";
 import { egressDoor } from "./egress-door.js";
 import { fetchRosters } from "./fetch-rosters.js";
 import { readPlan, readResult, reportMessage, stageMessage, stageOutcome, toBuffer, withdrawalOf } from "./messages.js";
@@ -72,6 +73,8 @@ export interface CoordinatorClientOptions {
   /** Raw Ed25519 key, pinned when the site joined: the only one whose plans are followed. */
   readonly planPublicKey: Uint8Array;
   readonly traffic: Traffic;
+  /** Keeps out what comes too often. */
+  readonly gate: Pick<DirectiveGate, "admits">;
   /** Hash of the newest checkpoint of the site's audit log, once there is one. */
   readonly auditHead?: () => Uint8Array | undefined;
   readonly logger: Logger;
@@ -115,13 +118,17 @@ async function* attach(options: CoordinatorClientOptions, signal: AbortSignal): 
   }
 }
 
-/** Undefined for what cannot be trusted or read: it is logged, and never ends the connection. */
+/** Undefined for what cannot be trusted or read, which is logged, and for what is too much; neither ends the connection. */
 function directiveOf({ kind }: DirectiveMessage, options: CoordinatorClientOptions): Directive | undefined {
   try {
     switch (kind?.$case) {
       case "plan":
+        // site-check: plan-rate
+        if (!options.gate.admits("plan")) return undefined;
         return { kind: "plan", received: verifiedPlan(kind.value, options.planPublicKey) };
       case "withdrawal":
+        // site-check: withdrawal-rate
+        if (!options.gate.admits("withdrawal")) return undefined;
         return withdrawalOf(kind.value);
       case "heartbeat":
         return { kind: "heartbeat", sentAtMs: kind.value.sentAtMs };

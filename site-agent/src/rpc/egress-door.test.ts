@@ -86,6 +86,7 @@ beforeEach(async () => {
   client = coordinatorClient({
     ...{ federation, secagg, traffic, siteId: "site-a", agentVersion: "1", logger: silentLogger },
     planPublicKey: new Uint8Array(32),
+    gate: { admits: () => true },
   });
 });
 afterEach(() => server.forceShutdown());
