@@ -108,7 +108,12 @@ describe("who may import whom", () => {
 
   /** Layers from the lowest up; a file may import from its own layer's folder and from lower layers. */
   const layers: Readonly<Record<string, readonly (readonly string[])[]>> = {
-    coordinator: [["certificates", "sites", "secagg", "aggregate", "checkpoint", "store"], ["round"], ["rpc"], ["cli"]],
+    coordinator: [
+      ["certificates", "people", "sites", "secagg", "aggregate", "checkpoint", "store"],
+      ["round"],
+      ["rpc"],
+      ["cli"],
+    ],
     "site-agent": [
       ["audit", "data", "model"],
       ["ssl"],

@@ -21,11 +21,15 @@ export const coordinatorConfigSchema = z.strictObject({
   /** The name or address that sites dial; goes into invitations and is in the coordinator's certificate. */
   publicHost: host,
   metrics: z.strictObject({ host: host.default("127.0.0.1"), port: port.default(7790) }).prefault({}),
-  /** How long what the coordinator issues is valid. Sites and coordinator renew theirs by themselves after two thirds. */
+  /**
+   * How long what the coordinator issues is valid. Sites and coordinator renew theirs by themselves after two thirds;
+   * those of operators and researchers are renewed by hand.
+   */
   certificates: z
     .strictObject({
       sites: durationBetween("10s", "366d").prefault("30d"),
       coordinator: durationBetween("10s", "366d").prefault("30d"),
+      people: durationBetween("10s", "366d").prefault("30d"),
       /** Made anew at half its life. A coordinator that is not running for longer than this comes back with a new one. */
       revocationList: durationBetween("10s", "30d").prefault("1d"),
     })
@@ -49,6 +53,7 @@ export function homePaths(home: string) {
     authority: join(home, "authority"),
     tls: join(home, "tls"),
     planKey: join(home, "plan-key.pem"),
+    credentials: join(home, "credentials"),
     operator: join(home, "credentials", "operator"),
     researcher: join(home, "credentials", "researcher"),
     database: join(home, "coordinator.db"),

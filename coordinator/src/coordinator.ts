@@ -15,6 +15,8 @@ import { AggregateStore } from "./checkpoint/aggregate-store.js";
 import { CheckpointStore } from "./checkpoint/store.js";
 import { type CoordinatorConfig, homePaths, loadCoordinatorConfig } from "./config.js";
 import { type CoordinatorMetrics, createMetrics } from "./metrics.js";
+import { adoptCredentials } from "./people/adopt.js";
+import { RevocationWatch } from "./people/revocation-watch.js";
 import { defaultRuleTimes, type RuleTimes } from "./round/rules.js";
 import { RunQueue } from "./round/run-queue.js";
 import { Submissions } from "./round/submissions.js";
@@ -30,9 +32,11 @@ import { CertificateRenewal } from "./sites/renewal.js";
 import { RosterDesk } from "./sites/roster-desk.js";
 import { openDatabase } from "./store/database.js";
 import { lockHome } from "./store/lock.js";
+import type { PersonStore } from "./store/person-store.js";
 import type { RosterStore } from "./store/roster-store.js";
 import type { RunStore } from "./store/run-store.js";
 import type { SiteStore } from "./store/site-store.js";
+import { createPersonStore } from "./store/sqlite-person-store.js";
 import { createRosterStore } from "./store/sqlite-roster-store.js";
 import { createRunStore } from "./store/sqlite-run-store.js";
 import { createSiteStore } from "./store/sqlite-site-store.js";
@@ -82,6 +86,7 @@ async function assemble(options: StartOptions, onStop: OnStop): Promise<Omit<Coo
   const { home, clock, logger } = surroundings;
   const config = loadCoordinatorConfig(home);
   const stores = openStores(home, clock, onStop);
+  const revocations = new RevocationWatch(stores.personStore, clock);
   const credentials = await loadCredentials(home, { config, stores, ...surroundings });
   const telemetry = createTelemetry();
   const metrics = createMetrics(telemetry);
@@ -99,6 +104,12 @@ async function assemble(options: StartOptions, onStop: OnStop): Promise<Omit<Coo
   metrics.certificates(() => keeper.times);
   keeper.start((tls) => servers.reload(tls));
   onStop(() => keeper.stop());
+  revocations.start((revoked) => {
+    keeper.refreshLists();
+    servers.shutOutSerials(new Set(revoked.map(({ serial }) => serial)));
+    for (const { role, personId } of revoked) logger.info("credentials-revoked", { role, id: personId });
+  });
+  onStop(() => revocations.stop());
   const metricsPort = await startMetrics({ config, telemetry, registry, onStop });
   // Before the first call is answered, so that no site meets a coordinator that has forgotten its round.
   await queue.start();
@@ -129,15 +140,21 @@ async function loadCredentials(home: string, parts: CredentialParts): Promise<Cr
   const { config, stores, clock, entropy, logger: log } = parts;
   const paths = homePaths(home);
   const authority = await loadAuthority(paths.authority, { clock, entropy });
+  for (const { role, personId } of adoptCredentials(authority, stores.personStore, [
+    paths.operator,
+    paths.researcher,
+  ])) {
+    log.info("credentials-adopted", { role, id: personId });
+  }
   const keeper = await CertificateKeeper.open({
     ...{ authority, clock, log, directory: paths.tls, host: config.publicHost },
     bundle: await loadTlsBundle(paths.tls),
     certificateMs: config.certificates.coordinator,
     revocationListMs: config.certificates.revocationList,
     revoked: () =>
-      stores.siteStore
-        .revokedCertificates(clock.now())
-        .map(({ serial, revokedAtMs }) => ({ serial, revokedAtMs: revokedAtMs ?? clock.now() })),
+      [...stores.siteStore.revokedCertificates(clock.now()), ...stores.personStore.listRevoked(clock.now())].map(
+        ({ serial, revokedAtMs }) => ({ serial, revokedAtMs: revokedAtMs ?? clock.now() }),
+      ),
   });
   return { authority, keeper, planKey: await IdentityKey.load(paths.planKey) };
 }
@@ -145,6 +162,7 @@ async function loadCredentials(home: string, parts: CredentialParts): Promise<Cr
 interface Stores {
   readonly store: RunStore;
   readonly siteStore: SiteStore;
+  readonly personStore: PersonStore;
   readonly rosterStore: RosterStore;
   readonly spool: UploadSpool;
   readonly checkpoints: CheckpointStore;
@@ -160,6 +178,7 @@ function openStores(home: string, clock: Clock, onStop: OnStop): Stores {
   return {
     store: createRunStore(database),
     siteStore: createSiteStore(database),
+    personStore: createPersonStore(database),
     rosterStore: createRosterStore(database),
     spool: new UploadSpool(paths.spool),
     checkpoints: new CheckpointStore(paths.checkpoints),

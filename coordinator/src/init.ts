@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
+import { systemClock } from "@consilium/shared/clock.js";
 import { parseYaml } from "@consilium/shared/config/load-yaml.js";
 import { writePublicFile } from "@consilium/shared/durable-files.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
@@ -10,7 +11,9 @@ import { saveTlsBundle } from "@consilium/shared/identity/key-files.js";
 import { generateTlsKey } from "@consilium/shared/identity/tls-key.js";
 import { issueCoordinatorLeaf } from "./certificates/coordinator-leaf.js";
 import { type CoordinatorConfig, coordinatorConfigSchema, homePaths } from "./config.js";
-import { issuePersons, type PersonCredentials } from "./person-credentials.js";
+import { issueCredentials } from "./people/issuing.js";
+import { openDatabase } from "./store/database.js";
+import { createPersonStore } from "./store/sqlite-person-store.js";
 
 export interface InitOptions {
   readonly home: string;
@@ -22,8 +25,10 @@ export interface InitOptions {
   readonly metricsPort?: number | undefined;
 }
 
-export interface InitReport extends PersonCredentials {
+export interface InitReport {
   readonly home: string;
+  readonly operatorProfile: string;
+  readonly researcherProfile: string;
 }
 
 /**
@@ -42,14 +47,31 @@ export async function initCoordinator(options: InitOptions): Promise<InitReport>
   const config = parseYaml(text, coordinatorConfigSchema, "options");
   await mkdir(home, { recursive: true, mode: 0o700 });
   const authority = await createAuthority({ directory: paths.authority, federation: config.federation });
-  const [persons] = await Promise.all([
-    issuePersons(authority, { home, config }),
+  await Promise.all([
+    issueFirstPeople(authority, config, paths),
     issueCoordinator(authority, config, paths.tls),
     IdentityKey.generate().save(paths.planKey),
   ]);
   // Written last: with it, the directory is complete.
   await writePublicFile(paths.config, text);
-  return { home, ...persons };
+  return { home, operatorProfile: paths.operator, researcherProfile: paths.researcher };
+}
+
+async function issueFirstPeople(
+  authority: CertificateAuthority,
+  config: CoordinatorConfig,
+  { database: path, operator, researcher }: ReturnType<typeof homePaths>,
+): Promise<void> {
+  const database = openDatabase(path, systemClock.now());
+  try {
+    const issuing = { authority, config, store: createPersonStore(database), clock: systemClock };
+    await Promise.all([
+      issueCredentials(issuing, { id: "operator", role: "operator", folder: operator }),
+      issueCredentials(issuing, { id: "researcher", role: "researcher", folder: researcher }),
+    ]);
+  } finally {
+    database.close();
+  }
 }
 
 async function issueCoordinator(

@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { formatInstant } from "@consilium/shared/terminal/format.js";
 import type { Command } from "commander";
-import { renewPersons } from "../person-credentials.js";
 import { rotateAuthority } from "../rotate-authority.js";
 import { defaultHome } from "./profile.js";
 import { example, outputOf } from "./session.js";
@@ -14,7 +13,6 @@ interface HomeOption {
 /** What an operator does with the federation's certificate authority, on the coordinator's machine. */
 export function addAuthorityCommands(group: Command, surroundings: Surroundings, homeHelp: string): void {
   addRotate(group.command("ca").description("the federation's certificate authority"), surroundings, homeHelp);
-  addRenew(group.command("credentials").description("of operator and researcher"), surroundings, homeHelp);
 }
 
 function addRotate(group: Command, surroundings: Surroundings, homeHelp: string): void {
@@ -29,25 +27,10 @@ function addRotate(group: Command, surroundings: Surroundings, homeHelp: string)
       outputOf(rotate, surroundings).result({ home, bothUntilMs: endsMs }, () => [
         `a new authority issues from now on; the older one counts until ${formatInstant(endsMs)}`,
         `1. start the coordinator again:       consilium coordinator serve${place}`,
-        `2. renew operator's and researcher's: consilium coordinator credentials renew${place}`,
-        "   and hand over the researcher's folder; what they have now is refused after that time",
+        `2. renew people's credentials:        consilium coordinator credentials renew${place}`,
+        "   and hand the folders over; what they have now is refused after that time",
         "3. let the sites run: each follows when it renews its certificate; one that does not has to join again",
       ]);
     });
   example(rotate, "consilium coordinator ca rotate --home /var/lib/consilium");
-}
-
-function addRenew(group: Command, surroundings: Surroundings, homeHelp: string): void {
-  const renew = group
-    .command("renew")
-    .description("new keys and certificates for operator and researcher, for a year, in the place of the old ones")
-    .option("--home <dir>", homeHelp)
-    .action(async (options: HomeOption) => {
-      const report = await renewPersons(resolve(options.home ?? defaultHome(surroundings)));
-      outputOf(renew, surroundings).result(report, () => [
-        `credentials of the operator:   ${report.operatorProfile}`,
-        `credentials of the researcher: ${report.researcherProfile} (hand over the folder)`,
-      ]);
-    });
-  example(renew, "consilium coordinator credentials renew --home /var/lib/consilium");
 }

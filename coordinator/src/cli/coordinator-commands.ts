@@ -5,6 +5,7 @@ import type { LogLevel } from "@consilium/shared/log.js";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { InitOptions } from "../init.js";
 import { addAuthorityCommands } from "./authority-commands.js";
+import { addCredentialsCommands } from "./credentials-commands.js";
 import { defaultHome } from "./profile.js";
 import { example, outputOf, portNumber } from "./session.js";
 import type { Surroundings } from "./surroundings.js";
@@ -15,6 +16,7 @@ export function addCoordinatorCommands(program: Command, surroundings: Surroundi
   addInit(group, surroundings);
   addServe(group, surroundings);
   addAuthorityCommands(group, surroundings, homeHelp);
+  addCredentialsCommands(group, surroundings, homeHelp);
 }
 
 const homeHelp = "folder of the coordinator's state (default: CONSILIUM_HOME, or ~/.consilium)";

@@ -22,7 +22,7 @@ describe("consilium", () => {
       "coordinator init",
       "coordinator serve",
       "coordinator ca rotate",
-      "coordinator credentials renew",
+      ...["issue", "list", "renew", "revoke"].map((name) => `coordinator credentials ${name}`),
       "site invite",
       "site list",
       "site revoke",

@@ -2,6 +2,7 @@ import { AbortedError } from "@consilium/shared/errors.js";
 import { Output } from "@consilium/shared/terminal/output.js";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Admin } from "../rpc/admin-types.js";
+import { expiryWarning } from "./expiry-warning.js";
 import { loadProfile } from "./profile.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -36,9 +37,12 @@ export async function withCoordinator(
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const { profile } = command.opts<{ profile?: string }>();
-  const admin = await surroundings.connect(await loadProfile({ option: profile, ...surroundings }));
+  const credentials = await loadProfile({ option: profile, ...surroundings });
+  const output = outputOf(command, surroundings);
+  if (!output.json) for (const line of expiryWarning(credentials, surroundings.clock.now())) output.note(line);
+  const admin = await surroundings.connect(credentials);
   try {
-    await unlessAborted(work({ admin, output: outputOf(command, surroundings) }), surroundings.signal);
+    await unlessAborted(work({ admin, output }), surroundings.signal);
   } finally {
     admin.close();
   }

@@ -17,6 +17,7 @@ import type { Enrolment } from "../sites/enrolment.js";
 import type { SiteRegistry } from "../sites/registry.js";
 import type { CertificateRenewal } from "../sites/renewal.js";
 import type { RosterDesk } from "../sites/roster-desk.js";
+import { type PersonStore, personRoles } from "../store/person-store.js";
 import type { RunStore } from "../store/run-store.js";
 import type { SiteStore } from "../store/site-store.js";
 import { accessTable } from "./access.js";
@@ -45,6 +46,7 @@ export interface ServersOptions {
   readonly onRevoked: () => void;
   readonly store: RunStore;
   readonly siteStore: SiteStore;
+  readonly personStore: PersonStore;
   readonly checkpoints: CheckpointStore;
   readonly aggregates: AggregateStore;
   readonly metrics: CoordinatorMetrics;
@@ -62,6 +64,8 @@ export interface Servers {
   reload(tls: ServerTls): void;
   /** Ends the calls and connections that were opened with other certificates of a site than this one. */
   shutOut(siteId: string, exceptSerial?: string): void;
+  /** The same for these certificates, whose ever they are. */
+  shutOutSerials(serials: ReadonlySet<string>): void;
   /** As bound; 0 before the start. */
   ports(): { readonly main: number; readonly enrolment: number };
 }
@@ -97,6 +101,7 @@ export function createServers(options: ServersOptions): Servers {
       credentials.enrolment.reload({ ...tls, revocationLists: undefined });
     },
     shutOut,
+    shutOutSerials: (serials) => void main.shutOut(({ serial }) => serials.has(serial)),
     ports: () => ports,
   };
 }
@@ -125,7 +130,7 @@ function mainServer(options: WithCredentials & ShutOut, hooks: CallHooks): RpcSe
     authorisation: {
       federation: config.federation,
       table: accessTable,
-      isRevoked: (caller) => isRevoked(options.siteStore, caller),
+      isRevoked: (caller) => isRevoked(options, caller),
       clock,
     },
     hooks,
@@ -151,11 +156,24 @@ function enrolmentServer(options: WithCredentials, hooks: CallHooks): RpcServer 
   });
 }
 
-/** A site counts with each certificate that was issued to it and not revoked since; a good signature is not enough. */
-function isRevoked(store: SiteStore, { identity, serial }: Caller): boolean {
-  if (identity.role !== "site") return false;
+type CertificateStores = Pick<ServersOptions, "siteStore" | "personStore">;
+
+/** Whoever calls counts with each certificate that was issued to it here and not revoked since; a good signature is not enough. */
+function isRevoked(stores: CertificateStores, caller: Caller): boolean {
+  const { role } = caller.identity;
+  if (role === "site") return !siteCounts(stores.siteStore, caller);
+  return personRoles.some((known) => known === role) && !personCounts(stores.personStore, caller);
+}
+
+function siteCounts(store: SiteStore, { identity, serial }: Caller): boolean {
   const site = store.findSite(identity.id);
-  if (site === undefined || site.revokedAtMs !== null) return true;
+  if (site === undefined || site.revokedAtMs !== null) return false;
   const certificate = store.findCertificate(serial);
-  return certificate === undefined || certificate.siteId !== identity.id || certificate.revokedAtMs !== null;
+  return certificate?.siteId === identity.id && certificate.revokedAtMs === null;
+}
+
+function personCounts(store: PersonStore, { identity, serial }: Caller): boolean {
+  const certificate = store.find(serial);
+  const isOwn = certificate?.role === identity.role && certificate.personId === identity.id;
+  return isOwn && certificate.revokedAtMs === null;
 }

@@ -1,6 +1,8 @@
+import { closeSync, existsSync, openSync } from "node:fs";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import Database from "better-sqlite3";
-import { migrate } from "./migrations.js";
+import { lockHome } from "./lock.js";
+import { appliedVersion, migrate, migrations } from "./migrations.js";
 
 export type StoreDatabase = Database.Database;
 
@@ -9,6 +11,7 @@ export type StoreDatabase = Database.Database;
  * @throws ConsiliumError "storage" when the file is damaged or newer than this program.
  */
 export function openDatabase(path: string, nowMs: number): StoreDatabase {
+  if (path !== ":memory:") createPrivately(path);
   const database = new Database(path);
   try {
     database.pragma("journal_mode = WAL");
@@ -22,6 +25,39 @@ export function openDatabase(path: string, nowMs: number): StoreDatabase {
     database.close();
     throw cause instanceof Database.SqliteError ? damaged(path, cause.message) : cause;
   }
+}
+
+/**
+ * The same for a command, also beside a coordinator that runs in the home. Only where the database is older than this
+ * program must none run, since one that does could not go on with the newer form.
+ * @throws ConsiliumError "already-exists" then, and "storage" as above
+ */
+export function openBeside(paths: { readonly database: string; readonly lock: string }, nowMs: number): StoreDatabase {
+  // Held as briefly as may be: a coordinator that starts meanwhile would take it for another one.
+  const lock = needsNoMigration(paths.database) ? undefined : lockHome(paths.lock);
+  try {
+    return openDatabase(paths.database, nowMs);
+  } finally {
+    lock?.release();
+  }
+}
+
+function needsNoMigration(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const database = new Database(path);
+  try {
+    return appliedVersion(database) >= migrations.length;
+  } catch {
+    // A file that is empty or damaged: opening it says which.
+    return false;
+  } finally {
+    database.close();
+  }
+}
+
+/** SQLite gives the files beside it the same mode. */
+function createPrivately(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
 }
 
 /** Does not wait until the disk has what `write` commits; the next commit that waits takes it along. */

@@ -142,6 +142,18 @@ export const migrations: readonly string[] = [
     FOREIGN KEY (run_id, round, attempt) REFERENCES rounds (run_id, round, attempt)
   ) STRICT;
   `,
+  // Certificates of operators and researchers, so that they can be revoked. What was issued before is added as it is found.
+  `
+  CREATE TABLE person_certificates (
+    serial TEXT PRIMARY KEY,
+    role TEXT NOT NULL,
+    person_id TEXT NOT NULL,
+    issued_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    revoked_at_ms INTEGER
+  ) STRICT;
+  CREATE INDEX person_certificates_by_person ON person_certificates (person_id);
+  `,
 ];
 
 /**
@@ -152,8 +164,7 @@ export function migrate(database: Database, nowMs: number, steps: readonly strin
   database.exec(
     "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at_ms INTEGER NOT NULL) STRICT",
   );
-  const current = database.prepare<[], { version: number | null }>("SELECT max(version) AS version FROM migrations");
-  const applied = current.get()?.version ?? 0;
+  const applied = appliedVersion(database);
   if (applied > steps.length) {
     throw new ConsiliumError("storage", `the database has version ${applied}, this program knows ${steps.length}`, {
       remedy: "start the version of Consilium that last used this directory, or a newer one",
@@ -166,4 +177,10 @@ export function migrate(database: Database, nowMs: number, steps: readonly strin
       record.run(version, nowMs);
     })();
   }
+}
+
+/** How many of the steps the database has been through. Its table of them must exist. */
+export function appliedVersion(database: Database): number {
+  const newest = database.prepare<[], { version: number | null }>("SELECT max(version) AS version FROM migrations");
+  return newest.get()?.version ?? 0;
 }

@@ -43,7 +43,7 @@ export function assertMayCall(caller: Caller | undefined, path: string, rules: A
   }
   if (rules.isRevoked(caller)) {
     throw new ConsiliumError("certificate-refused", `The certificate of ${role} ${id} was revoked.`, {
-      remedy: "Ask the coordinator's operator for a new invitation.",
+      remedy: `Ask the coordinator's operator for ${role === "site" ? "a new invitation" : "new credentials"}.`,
     });
   }
   const allowed = Object.hasOwn(rules.table, path) ? rules.table[path] : undefined;
