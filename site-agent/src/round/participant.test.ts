@@ -33,7 +33,7 @@ describe("a participant", () => {
     ]);
     expect(site.coordinator.uploaded).toBe(40);
     const phases = site.coordinator.reports.map(({ phase, stepsDone }) => `${phase} ${stepsDone}`);
-    expect(phases).toEqual(["fetching 0", "training 0", "training 1", "masking 0", "done 0"]);
+    expect(phases).toEqual(["fetching 0", "training 0", "training 1", "masking 1", "done 0"]);
     expect(existsSync(join(directory, "runs", "run-1", "delta-1.f32"))).toBe(false);
   });
 

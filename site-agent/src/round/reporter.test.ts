@@ -36,12 +36,15 @@ describe("Reporter", () => {
     for (const steps of [1, 2, 3]) reporter.tell(report("training", steps));
     await settle();
     expect(sent).toEqual(["training 0"]);
-    clock.advance(2000);
+    clock.advance(9999);
+    await settle();
+    expect(sent).toEqual(["training 0"]);
+    clock.advance(1);
     await settle();
     expect(sent).toEqual(["training 0", "training 3"]);
-    reporter.tell(report("masking"));
+    reporter.tell(report("masking", 4));
     await settle();
-    expect(sent.at(-1)).toBe("masking 0");
+    expect(sent.at(-1)).toBe("masking 4");
     await reporter.stop();
   });
 

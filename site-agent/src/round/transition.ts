@@ -90,7 +90,7 @@ function onActive(state: Active, event: Inner): Step {
     case "progress":
       return state.kind === "training" ? onProgress(key, event.stepsDone) : unchanged(state);
     case "trained":
-      return state.kind === "training" ? toReady(key) : unchanged(state);
+      return state.kind === "training" ? toReady(key, state) : unchanged(state);
     case "committed":
       return state.kind === "unmasking" ? toDone(key) : unchanged(state);
     case "outcome":
@@ -132,10 +132,11 @@ function toTraining(key: RoundKey): Step {
   return { state, effects: [reportOf(key, "training"), { kind: "perform", work: "train", key }] };
 }
 
-function toReady(key: RoundKey): Step {
+/** With the steps of the training that just ended: progress is told so seldom that their end may not have been. */
+function toReady(key: RoundKey, { stepsDone = 0 }: { readonly stepsDone?: number } = {}): Step {
   return {
     state: { kind: "ready", key },
-    effects: [reportOf(key, "masking"), { kind: "perform", work: "advertise", key }],
+    effects: [reportOf(key, "masking", { stepsDone }), { kind: "perform", work: "advertise", key }],
   };
 }
 
