@@ -6,6 +6,7 @@ import { type KeyAdvert, planContext, type Reveal } from "@consilium/shared/prot
 import { signAdvert } from "@consilium/shared/secagg/adverts.js";
 import { enrol } from "@consilium/site-agent/rpc/enrolment-client.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../deploy/demo/processes.js";
 import { HostileFederation } from "../support/hostile-federation.js";
 import {
   beginParts,
@@ -236,6 +237,24 @@ describe("messages of another time or place", () => {
     expect((await federation.committed(runId, 2)).cohort).toEqual(others);
     expect(await dropsCounted(federation, "bad-signature")).toBe(before + 1);
   });
+
+  it("K: a site that reports without end is refused at the pace of its budget, and the round is the others'", async () => {
+    const rejected = () => rejectedCalls(federation, "FederationService/Report", "overloaded");
+    const before = await rejected();
+    const runId = await federation.launch();
+    const [east, ...rest] = await begin(runId);
+    const report = { key: east!.key, phase: "training", code: "", clause: "", accused: "" } as const;
+    const send = (stepsDone: number) =>
+      east!.site.client.report({ ...report, stepsDone }, new AbortController().signal);
+    const flood = await Promise.allSettled(Array.from({ length: 600 }, (_, stepsDone) => send(stepsDone)));
+    const refused = flood.flatMap((one) => (one.status === "rejected" ? [one.reason.code] : []));
+    expect(new Set(refused)).toEqual(new Set(["overloaded"]));
+    expect(refused.length).toBeGreaterThan(100);
+    expect(await rejected()).toBe(before + refused.length);
+    // It is heard again in a moment.
+    await until("east heard", 20_000, () => east!.fail("internal").then(() => true));
+    for (const outcome of await playOut(rest)) expect(outcome).toMatchObject({ kind: "result", cohort: others });
+  }, 60_000);
 
   it("K: fifty joins with one token give one certificate, and the rest are refused alike", async () => {
     const invitation = await federation.invite("extra");

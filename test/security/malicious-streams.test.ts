@@ -3,7 +3,7 @@ import { constants } from "node:http2";
 import { gzipSync } from "node:zlib";
 import type { UploadPart } from "@consilium/shared/rpc/gen/secagg.js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { HostileFederation } from "../support/hostile-federation.js";
+import { HostileFederation, unboundedCalls } from "../support/hostile-federation.js";
 import { beginParts, finish, type Ready, readyToUpload, rejectedCalls } from "../support/hostile-rounds.js";
 import { insideText } from "../support/inside-text.js";
 import { frame, RawConnection, replyOf } from "../support/raw-http2.js";
@@ -19,7 +19,7 @@ let ready: Ready[];
 let raw: RawConnection;
 
 beforeAll(async () => {
-  federation = await HostileFederation.start(names, { stallMs: 1_000 });
+  federation = await HostileFederation.start(names, { stallMs: 1_000, ...unboundedCalls });
 }, 60_000);
 beforeEach(async () => {
   ready = await readyToUpload(await beginParts(federation, await federation.launch()));

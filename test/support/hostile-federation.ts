@@ -24,6 +24,9 @@ import { tinyRun } from "./small-federation.js";
 
 export const federationName = "demo";
 
+/** For tests that call more often than any budget of calls allows, to see what else holds. */
+export const unboundedCalls = { callCostPerSecond: 1e9, callCostAtOnce: 1e9 } as const satisfies Partial<ServerLimits>;
+
 /** A coordinator in this process, and sites with real certificates that do whatever a test makes them do. */
 export class HostileFederation {
   readonly sites: HostileSite[] = [];

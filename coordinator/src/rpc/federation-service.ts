@@ -54,6 +54,8 @@ export interface FederationOptions {
 /** A site that hears nothing for a few of these knows that its connection is dead. */
 const heartbeatMs = 15_000;
 const maxVersionChars = 64;
+/** Each of these changes the attempt's state on the disk, where others only read. */
+const costs = { attach: 10, report: 5 } as const satisfies { [Method in keyof FederationServiceServer]?: number };
 
 export function federationService(options: FederationOptions, hooks: CallHooks): RpcService {
   const implementation: FederationServiceServer = {
@@ -70,13 +72,7 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       (request, context) => fetchAggregate(options, request, context),
       hooks,
     ),
-    report: wrapUnary<SiteReport, ReportAck>((report, context) => {
-      const siteId = requireOwnSite(context, report.siteId);
-      if (report.auditHead !== undefined) options.registry.witness(siteId, report.auditHead);
-      const event = reportEvent(siteId, report);
-      if (event !== undefined) options.submissions.report(requireKey(report.key), event);
-      return {};
-    }, hooks),
+    report: wrapUnary<SiteReport, ReportAck>((report, context) => takeReport(options, report, context), hooks),
     fetchRosters: wrapServerStream<FetchRostersRequest, RosterDocument>(
       ({ afterVersion }) => rostersAfter(options, afterVersion),
       hooks,
@@ -87,7 +83,24 @@ export function federationService(options: FederationOptions, hooks: CallHooks):
       return { certificatePem, caPem: options.trustPem() };
     }, hooks),
   };
-  return { definition: FederationServiceService, implementation };
+  return { definition: FederationServiceService, implementation, costs };
+}
+
+/** A run learns at once what the site does; the answer says that its audit head is kept. */
+async function takeReport(
+  { registry, submissions }: FederationOptions,
+  report: SiteReport,
+  context: CallContext,
+): Promise<ReportAck> {
+  const siteId = requireOwnSite(context, report.siteId);
+  const kept = report.auditHead === undefined ? undefined : registry.witness(siteId, report.auditHead);
+  try {
+    const event = reportEvent(siteId, report);
+    if (event !== undefined) submissions.report(requireKey(report.key), event);
+  } finally {
+    await kept;
+  }
+  return {};
 }
 
 async function* attach(

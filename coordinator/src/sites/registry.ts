@@ -2,6 +2,7 @@ import type { Clock } from "@consilium/shared/clock.js";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { AuditWitness } from "@consilium/shared/protocol.js";
 import type { SiteRow, SiteStore } from "../store/site-store.js";
+import { AuditHeads } from "./audit-heads.js";
 
 export interface RegistryListener {
   siteAttached(siteId: string): void;
@@ -26,17 +27,17 @@ interface Attached {
 /** Last-seen times are written at most this often, so that heartbeats do not cost a disk flush each. */
 const seenWriteIntervalMs = 60_000;
 
-const auditHeadBytes = 32;
-
 /** Which sites belong to the federation, and which of them are there. */
 export class SiteRegistry {
   readonly #attached = new Map<string, Attached>();
   readonly #listeners = new Set<RegistryListener>();
   readonly #store: SiteStore;
   readonly #clock: Clock;
+  readonly #heads: AuditHeads;
 
   constructor(store: SiteStore, clock: Clock) {
     this.#store = store;
+    this.#heads = new AuditHeads(store, clock);
     this.#clock = clock;
   }
 
@@ -77,11 +78,9 @@ export class SiteRegistry {
     return this.#attached.get(siteId)?.lastSeenMs;
   }
 
-  /** Keeps what a site says of its audit log; durable on return, and written only when it is new. */
-  witness(siteId: string, head: Uint8Array): void {
-    const known = this.#store.findSite(siteId)?.auditHead;
-    if (head.length !== auditHeadBytes || (known && Buffer.compare(known, head) === 0)) return;
-    this.#store.keepAuditHead(siteId, head);
+  /** Keeps what a site says of its audit log; durable once it resolves, and written only when it is new. */
+  witness(siteId: string, head: Uint8Array): Promise<void> {
+    return this.#heads.keep(siteId, head);
   }
 
   /** What the attached sites said last, sorted by site. */

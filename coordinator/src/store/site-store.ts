@@ -45,6 +45,11 @@ export interface Enrolment {
   readonly nowMs: number;
 }
 
+export interface AuditHead {
+  readonly siteId: string;
+  readonly head: Uint8Array;
+}
+
 export interface SiteStore {
   findSite(siteId: string): SiteRow | undefined;
   listSites(): SiteRow[];
@@ -57,7 +62,8 @@ export interface SiteStore {
   revokeSite(siteId: string, nowMs: number): void;
   /** The only write that the loss of power may undo: it is worth no wait for the disk. */
   seen(siteId: string, change: { nowMs: number; agentVersion: string }): void;
-  keepAuditHead(siteId: string, head: Uint8Array): void;
+  /** All of them together; of one site the last. A site that is not known has none. */
+  keepAuditHeads(heads: readonly AuditHead[]): void;
   addInvitation(row: InvitationRow): void;
   /** Open and consumed invitations for a site, newest first. */
   listInvitations(siteId: string): InvitationRow[];

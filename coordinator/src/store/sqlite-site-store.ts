@@ -1,5 +1,5 @@
 import { type StoreDatabase, withoutSync } from "./database.js";
-import type { CertificateRow, Enrolment, InvitationRow, SiteRow, SiteStore } from "./site-store.js";
+import type { AuditHead, CertificateRow, Enrolment, InvitationRow, SiteRow, SiteStore } from "./site-store.js";
 
 const siteColumns = `site_id AS siteId, identity_key AS identityKey, enrolled_at_ms AS enrolledAtMs,
   revoked_at_ms AS revokedAtMs, last_seen_ms AS lastSeenMs, agent_version AS agentVersion, audit_head AS auditHead`;
@@ -23,7 +23,9 @@ export function createSiteStore(database: StoreDatabase): SiteStore {
       sql.withdrawInvitations.run(siteId);
     }),
     seen: (siteId, { nowMs, agentVersion }) => withoutSync(database, () => sql.seen.run(nowMs, agentVersion, siteId)),
-    keepAuditHead: (siteId, head) => void sql.keepAuditHead.run(head, siteId),
+    keepAuditHeads: database.transaction((heads: readonly AuditHead[]) => {
+      for (const { siteId, head } of heads) sql.keepAuditHead.run(head, siteId);
+    }),
     addInvitation: (row) => void sql.addInvitation.run(row),
     listInvitations: (siteId) => sql.listInvitations.all(siteId),
     listInvitedSites: (nowMs) => sql.listInvitedSites.all(nowMs),

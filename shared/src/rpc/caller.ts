@@ -27,3 +27,14 @@ export function readCaller(raw: Uint8Array | undefined): Caller | undefined {
   known.set(fingerprint, caller);
   return caller;
 }
+
+/** Whom a call is counted for: "site/north", such as the certificate says, or the address where there is none. */
+export function ownerOf(call: Pick<ServerInterceptingCallInterface, "getAuthContext" | "getPeer">): string {
+  try {
+    const caller = callerOf(call.getAuthContext());
+    if (caller !== undefined) return `${caller.identity.role}/${caller.identity.id}`;
+  } catch {
+    // Nobody's certificate; the call is refused by another interceptor.
+  }
+  return call.getPeer().replace(/:\d+$/, "");
+}

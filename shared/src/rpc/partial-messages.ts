@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
-import { callerOf } from "./caller.js";
+import { ownerOf } from "./caller.js";
 import type { CallHooks } from "./serve-call.js";
 import { toStatus } from "./status.js";
 
@@ -130,16 +130,6 @@ export class PartialMessages {
 const sumOf = (senders: Iterable<Sender>): number => [...senders].reduce((sum, { held }) => sum + held, 0);
 
 const largest = (senders: Iterable<Sender>): Sender => [...senders].reduce((a, b) => (b.held > a.held ? b : a));
-
-function ownerOf(call: ServerInterceptingCallInterface): string {
-  try {
-    const caller = callerOf(call.getAuthContext());
-    if (caller !== undefined) return `${caller.identity.role}/${caller.identity.id}`;
-  } catch {
-    // Nobody's certificate; the call is refused by another interceptor.
-  }
-  return call.getPeer().replace(/:\d+$/, "");
-}
 
 /** gRPC offers no way to it. A release that renames the field fails the tests of this file. */
 function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {

@@ -2,6 +2,7 @@ import type { Http2SecureServer } from "node:http2";
 import { Server, type ServerOptions, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { ConsiliumError } from "../errors.js";
 import { type Authorisation, assertComplete, authorisationInterceptor, LiveCalls } from "./authorisation.js";
+import { budgetInterceptor, type CallLimits } from "./call-budget.js";
 import type { Caller } from "./caller.js";
 import { type ConnectionLimits, Connections } from "./connections.js";
 import { type PartialLimits, PartialMessages } from "./partial-messages.js";
@@ -13,9 +14,11 @@ import { deliveringUnreadable } from "./unreadable.js";
 export interface RpcService {
   readonly definition: ServiceDefinition;
   readonly implementation: UntypedServiceImplementation;
+  /** What a call costs of its caller's budget, by name of the method; 1 for those that are not there. */
+  readonly costs?: Readonly<Record<string, number>>;
 }
 
-export interface ServerLimits extends ConnectionLimits, PartialLimits {
+export interface ServerLimits extends ConnectionLimits, PartialLimits, CallLimits {
   readonly messageBytes: number;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -67,6 +70,9 @@ const defaults: ServerLimits = {
   // Three of the largest messages at once; a site has one or two under way.
   partialBytesPerCaller: 16 << 20,
   partialBytes: 512 << 20,
+  // A site in twenty rounds a minute takes less than a tenth of it, one that works out a long run's model again some more.
+  callCostPerSecond: 100,
+  callCostAtOnce: 1000,
 };
 
 /** Time for the last status to reach a caller whose connection is about to be closed. */
@@ -82,7 +88,10 @@ export function createServer(options: RpcServerOptions): RpcServer {
   const interceptors = [stallInterceptor(limits.stallMs, hooks)];
   if (authorisation !== "open") {
     assertComplete(authorisation.table, services.flatMap(methodPaths));
-    interceptors.unshift(authorisationInterceptor(authorisation, live, hooks));
+    interceptors.unshift(
+      budgetInterceptor(limits, costsOf(services), hooks),
+      authorisationInterceptor(authorisation, live, hooks),
+    );
   }
   interceptors.unshift(partial.interceptor);
   const server = new Server({ ...serverOptions(limits), interceptors });
@@ -104,6 +113,14 @@ export function createServer(options: RpcServerOptions): RpcServer {
 
 function methodPaths({ definition }: RpcService): string[] {
   return Object.values(definition).map((method) => method.path);
+}
+
+function costsOf(services: readonly RpcService[]): ReadonlyMap<string, number> {
+  return new Map(
+    services.flatMap(({ definition, costs = {} }) =>
+      Object.entries(costs).map(([name, cost]) => [definition[name]!.path, cost] as const),
+    ),
+  );
 }
 
 function serverOptions(limits: ServerLimits): ServerOptions {

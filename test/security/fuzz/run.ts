@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { tableLines } from "@consilium/shared/terminal/table.js";
-import { HostileFederation } from "../../support/hostile-federation.js";
+import { HostileFederation, unboundedCalls } from "../../support/hostile-federation.js";
 import { RawConnection } from "../../support/raw-http2.js";
 import { type CallTarget, fuzzHeaders, fuzzMethod } from "./calls.js";
 import { type Finding, fuzzParser, type Tally } from "./finding.js";
@@ -110,7 +110,7 @@ function callTarget(federation: HostileFederation, method: FuzzedMethod, { live,
 async function fuzzCalls({ seed, count, only }: FuzzOptions, findings: Findings): Promise<void> {
   const methods = everyMethod().filter(({ path }) => path.includes(only));
   if (methods.length === 0 && !"headers".includes(only)) return;
-  const federation = await HostileFederation.start(siteIds);
+  const federation = await HostileFederation.start(siteIds, unboundedCalls);
   const runs = await launchRuns(federation);
   const forget = setInterval(() => federation.logged.splice(0), 100);
   const targets = methods.map((method) => callTarget(federation, method, runs));
