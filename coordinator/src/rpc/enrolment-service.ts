@@ -7,6 +7,7 @@ import {
 import { type CallHooks, wrapUnary } from "@consilium/shared/rpc/serve-call.js";
 import type { RpcService } from "@consilium/shared/rpc/server.js";
 import type { Enrolment } from "../sites/enrolment.js";
+import { networkOf } from "./network-of.js";
 
 export interface EnrolmentServiceOptions {
   readonly enrolment: Enrolment;
@@ -21,15 +22,10 @@ export function enrolmentService(options: EnrolmentServiceOptions, hooks: CallHo
   const { enrolment, federation, trustPem } = options;
   const implementation: EnrolmentServiceServer = {
     enrol: wrapUnary<EnrolRequest, EnrolReply>(async (request, context) => {
-      const address = hostOf(context.remoteAddress);
+      const address = networkOf(context.remoteAddress);
       const certificatePem = await enrolment.enrol({ ...request, address });
       return { certificatePem, caPem: trustPem(), federation, planPublicKey: Buffer.from(options.planPublicKey) };
     }, hooks),
   };
   return { definition: EnrolmentServiceService, implementation };
-}
-
-/** Without the port, which differs for each connection. */
-function hostOf(remoteAddress: string): string {
-  return remoteAddress.replace(/:\d+$/, "");
 }

@@ -29,7 +29,7 @@ export interface EnrolmentRequest {
   readonly csrPem: string;
   readonly identityPublicKey: Uint8Array;
   readonly token: Uint8Array;
-  /** Network address of the caller, for the rate limit. */
+  /** The caller's address or network, for the rate limit. */
   readonly address: string;
 }
 
