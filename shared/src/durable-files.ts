@@ -11,11 +11,18 @@ export function writePublicFile(path: string, content: string | Uint8Array): Pro
   return writeAtomically(path, content, 0o644);
 }
 
-export async function readText(path: string): Promise<string> {
+/**
+ * @param missing what to do where there is no such file: whose it is, and so what makes it, is the caller's to know
+ * @throws ConsiliumError "config-missing" or "input-unreadable"
+ */
+export async function readText(
+  path: string,
+  missing = "Create it with the join or init command, or correct the path in the configuration.",
+): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw readFailure(path, cause);
+    throw readFailure(path, { cause, missing });
   }
 }
 
@@ -23,10 +30,10 @@ export function isMissing(thrown: unknown): boolean {
   return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
 }
 
-function readFailure(path: string, cause: unknown): ConsiliumError {
+function readFailure(path: string, { cause, missing }: { cause: unknown; missing: string }): ConsiliumError {
   if (isMissing(cause)) {
     return new ConsiliumError("config-missing", `${path} does not exist.`, {
-      remedy: "Create it with the join or init command, or correct the path in the configuration.",
+      remedy: missing,
       cause,
     });
   }

@@ -55,6 +55,7 @@ describe("loadProfile", () => {
     await expect(loadProfile({ option: folder, ...nowhere })).rejects.toMatchObject({
       code: "config-missing",
       message: expect.stringContaining("key.pem"),
+      remedy: expect.stringContaining("copy it whole"),
     });
   });
 });

@@ -48,10 +48,13 @@ export async function loadProfile(place: ProfilePlace): Promise<Profile> {
   const directory = findDirectory(place);
   const { address, federation, serverName } = loadYaml(join(directory, "profile.yaml"), profileSchema);
   const [caPem, certPem, keyPem] = await Promise.all(
-    ["ca.pem", "cert.pem", "key.pem"].map((name) => readText(join(directory, name))),
+    ["ca.pem", "cert.pem", "key.pem"].map((name) => readText(join(directory, name), incomplete)),
   );
   return { directory, ...address, federation, serverName, tls: { caPem: caPem!, certPem: certPem!, keyPem: keyPem! } };
 }
+
+const incomplete =
+  "a folder of credentials holds profile.yaml, ca.pem, cert.pem and key.pem: copy it whole from where it was made";
 
 function findDirectory({ option, env, userFolder }: ProfilePlace): string {
   const named = option ?? env["CONSILIUM_PROFILE"];

@@ -97,9 +97,47 @@ describe("consilium roster", () => {
     expect((await add("a", "ed25519:00")).stderr).toContain("64 lower-case hex digits");
     expect((await run(["remove", file, "a"])).exitCode).toBe(4);
     expect((await run(["show", join(folder, "none.json")])).exitCode).toBe(2);
-    writeFileSync(file, "{}");
-    expect((await run(["show", file])).exitCode).toBe(6);
+    for (const content of ["{}", Buffer.from("ffd8ffe0", "hex")]) {
+      writeFileSync(file, content);
+      expect(await run(["show", file])).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining(`${file}: the ro`),
+      });
+    }
     expect((await run(["sign", file, "--with", file])).exitCode).toBe(2);
+  });
+
+  it("says of a key's file that is missing or none what makes one, not how a site joins", async () => {
+    await run(["init", file, "--federation", "skin"]);
+    const missing = await run(["sign", file, "--with", join(folder, "none.pem")]);
+    expect(missing).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("'consilium roster key FILE'") });
+    const none = await run(["sign", file, "--with", file]);
+    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("private key of its holder") });
+  });
+
+  it("gives an active site another key only by replace", async () => {
+    await run(["init", file, "--federation", "skin"]);
+    await add("a");
+    const before = read();
+    expect(await add("a")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("consilium roster replace") });
+    expect(read()).toEqual(before);
+  });
+
+  it("shows a damaged signature and ends with a failure, and adds none to it", async () => {
+    await run(["init", file, "--federation", "skin"]);
+    await run(["sign", file, "--with", await keyFile("ada.pem")]);
+    const { roster, signatures } = read();
+    const damaged = { roster, signatures: [{ ...signatures[0]!, signature: "0".repeat(128) }] };
+    writeFileSync(file, JSON.stringify(damaged));
+    expect(await run(["show", file])).toMatchObject({
+      exitCode: 6,
+      stdout: expect.stringContaining("DAMAGED SIGNATURE"),
+      stderr: expect.stringContaining(`${file}: a signature does not hold`),
+    });
+    expect((await run(["sign", file, "--with", await keyFile("ben.pem")])).exitCode).toBe(6);
+    expect(read()).toEqual(damaged);
+    expect((await run(["sign", file, "--with", join(folder, "ada.pem")])).exitCode).toBe(0);
+    expect(read().signatures).toEqual(signatures);
   });
 
   it("hands over and takes back what was signed", async () => {

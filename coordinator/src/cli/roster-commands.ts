@@ -7,7 +7,13 @@ import { rosterDigest } from "@consilium/shared/roster/roster.js";
 import { rosterLines } from "@consilium/shared/roster/roster-lines.js";
 import { type SignedRoster, withSignature } from "@consilium/shared/roster/signed-roster.js";
 import { type Command, InvalidArgumentError } from "commander";
-import { makeGovernanceKey, readRosterFile, requireNew, writeRosterFile } from "./roster-files.js";
+import {
+  makeGovernanceKey,
+  readRosterFile,
+  requireNew,
+  requireSignaturesHold,
+  writeRosterFile,
+} from "./roster-files.js";
 import { addFetchRoster, addPublishRoster } from "./roster-publishing.js";
 import { example, outputOf, wholeNumber } from "./session.js";
 import type { Surroundings } from "./surroundings.js";
@@ -88,7 +94,7 @@ interface InitOptions {
 
 function addAdd(group: Command, surroundings: Surroundings): void {
   const command = withValidity(group.command("add"))
-    .description("add a site, or give one a new key; of a signed roster this makes the next version")
+    .description("add a site, or give one another name; of a signed roster this makes the next version")
     .argument("<file>", fileHelp)
     .argument("<id>", "id of the site, such as hospital-a", siteId)
     .requiredOption("--key <key>", "what 'consilium-agent identity' prints at the site", identityKey)
@@ -143,7 +149,7 @@ function rotationSignature(text: string): string {
 
 function addRemove(group: Command, surroundings: Surroundings): void {
   const command = withValidity(group.command("remove"))
-    .description("remove a site; it stays listed, so that nobody gets its id")
+    .description("remove a site; it stays listed, and comes back only if it is added again")
     .argument("<file>", fileHelp)
     .argument("<id>", "id of the site", siteId)
     .action(async (path: string, id: string, options: Validity) => {
@@ -162,18 +168,32 @@ function addSign(group: Command, surroundings: Surroundings): void {
     .argument("<file>", fileHelp)
     .requiredOption("--with <key>", "file of the governance key")
     .action(async (path: string, options: { with: string }) => {
-      const key = await IdentityKey.load(options.with);
-      await edit(command, surroundings, { path, change: (roster) => withSignature(roster, key) });
+      const key = await IdentityKey.load(options.with, noGovernanceKey);
+      const change = (roster: SignedRoster) => {
+        const signed = withSignature(roster, key);
+        requireSignaturesHold(path, signed);
+        return signed;
+      };
+      await edit(command, surroundings, { path, change });
     });
   example(command, "consilium roster sign roster.json --with ada.pem");
 }
+
+const noGovernanceKey = {
+  missing: "name the private key of its holder; 'consilium roster key FILE' makes one",
+  damaged: "name the private key of its holder, or take the copy that is kept in a safe",
+};
 
 function addShow(group: Command, surroundings: Surroundings): void {
   const command = group
     .command("show")
     .description("sites, floors, validity and who has signed")
     .argument("<file>", fileHelp)
-    .action((path: string) => say(command, surroundings, readRosterFile(path)));
+    .action((path: string) => {
+      const signed = readRosterFile(path);
+      say(command, surroundings, signed);
+      requireSignaturesHold(path, signed);
+    });
   example(command, "consilium roster show roster.json");
 }
 

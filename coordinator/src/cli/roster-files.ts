@@ -1,14 +1,36 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isMissing, writePublicFile } from "@consilium/shared/durable-files.js";
-import { ConsiliumError } from "@consilium/shared/errors.js";
+import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
-import { parseSignedRoster, type SignedRoster, signedRosterText } from "@consilium/shared/roster/signed-roster.js";
+import {
+  parseSignedRoster,
+  type SignedRoster,
+  signedRosterText,
+  signersOf,
+} from "@consilium/shared/roster/signed-roster.js";
 
 /** Files of the people who hold governance keys; none of this needs a coordinator or a network. */
 
-/** @throws ConsiliumError "config-missing", "input-unreadable" or "roster-refused" */
+/** @throws ConsiliumError "config-missing" or "input-unreadable", naming the file */
 export function readRosterFile(path: string): SignedRoster {
-  return parseSignedRoster(readBytes(path));
+  const bytes = readBytes(path);
+  try {
+    return parseSignedRoster(bytes);
+  } catch (cause) {
+    const { message, remedy } = asConsiliumError(cause);
+    throw new ConsiliumError("input-unreadable", `${path}: ${message}`, {
+      ...(remedy === undefined ? {} : { remedy }),
+      cause,
+    });
+  }
+}
+
+/** @throws ConsiliumError "roster-refused": nobody follows, signs or publishes such a file */
+export function requireSignaturesHold(path: string, signed: SignedRoster): void {
+  if (signersOf(signed).size === signed.signatures.length) return;
+  throw new ConsiliumError("roster-refused", `${path}: a signature does not hold, or is there twice`, {
+    remedy: "take the file as its last signer had it, or make the change again and have it signed",
+  });
 }
 
 function readBytes(path: string): Uint8Array {

@@ -44,8 +44,10 @@ afterEach(() => {
 const newDesk = () =>
   new RosterDesk({ federation: "demo", store: createRosterStore(database), clock: { now: () => nowMs } });
 const publish = (signed: SignedRoster) => desk.publish(signedRosterBytes(signed), by);
-const refusal = (reason: RegExp) =>
-  expect.objectContaining({ code: "roster-refused", message: expect.stringMatching(reason) });
+const refusal = (reason: RegExp, remedy = /./) =>
+  expect.objectContaining({
+    ...{ code: "roster-refused", message: expect.stringMatching(reason), remedy: expect.stringMatching(remedy) },
+  });
 
 describe("RosterDesk", () => {
   it("keeps every version, and knows the newest after a restart", () => {
@@ -66,16 +68,18 @@ describe("RosterDesk", () => {
 
   it("refuses what no site could follow", () => {
     const other = testRoster(keys, testGovernance(3, 2, "other"));
-    expect(() => publish(other)).toThrow(refusal(/federation other/));
-    expect(() => publish({ ...first, signatures: [] })).toThrow(refusal(/nobody/));
-    expect(() => publish({ ...second, signatures: first.signatures })).toThrow(refusal(/does not hold/));
+    expect(() => publish(other)).toThrow(refusal(/federation other/, /coordinator of that federation/));
+    expect(() => publish({ ...first, signatures: [] })).toThrow(refusal(/nobody/, /consilium roster sign/));
+    expect(() => publish({ ...second, signatures: first.signatures })).toThrow(
+      refusal(/does not hold/, /consilium roster show/),
+    );
     publish(first);
     const fork = signedBy(trust.keys, { ...first, roster: { ...first.roster, validUntil: "2029-01-01T00:00:00Z" } });
-    expect(() => publish(fork)).toThrow(refusal(/does not follow/));
+    expect(() => publish(fork)).toThrow(refusal(/does not follow/, /consilium roster fetch/));
     publish(second);
     expect(() => publish(first)).toThrow(refusal(/does not follow/));
     nowMs = testTimes.validUntilMs;
-    expect(() => publish(second)).toThrow(refusal(/valid until/));
+    expect(() => publish(second)).toThrow(refusal(/valid until/, /--valid-days/));
     expect(desk.current?.version).toBe(2);
   });
 });

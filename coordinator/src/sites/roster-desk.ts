@@ -93,14 +93,17 @@ export class RosterDesk {
   #requirePublishable(signed: SignedRoster): void {
     const { federation, clock } = this.#options;
     const { roster, signatures } = signed;
-    if (roster.federation !== federation) throw refused(`it is of federation ${roster.federation}`);
-    if (signatures.length === 0) throw refused("nobody has signed it");
-    if (signersOf(signed).size !== signatures.length) throw refused("a signature does not hold, or is there twice");
-    if (isExpired(roster, clock.now())) throw refused(`it was valid until ${roster.validUntil}`);
+    if (roster.federation !== federation)
+      throw refused(`it is of federation ${roster.federation}`, remedies.federation);
+    if (signatures.length === 0) throw refused("nobody has signed it", remedies.unsigned);
+    if (signersOf(signed).size !== signatures.length) {
+      throw refused("a signature does not hold, or is there twice", remedies.damaged);
+    }
+    if (isExpired(roster, clock.now())) throw refused(`it was valid until ${roster.validUntil}`, remedies.expired);
     const { current } = this;
     if (current === undefined || rosterDigest(roster) === current.digest) return;
     if (roster.version !== current.version + 1 || roster.previous !== current.digest) {
-      throw refused(`it does not follow version ${current.version}, which is the newest`);
+      throw refused(`it does not follow version ${current.version}, which is the newest`, remedies.outrun);
     }
   }
 }
@@ -109,8 +112,14 @@ function published(roster: Roster): PublishedRoster {
   return { version: roster.version, digest: rosterDigest(roster), members: membersOf(roster) };
 }
 
-function refused(reason: string): ConsiliumError {
-  return new ConsiliumError("roster-refused", `the roster cannot be published: ${reason}`, {
-    remedy: "fetch the newest with 'consilium roster fetch', make the change again and have it signed",
-  });
+const remedies = {
+  federation: "hand it to the coordinator of that federation: --profile names another one's credentials",
+  unsigned: "let the holders of governance keys sign it: 'consilium roster sign FILE --with KEY'",
+  damaged: "take the file as the last holder signed it; 'consilium roster show FILE' names the signatures that hold",
+  expired: "make the next version with a later date (--valid-days) and have it signed",
+  outrun: "fetch the newest with 'consilium roster fetch', make the change again and have it signed",
+} as const;
+
+function refused(reason: string, remedy: string): ConsiliumError {
+  return new ConsiliumError("roster-refused", `the roster cannot be published: ${reason}`, { remedy });
 }

@@ -44,6 +44,23 @@ describe("parseYaml()", () => {
     expect(problemsOf("name: a\n")).toMatch(/^run\.yaml:1: nested: /);
   });
 
+  it("says what is wrong in plain words", () => {
+    expect(problemsOf("name: 4\nnested: { list: 5 }\n")).toBe(
+      "run.yaml:1: name: must be text, not 4\n" +
+        "run.yaml:2: nested.size: is missing\n" +
+        "run.yaml:2: nested.list: must be a list, not 5",
+    );
+    expect(problemsOf("")).toBe("run.yaml:1: the file is empty");
+    expect(problemsOf("# nothing\n")).toBe("run.yaml:1: the file is empty");
+    expect(problemsOf("- a\n")).toBe("run.yaml:1: the file must be keys with values, not a list");
+  });
+
+  it("quotes little of what it cannot read", () => {
+    expect(problemsOf(`name: a\n\u0007${"x".repeat(5000)}: [\n`).length).toBeLessThan(2000);
+    const shown = problemsOf(`name: [a\n%${"x".repeat(5000)}\u0007\n`);
+    expect([shown.includes("\u0007"), shown.includes("x".repeat(401))]).toEqual([false, false]);
+  });
+
   it("refuses text that is not YAML, keys given twice and alias bombs", () => {
     expect(problemsOf("name: [a\n")).toMatch(/^run\.yaml:\d+: /);
     expect(problemsOf("name: a\nname: b\nnested: { size: 1 }\n")).toMatch(/run\.yaml:2: .*unique/);
@@ -97,9 +114,25 @@ describe("loadYaml()", () => {
     expect(() => loadYaml("/nowhere/run.yaml", schema)).toThrow(/\/nowhere\/run\.yaml: cannot be read \(ENOENT\)/);
   });
 
-  it("reads a file", () => {
+  const written = (content: string | Uint8Array): string => {
     const path = join(mkdtempSync(join(tmpdir(), "yaml-")), "a.yaml");
-    writeFileSync(path, "name: x\nnested: { size: 1 }\n");
-    expect(loadYaml(path, schema).nested.size).toBe(1);
+    writeFileSync(path, content);
+    return path;
+  };
+
+  it("reads a file, with the mark of UTF-8 before it or without", () => {
+    expect(loadYaml(written("name: x\nnested: { size: 1 }\n"), schema).nested.size).toBe(1);
+    expect(loadYaml(written("\ufeffname: é\nnested: { size: 1 }\n"), schema).name).toBe("é");
+  });
+
+  it.each([
+    ["an image", Buffer.from("ffd8ffe000104a46494600", "hex")],
+    ["text in another encoding", Buffer.from("name: Zürich", "latin1")],
+    ["text of two bytes a letter", Buffer.from("name: x", "utf16le")],
+  ])("says of %s that it is not a text file, and repeats nothing of it", (_, content) => {
+    const path = written(content);
+    expect(() => loadYaml(path, schema)).toThrow(
+      expect.objectContaining({ code: "config-invalid", message: `${path} is not a text file` }),
+    );
   });
 });

@@ -3,6 +3,7 @@ import { isScalar, Lexer, LineCounter, Parser, parseDocument, visit } from "yaml
 import { z } from "zod";
 import { ConsiliumError } from "../errors.js";
 import { suggestion } from "./nearest-name.js";
+import { plainWords, printable } from "./plain-words.js";
 
 /** No settings are nearly as long. */
 const longestText = 64 * 1024;
@@ -10,6 +11,8 @@ const deepest = 64;
 /** Who has more to correct than this has sent another file. */
 const mostProblems = 50;
 const longestKey = 60;
+/** Characters of one problem, which may quote what it is about. */
+const longestProblem = 400;
 
 /**
  * Reads YAML strictly: every problem is reported at once, each with its line.
@@ -20,8 +23,17 @@ export function loadYaml<Schema extends z.ZodType>(path: string, schema: Schema)
 }
 
 function readText(path: string): string {
+  const bytes = readBytes(path);
   try {
-    return readFileSync(path, "utf8");
+    return new TextDecoder("utf8", { fatal: true }).decode(bytes);
+  } catch {
+    throw notText(path);
+  }
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
   } catch (cause) {
     throw new ConsiliumError("config-missing", `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
       remedy: "check the path and the file's permissions",
@@ -30,8 +42,15 @@ function readText(path: string): string {
   }
 }
 
+function notText(source: string): ConsiliumError {
+  return new ConsiliumError("config-invalid", `${source} is not a text file`, {
+    remedy: "check that this is the right file; settings are YAML in UTF-8",
+  });
+}
+
 /** As loadYaml, for text that came another way; `source` names it in errors. Takes a moment at most, whatever the text is. */
 export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema, source: string): z.output<Schema> {
+  if (text.includes("\0")) throw notText(source);
   if (text.length > longestText) throw tooLong(source, text.length);
   if (isDeep(text)) throw tooDeep(source);
   const lines = new LineCounter();
@@ -42,17 +61,24 @@ export function parseYaml<Schema extends z.ZodType>(text: string, schema: Schema
     .slice(0, mostProblems)
     .map(({ at, message }) => ({ line: lines.linePos(at).line, text: message }));
   if (problems.length === 0) {
-    const result = schema.safeParse(expandAliases(document, source));
+    const isEmpty = document.contents === null;
+    const result = schema.safeParse(expandAliases(document, source), plainWords);
     if (result.success) return result.data;
     const issues = result.error.issues.slice(0, mostProblems);
-    problems.push(...issues.flatMap((issue) => issueLines(issue, schema, lineOf)).slice(0, mostProblems));
+    problems.push(...issues.flatMap((issue) => issueLines(issue, { schema, lineOf, isEmpty })).slice(0, mostProblems));
   }
   problems.sort((a, b) => a.line - b.line);
   throw new ConsiliumError(
     "config-invalid",
-    problems.map(({ line, text }) => `${source}:${line}: ${text}`).join("\n"),
+    problems.map(({ line, text }) => `${source}:${line}: ${shortened(text)}`).join("\n"),
     { remedy: "correct the lines named above" },
   );
+}
+
+/** YAML's reader quotes what it stumbles over, however long that is. */
+function shortened(text: string): string {
+  const readable = printable(text);
+  return readable.length > longestProblem ? `${readable.slice(0, longestProblem)}…` : readable;
 }
 
 /** YAML's reader looks for keys that come twice by comparing each with each, and writes its warnings to the terminal. */
@@ -137,11 +163,14 @@ function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   return [...new Set(level.flatMap(variants).flatMap(({ properties = {} }) => Object.keys(properties)))];
 }
 
-function issueLines(
-  issue: Issue,
-  schema: z.ZodType,
-  lineOf: (path: readonly PropertyKey[], key?: string) => number,
-): Problem[] {
+interface Reading {
+  readonly schema: z.ZodType;
+  readonly lineOf: (path: readonly PropertyKey[], key?: string) => number;
+  /** Nothing but comments. */
+  readonly isEmpty: boolean;
+}
+
+function issueLines(issue: Issue, { schema, lineOf, isEmpty }: Reading): Problem[] {
   const where = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(schema, issue.path);
@@ -154,7 +183,8 @@ function issueLines(
       };
     });
   }
-  return [{ line: lineOf(issue.path), text: `${where === "" ? "document" : where}: ${issue.message}` }];
+  if (where !== "") return [{ line: lineOf(issue.path), text: `${where}: ${issue.message}` }];
+  return [{ line: lineOf(issue.path), text: isEmpty ? "the file is empty" : `the file ${issue.message}` }];
 }
 
 /** Line of the deepest node on the path that exists; of the key itself when one is named. */

@@ -39,6 +39,9 @@ describe("runConfigSchema", () => {
     const lars = minimal.replace("learningRate: 0.001", "name: lars, learningRate: 0.2");
     expect(parse(lars).optimizer).toMatchObject({ name: "lars", weightDecay: 1.5e-6, trustCoefficient: 0.001 });
     expect(() => parse(lars.replace("0.2", "0.2, beta1: 0.9"))).toThrow(/unknown key 'optimizer\.beta1'/);
+    expect(() => parse(minimal.replace("optimizer", "optimiser"))).toThrow(
+      "run.yaml:2: optimizer: is missing\nrun.yaml:6: unknown key 'optimiser' — did you mean 'optimizer'?",
+    );
     expect(() => parse(lars.replace("lars", "adam"))).toThrow(/run\.yaml:6: .*use adamw \(the default\), lars or sgd/);
   });
 

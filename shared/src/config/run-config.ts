@@ -129,7 +129,7 @@ const sgd = z.strictObject({
 });
 
 const optimizer = z.discriminatedUnion("name", [adamw, lars, sgd], {
-  error: "use adamw (the default), lars or sgd",
+  error: ({ input }) => (input === undefined ? undefined : "use adamw (the default), lars or sgd"),
 });
 
 const training = z.strictObject({

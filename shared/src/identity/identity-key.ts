@@ -8,6 +8,13 @@ import { curveKey } from "./curve-key.js";
 const privatePrefix = Buffer.from("302e020100300506032b657004220420", "hex");
 const publicPrefix = Buffer.from("302a300506032b6570032100", "hex");
 
+const ownKeyDamaged = "Restore the file from a backup; a new key must be enrolled again.";
+
+export interface KeyRemedies {
+  readonly missing?: string;
+  readonly damaged?: string;
+}
+
 /** The long-lived Ed25519 key that signs plans and adverts. Not the TLS key: losing that one must not break masking. */
 export class IdentityKey {
   /** Raw, 32 bytes. */
@@ -38,13 +45,16 @@ export class IdentityKey {
     }
   }
 
-  /** Throws config-missing or input-unreadable. */
-  static async load(path: string): Promise<IdentityKey> {
-    const pem = await readText(path);
+  /**
+   * @param remedies what to do without the file, or with one that is no key; by default what suits a program's own key
+   * @throws ConsiliumError "config-missing" or "input-unreadable"
+   */
+  static async load(path: string, { missing, damaged = ownKeyDamaged }: KeyRemedies = {}): Promise<IdentityKey> {
+    const pem = await readText(path, missing);
     const key = parsePrivateKey(pem);
     if (key?.asymmetricKeyType !== "ed25519") {
       throw new ConsiliumError("input-unreadable", `${path} is not an Ed25519 private key.`, {
-        remedy: "Restore the file from a backup; a new key must be enrolled again.",
+        remedy: damaged,
       });
     }
     return new IdentityKey(key);

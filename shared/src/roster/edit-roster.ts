@@ -1,3 +1,4 @@
+import { plainWords } from "../config/plain-words.js";
 import { ConsiliumError } from "../errors.js";
 import { rotationHolds } from "../identity/key-rotation.js";
 import {
@@ -29,18 +30,28 @@ export function firstRoster(federation: string, floors: RosterFloors, { validUnt
 export type NewSite = Pick<RosterSite, "siteId" | "organisation" | "identityKey">;
 
 /**
- * With the site active; one that was removed comes back, and an active one gets a new key or name.
- * @throws ConsiliumError "already-exists" when nothing would change, "config-invalid" for a key that another site has
+ * With the site active; one that was removed comes back, and an active one gets a new name. Its key is exchanged by
+ * `withKeyReplaced` alone, which asks for the old key's word.
+ * @throws ConsiliumError "already-exists" when nothing would change, or an active site has another key; "config-invalid"
+ * for a key that another site has
  */
 export function withSite(signed: SignedRoster, added: NewSite, times: RosterTimes): SignedRoster {
   const { roster } = signed;
   const before = roster.sites.find(({ siteId }) => siteId === added.siteId);
-  const isSame = before?.identityKey === added.identityKey && before.organisation === added.organisation;
-  if (isSame && before.status === "active") {
-    throw new ConsiliumError("already-exists", `${added.siteId} is in the roster with this key already`);
-  }
+  if (before?.status === "active") requireSameKey(before, added);
   const site: RosterSite = { ...added, status: "active", since: instantOf(times.nowMs) };
   return successor(signed, withEntry(roster.sites, site), times);
+}
+
+function requireSameKey(before: RosterSite, { siteId, identityKey, organisation }: NewSite): void {
+  if (before.identityKey !== identityKey) {
+    throw new ConsiliumError("already-exists", `${siteId} is in the roster with another key already`, {
+      remedy: "give it the new one with 'consilium roster replace', which asks whether the old key vouches for it",
+    });
+  }
+  if (before.organisation === organisation) {
+    throw new ConsiliumError("already-exists", `${siteId} is in the roster with this key and name already`);
+  }
 }
 
 /**
@@ -100,7 +111,7 @@ function successor({ roster, signatures }: SignedRoster, sites: RosterSite[], ti
 
 /** @throws ConsiliumError "config-invalid" */
 function unsigned(roster: Roster): SignedRoster {
-  const parsed = rosterSchema.safeParse(roster);
+  const parsed = rosterSchema.safeParse(roster, plainWords);
   if (parsed.success) return { roster: parsed.data, signatures: [] };
   const [issue] = parsed.error.issues;
   throw new ConsiliumError("config-invalid", `the roster's ${issue?.path.map(String).join(".")} ${issue?.message}`);

@@ -30,7 +30,7 @@ describe("rosterDiff", () => {
   });
 
   it("takes a new key under an old id for another member", () => {
-    const diff = rosterDiff(before.roster, withSite(before, site("b"), testTimes).roster);
+    const diff = rosterDiff(before.roster, withKeyReplaced(before, site("b"), testTimes).roster);
     expect([ids(diff.added), ids(diff.removed), weakens(diff)]).toEqual([["b"], ["b"], true]);
   });
 
@@ -54,6 +54,18 @@ describe("rosterDiff", () => {
     const diff = rosterDiff(before.roster, before.roster);
     expect(diff).toEqual({ added: [], removed: [], renamed: [], floors: undefined });
     expect(weakens(diff)).toBe(false);
+  });
+});
+
+describe("a site that is added again", () => {
+  it("gets another name, but another key only by the word for that", () => {
+    const again = (...added: Parameters<typeof site>) => withSite(before, site(...added), testTimes);
+    expect(again("b", keys.b, "Clinic").roster.sites[1]).toMatchObject({ organisation: "Clinic" });
+    const refused = (remedy: unknown) => expect.objectContaining({ code: "already-exists", remedy });
+    expect(() => again("b")).toThrow(refused(expect.stringContaining("'consilium roster replace'")));
+    expect(() => again("b", keys.b)).toThrow(refused(undefined));
+    const gone = withoutSite(before, "b", testTimes);
+    expect(withSite(gone, site("b"), testTimes).roster.sites[1]).toMatchObject({ status: "active" });
   });
 });
 

@@ -64,8 +64,11 @@ export const rosterSchema = z
     if (!sites.every(({ siteId }, i) => i === 0 || sites[i - 1]!.siteId < siteId)) {
       problem("sites", "must be sorted by id, each id once");
     }
-    if (new Set(sites.map(({ identityKey }) => identityKey)).size !== sites.length) {
-      problem("sites", "must not hold a key twice");
+    const holders = new Map<string, string>();
+    for (const { siteId, identityKey } of sites) {
+      const other = holders.get(identityKey);
+      if (other !== undefined) problem("sites", `must not hold a key twice: ${other} and ${siteId} have the same`);
+      holders.set(identityKey, siteId);
     }
     for (const { siteId, identityKey: key, replaces } of sites) {
       if (replaces === undefined) continue;

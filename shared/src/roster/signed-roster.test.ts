@@ -44,6 +44,18 @@ describe("a roster file", () => {
     expect(() => parseSignedRoster("null")).toThrow(refusal(/./));
   });
 
+  it("is refused in plain words", () => {
+    expect(() => parseSignedRoster("null")).toThrow(/cannot be read: the document: has no value; it must be keys/);
+    expect(readWith(["roster", "version"], "one")).toThrow(/"roster\.version": must be a number, not "one"$/);
+    expect(readWith(["roster", "floors", "minCohort"], undefined)).toThrow(/"roster\.floors\.minCohort": is missing$/);
+    expect(readWith(["roster", "comment"], "x")).toThrow(/unknown key "roster\.comment"$/);
+  });
+
+  it("names the sites that have the same key", () => {
+    const key = signed.roster.sites[0]!.identityKey;
+    expect(readWith(["roster", "sites", "1", "identityKey"], key)).toThrow(/a key twice: a and b have the same$/);
+  });
+
   const [firstSite, secondSite] = signed.roster.sites;
   it.each<[string, string, unknown]>([
     ["note", "note", "x"],

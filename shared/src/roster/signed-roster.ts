@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { canonicalJson } from "../canonical-json.js";
+import { plainWords, printable } from "../config/plain-words.js";
 import { ConsiliumError } from "../errors.js";
 import { type IdentityKey, verifyIdentity } from "../identity/identity-key.js";
 import { formatPublicKey, publicKeyText, rawPublicKey } from "../identity/public-key-text.js";
@@ -38,12 +39,16 @@ function signatureInput(roster: Roster): Buffer {
  */
 export function parseSignedRoster(document: string | Uint8Array): SignedRoster {
   if (document.length > mostRosterBytes) throw malformed(`it has more than ${mostRosterBytes} bytes`);
-  const parsed = signedRosterSchema.safeParse(parseJson(document));
+  const parsed = signedRosterSchema.safeParse(parseJson(document), plainWords);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const extra = issue?.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
-  const where = [...(issue?.path ?? []), ...extra].map(String).join(".").slice(0, 100);
-  throw malformed(`${where === "" ? "it" : JSON.stringify(where)}: ${issue?.message.slice(0, 200) ?? "does not fit"}`);
+  const path = (more: readonly string[] = []) => placeText([...(issue?.path ?? []), ...more]);
+  if (issue?.code === "unrecognized_keys") throw malformed(`unknown key ${path(issue.keys.slice(0, 1))}`);
+  throw malformed(`${path()}: ${issue?.message.slice(0, 200) ?? "does not fit"}`);
+}
+
+function placeText(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? "the document" : `"${printable(path.map(String).join(".").slice(0, 100))}"`;
 }
 
 function parseJson(document: string | Uint8Array): unknown {

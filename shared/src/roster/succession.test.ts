@@ -68,7 +68,14 @@ describe("judgeRoster", () => {
   });
 
   it("refuses a roster that gives this site another key", () => {
-    const swapped = signedBy(signers, added(first, "a"));
+    const swapped = signedBy(
+      signers,
+      withKeyReplaced(
+        first,
+        { siteId: "a", identityKey: formatPublicKey(IdentityKey.generate().publicKey) },
+        testTimes,
+      ),
+    );
     expect(judgeRoster(swapped, view([first]))).toEqual(refusedBy("own-key"));
   });
 

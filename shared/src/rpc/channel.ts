@@ -158,7 +158,7 @@ function secureContext({ caPem, own }: Trust) {
     });
   } catch (cause) {
     throw new ConsiliumError("config-invalid", "The TLS certificate and key cannot be used together.", {
-      remedy: "Put back the certificate and key that were issued together, or enrol again.",
+      remedy: "Put back the certificate and key that were issued together, or have new ones issued: sites join again.",
       cause,
     });
   }

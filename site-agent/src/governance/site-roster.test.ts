@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { formatPublicKey } from "@consilium/shared/identity/public-key-text.js";
 import { silentLogger } from "@consilium/shared/log.js";
-import { withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";
+import { withKeyReplaced, withoutSite, withSite } from "@consilium/shared/roster/edit-roster.js";
 import {
   signedBy,
   testGovernance,
@@ -31,6 +31,8 @@ const added = (to: SignedRoster, siteId: string) =>
     { siteId, organisation: siteId, identityKey: formatPublicKey(IdentityKey.generate().publicKey) },
     testTimes,
   );
+const swapped = (roster: SignedRoster) =>
+  withKeyReplaced(roster, { siteId: "a", identityKey: formatPublicKey(IdentityKey.generate().publicKey) }, testTimes);
 const signed = (roster: SignedRoster) => signedBy(trust.keys.slice(0, 2), roster);
 const withD = signed(added(first, "d"));
 const withoutC = signed(withoutSite(withD, "c", testTimes));
@@ -197,7 +199,7 @@ describe("rosters that are not followed", () => {
     ["signatures", [{ ...withD, signatures: [] }]],
     ["fork", [fork]],
     ["gap", [signed(added(withoutC, "f"))]],
-    ["own-key", [signed(added(withD, "a"))]],
+    ["own-key", [signed(swapped(withD))]],
   ])("because of %s are counted and audited, and change nothing", (fault, chain) => {
     site().receive([first, withD], automatic);
     site().receive([withD], automatic);
