@@ -104,7 +104,7 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   ],
   "own-revoked": [
     (address) => `${address} refuses the certificate used here: it was revoked.`,
-    "Ask the coordinator's operator why; a site joins again with a new invitation.",
+    "Ask the coordinator's operator why; a site joins again with a new invitation, a person gets a new folder of credentials.",
   ],
   "own-refused": [
     (address, detail) => `${address} refuses the certificate used here. ${detail}`,
