@@ -9,6 +9,7 @@ import { RosterFiles } from "./governance/roster-files.js";
 import { SiteRoster } from "./governance/site-roster.js";
 import type { SiteHome } from "./home.js";
 import type { AgentMetrics } from "./metrics.js";
+import type { Reachability } from "./reachability.js";
 import type { CoordinatorClient } from "./round/coordinator.js";
 
 /** How soon an agent hears of a removal while no plan names the new roster. */
@@ -16,13 +17,14 @@ const catchUpEveryMs = 60_000;
 
 export interface AgentRosterOptions {
   readonly home: SiteHome;
-  readonly enrolment: Enrolment;
+  readonly enrolment: Pick<Enrolment, "siteId" | "federation">;
   readonly identity: IdentityKey;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly audit: AgentAudit;
+  readonly audit: Pick<AgentAudit, "trail" | "loadPolicy">;
   readonly metrics: Pick<AgentMetrics, "rosterRefused">;
   readonly client: Pick<CoordinatorClient, "fetchRosters">;
+  readonly reachability: Pick<Reachability, "lasting">;
 }
 
 export interface AgentRoster {
@@ -33,7 +35,7 @@ export interface AgentRoster {
 
 /** The roster of a running agent, which asks for newer ones by itself. */
 export function openAgentRoster(options: AgentRosterOptions): AgentRoster {
-  const { home, enrolment, identity, clock, logger, audit, metrics, client } = options;
+  const { home, enrolment, identity, clock, logger, audit, metrics, client, reachability } = options;
   const { siteId, federation } = enrolment;
   const roster = new SiteRoster({
     ...{ federation, clock, logger, files: new RosterFiles(home.governance) },
@@ -43,6 +45,8 @@ export function openAgentRoster(options: AgentRosterOptions): AgentRoster {
     onRefused: (fault) => metrics.rosterRefused(fault),
   });
   const task = async () => {
+    // Who was shut out asks as seldom as it tries to attach: a call would open the connection anew.
+    if (reachability.lasting) return;
     try {
       await roster.catchUp(audit.loadPolicy().governance);
     } catch (thrown) {

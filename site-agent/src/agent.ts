@@ -137,7 +137,9 @@ async function start(options: AgentOptions, setup: Setup, unlock: () => void): P
   const trainer = options.trainer ?? trainerProcess({ logger, clock, metrics, board });
   const reporter = new Reporter({ coordinator: client, patience, logger });
   const observer = observerOf({ metrics, board, audit, siteId: enrolment.siteId });
-  const { roster, stop: forgetRoster } = openAgentRoster({ ...setup, clock, logger, audit, metrics, client });
+  const { roster, stop: forgetRoster } = openAgentRoster({
+    ...{ ...setup, clock, logger, audit, metrics, client, reachability },
+  });
   const participant = participantOf(setup, { options, audit, client, trainer, patience, reporter, observer, roster });
 
   const stopping = new AbortController();

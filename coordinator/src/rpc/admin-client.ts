@@ -2,9 +2,8 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import { callClientStream, callServerStream, callUnary } from "@consilium/shared/rpc/calls.js";
 import { type ChannelOptions, openChannel } from "@consilium/shared/rpc/channel.js";
-import type { ConnectionReason } from "@consilium/shared/rpc/connection-reason.js";
+import { explainFailure, explainLoss } from "@consilium/shared/rpc/explain-failure.js";
 import { AdminServiceClient, type RunDetail as RunDetailMessage } from "@consilium/shared/rpc/gen/admin.js";
-import { diagnoseConnection } from "@consilium/shared/rpc/probe.js";
 import type { HttpProxy } from "@consilium/shared/rpc/proxy.js";
 import type { RunDetail } from "../round/progress.js";
 import type { Admin } from "./admin-types.js";
@@ -34,7 +33,7 @@ export function connectAdmin(connection: AdminConnection): Admin {
   const client = channel.client(AdminServiceClient);
   const limits = { timeoutMs: callTimeoutMs };
   const explained = <Reply>(reply: Promise<Reply>): Promise<Reply> =>
-    reply.catch(async (thrown: unknown) => Promise.reject(await explain(thrown, options)));
+    reply.catch(async (thrown: unknown) => Promise.reject(await explainFailure(thrown, options)));
   return {
     launchRun: (request) => explained(callUnary(client.launchRun.bind(client), request, limits)),
     launchRunFrom: (request, signal) =>
@@ -81,39 +80,4 @@ function detailOf({ summary, current, history, configJson }: RunDetailMessage): 
     });
   }
   return { summary, current, history, configJson };
-}
-
-/** Reasons that lie with a certificate, and that waiting does not cure. */
-const lasting: ReadonlySet<ConnectionReason> = new Set([
-  "wrong-authority",
-  "server-expired",
-  "server-not-yet-valid",
-  "wrong-role",
-  "name-mismatch",
-  "own-expired",
-  "own-not-yet-valid",
-  "own-revoked",
-  "own-refused",
-]);
-
-/** gRPC says only that there is no connection; a connection of our own finds out why. Other errors stay as they are. */
-async function explain(thrown: unknown, options: ChannelOptions): Promise<unknown> {
-  if (!isLoss(thrown)) return thrown;
-  const { reason, message, remedy } = await diagnoseConnection(options);
-  if (reason === "ok") return thrown;
-  return new ConsiliumError(lasting.has(reason) ? "certificate-refused" : "unreachable", message, {
-    remedy,
-    cause: thrown,
-  });
-}
-
-/** As `explain` for a connection that stood before: whatever the reason now, it may come back. */
-async function explainLoss(thrown: unknown, options: ChannelOptions): Promise<unknown> {
-  if (!isLoss(thrown)) return thrown;
-  const { reason, message, remedy } = await diagnoseConnection(options);
-  return reason === "ok" ? thrown : new ConsiliumError("unreachable", message, { remedy, cause: thrown });
-}
-
-function isLoss(thrown: unknown): boolean {
-  return thrown instanceof ConsiliumError && thrown.code === "unreachable";
 }

@@ -40,6 +40,31 @@ describe("assertMayCall", () => {
   });
 });
 
+describe("a caller of another role", () => {
+  const refusedFrom = (role: Role, method: string, table: AccessTable) => {
+    try {
+      return assertMayCall(caller(role), method, rules({ table }));
+    } catch (thrown) {
+      return thrown;
+    }
+  };
+  const invite = "/consilium.v1.AdminService/InviteSite";
+
+  it("is told in words what it may not do, and whose credentials may", () => {
+    expect(refusedFrom("researcher", invite, { [invite]: ["operator"] })).toMatchObject({
+      message: "Only an operator may do this (invite site), not a researcher.",
+      remedy: "Use the credentials of an operator (--profile).",
+    });
+    expect(refusedFrom("operator", path, { [path]: ["site"] })).toMatchObject({
+      message: "Only a site may do this (report), not an operator.",
+    });
+  });
+
+  it("does not get back a path that it made up", () => {
+    expect(refusedFrom("site", "/x/Secret", {})).toMatchObject({ message: "Nobody may do this." });
+  });
+});
+
 describe("assertComplete", () => {
   const table: AccessTable = { [path]: ["site"] };
 

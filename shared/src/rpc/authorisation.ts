@@ -48,12 +48,24 @@ export function assertMayCall(caller: Caller | undefined, path: string, rules: A
   }
   const allowed = Object.hasOwn(rules.table, path) ? rules.table[path] : undefined;
   if (!allowed?.includes(role)) {
-    throw new ConsiliumError("not-authorised", `A ${role} may not call ${path}.`, {
-      remedy: "Use a certificate with the right role.",
-    });
+    throw shutOut(role, path, allowed ?? []);
   }
   return caller;
 }
+
+/** Names what was asked for in words: the path, which the caller chose, only where the table has it. */
+function shutOut(role: Role, path: string, allowed: readonly Role[]): ConsiliumError {
+  if (allowed.length === 0) return new ConsiliumError("not-authorised", "Nobody may do this.");
+  const words = path.replace(/^.*\//, "").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const may = allowed.map(called).join(" or ");
+  return new ConsiliumError("not-authorised", `Only ${may} may do this (${words.trim()}), not ${called(role)}.`, {
+    remedy: allowed.includes("site")
+      ? "The agent of a site asks for this."
+      : `Use the credentials of ${may} (--profile).`,
+  });
+}
+
+const called = (role: Role): string => `${role === "operator" ? "an" : "a"} ${role}`;
 
 /** Calls in progress, so that revoking a certificate also ends what it already started. */
 export class LiveCalls {

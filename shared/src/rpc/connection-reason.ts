@@ -20,7 +20,8 @@ export type ConnectionReason =
   | "own-expired"
   | "own-not-yet-valid"
   | "own-revoked"
-  | "own-refused";
+  | "own-refused"
+  | "own-unusable";
 
 export interface ConnectionDiagnosis {
   readonly reason: ConnectionReason;
@@ -109,6 +110,10 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   "own-refused": [
     (address, detail) => `${address} refuses the certificate used here. ${detail}`,
     "It may be revoked, or the coordinator's clock or its list of revoked certificates be wrong: ask its operator.",
+  ],
+  "own-unusable": [
+    (address) => `${address} was not tried: the certificate and key used here cannot be used together.`,
+    "Put back cert.pem and key.pem that were issued together, or have new ones issued: a site joins again.",
   ],
 };
 

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer, type Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -97,7 +98,13 @@ describe("diagnoseConnection", () => {
     expect(await diagnose(port, { bundle: old, clock: new ManualClock(0) })).toMatchObject({
       reason: "own-not-yet-valid",
     });
-    expect(await diagnose(port, { bundle: { ...own, keyPem: "nonsense" } })).toMatchObject({ reason: "own-refused" });
+    expect(await diagnose(port, { bundle: { ...own, keyPem: "nonsense" } })).toMatchObject({
+      reason: "own-unusable",
+      message: expect.stringContaining("was not tried"),
+    });
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const anothers = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    expect((await diagnose(port, { bundle: { ...own, keyPem: anothers } })).reason).toBe("own-unusable");
     await foreign.remove();
   });
 });

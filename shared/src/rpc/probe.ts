@@ -1,4 +1,4 @@
-import type { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
 import { type Clock, systemClock } from "../clock.js";
@@ -80,6 +80,7 @@ function ownFault(
 
 async function probe(options: ProbeOptions): Promise<Outcome> {
   const { host, port, proxy, timeoutMs = 10_000 } = options;
+  if (!isPair(options.bundle)) return { kind: "blocked", reason: "own-unusable", detail: "" };
   try {
     return await greet({ ...options, timeoutMs }, await carrierTo({ host, port, proxy, timeoutMs }));
   } catch (thrown) {
@@ -93,7 +94,7 @@ function greet(options: ProbeOptions & { readonly timeoutMs: number }, carrier: 
   return new Promise((resolve) => {
     let raw: Raw | undefined;
     const socket = tryConnect(host, carrier, bundle);
-    if (socket === undefined) return resolve({ kind: "failed", code: "ERR_OWN_BUNDLE" });
+    if (socket === undefined) return resolve({ kind: "blocked", reason: "own-unusable", detail: "" });
     const finish = (outcome: Outcome) => {
       socket.destroy();
       resolve(outcome);
@@ -119,6 +120,15 @@ function greet(options: ProbeOptions & { readonly timeoutMs: number }, carrier: 
     socket.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
     socket.once("close", () => lost("ECONNRESET"));
   });
+}
+
+/** OpenSSL itself finds a key of another kind only when the server asks for a signature. */
+function isPair({ certPem, keyPem }: TlsBundle): boolean {
+  try {
+    return new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem));
+  } catch {
+    return false;
+  }
 }
 
 type Carrier = Awaited<ReturnType<typeof carrierTo>>;
@@ -148,7 +158,6 @@ function isRevokedAlert(code: string): boolean {
 }
 
 function networkReason(code: string): ConnectionReason {
-  if (code === "ERR_OWN_BUNDLE") return "own-refused";
   if (code === "ECONNREFUSED") return "refused";
   if (/^ERR_SSL_.*ALERT_CERTIFICATE_EXPIRED/.test(code)) return "own-expired";
   if (isRevokedAlert(code)) return "own-revoked";

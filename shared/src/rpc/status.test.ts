@@ -44,6 +44,10 @@ describe("status", () => {
     });
     const late = error(status.DEADLINE_EXCEEDED, "Deadline exceeded after 30.001s,LB pick: 0.002s");
     expect(late).toMatchObject({ code: "deadline", message: "The coordinator did not answer in time." });
+    expect(error(status.UNIMPLEMENTED, "The server does not implement the method /consilium.v1.X/Y")).toMatchObject({
+      ...{ code: "input-unsupported", message: "What listens on this port does not know this request." },
+      remedy: expect.stringContaining("port for members"),
+    });
     expect(error(status.UNKNOWN).code).toBe("internal");
     expect(error(status.ABORTED).code).toBe("internal");
   });

@@ -61,6 +61,15 @@ const codeOf: Readonly<Partial<Record<status, ErrorCode>>> = {
   [status.UNIMPLEMENTED]: "input-unsupported",
 };
 
+/** In the place of gRPC's own texts, which are about load balancing and method paths. */
+const plainText: Readonly<Partial<Record<status, string>>> = {
+  [status.DEADLINE_EXCEEDED]: "The coordinator did not answer in time.",
+  [status.UNIMPLEMENTED]: "What listens on this port does not know this request.",
+};
+
+const remedyElsewhere =
+  "Use the coordinator's port for members (7700 by default), not the one for joining; check that both programs have the same version.";
+
 const remedyOf: Readonly<Partial<Record<ErrorCode, string>>> = {
   unreachable: "Check that the coordinator runs and that its host and port can be reached from here.",
   deadline: "Try again; if it stays slow, look at the coordinator's load and the network between.",
@@ -97,10 +106,10 @@ export function toStatus(thrown: unknown, correlationId: string = newCorrelation
 export function fromStatus(error: ServiceError): ConsiliumError {
   const sent = sentCode(error);
   const code = sent ?? codeOf[error.code] ?? "internal";
-  const remedy = error.metadata?.get(remedyKey)[0]?.toString() ?? remedyOf[code];
-  // gRPC's own text for it is about its name resolution and load balancing.
-  const silent = sent === undefined && code === "deadline";
-  const text = silent ? "The coordinator did not answer in time." : error.details || error.message;
+  const elsewhere = sent === undefined && error.code === status.UNIMPLEMENTED;
+  const remedy = error.metadata?.get(remedyKey)[0]?.toString() ?? (elsewhere ? remedyElsewhere : remedyOf[code]);
+  const own = sent === undefined ? plainText[error.code] : undefined;
+  const text = own ?? (error.details || error.message);
   return new ConsiliumError(code, printable(text), {
     ...(remedy === undefined ? {} : { remedy: printable(remedy) }),
     cause: error,

@@ -80,7 +80,10 @@ export class SiteRoster {
       await this.update(governance);
     } catch (thrown) {
       const { code, message } = asConsiliumError(thrown);
-      this.#options.logger.warn("roster-not-fetched", { code, reason: message });
+      const { logger } = this.#options;
+      // Why there is no connection is said once, by whoever keeps this site attached.
+      if (code === "unreachable") logger.debug("roster-not-fetched", { code });
+      else logger.warn("roster-not-fetched", { code, reason: message });
     }
   }
 

@@ -1,6 +1,7 @@
 import type { TlsBundle } from "@consilium/shared/identity/key-files.js";
 import type { SignedRoster } from "@consilium/shared/roster/signed-roster.js";
 import { openChannel } from "@consilium/shared/rpc/channel.js";
+import { explainFailure } from "@consilium/shared/rpc/explain-failure.js";
 import { FederationServiceClient } from "@consilium/shared/rpc/gen/federation.js";
 import type { HttpProxy } from "@consilium/shared/rpc/proxy.js";
 import type { Egress } from "../audit/egress-record.js";
@@ -15,7 +16,10 @@ export interface RosterCall {
   readonly proxy: HttpProxy | undefined;
 }
 
-/** Asks for the rosters after a version over a connection of its own. @throws ConsiliumError as `fetchRosters` */
+/**
+ * Asks for the rosters after a version over a connection of its own.
+ * @throws ConsiliumError as `fetchRosters`; where there is no connection, with the reason that a probe finds
+ */
 export async function askForRosters(
   { enrolment, bundle, egress, proxy }: RosterCall,
   afterVersion: number,
@@ -23,6 +27,8 @@ export async function askForRosters(
   const channel = openChannel({ ...enrolment, bundle, proxy });
   try {
     return await fetchRosters(channel.client(FederationServiceClient, [egressDoor(egress)]), afterVersion);
+  } catch (thrown) {
+    throw await explainFailure(thrown, { ...enrolment, bundle, proxy });
   } finally {
     channel.close();
   }
