@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { durationBetween } from "@consilium/shared/config/duration.js";
 import { loadYaml } from "@consilium/shared/config/load-yaml.js";
+import { ConsiliumError } from "@consilium/shared/errors.js";
 import { z } from "zod";
 
 /** 0 lets the system choose, for tests. */
@@ -66,5 +68,11 @@ export function homePaths(home: string) {
 
 /** @throws ConsiliumError "config-missing" or "config-invalid" with line numbers. */
 export function loadCoordinatorConfig(home: string): CoordinatorConfig {
-  return loadYaml(homePaths(home).config, coordinatorConfigSchema);
+  const { config } = homePaths(home);
+  if (!existsSync(config)) {
+    throw new ConsiliumError("config-missing", `${home} is not a coordinator's home: it has no coordinator.yaml`, {
+      remedy: "name the home with --home or CONSILIUM_HOME; 'consilium coordinator init' makes one",
+    });
+  }
+  return loadYaml(config, coordinatorConfigSchema);
 }

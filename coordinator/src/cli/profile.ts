@@ -62,6 +62,7 @@ function findDirectory({ option, env, userFolder }: ProfilePlace): string {
   const own = join(defaultHome({ env, userFolder }), "credentials", "operator");
   if (existsSync(join(own, "profile.yaml"))) return own;
   throw new ConsiliumError("config-missing", `no profile given, and ${own} holds none`, {
-    remedy: "name one with --profile DIR or CONSILIUM_PROFILE; 'consilium coordinator init' writes the operator's",
+    remedy:
+      "name one with --profile DIR or CONSILIUM_PROFILE, or the coordinator's home with CONSILIUM_HOME; 'consilium coordinator init' writes the operator's",
   });
 }

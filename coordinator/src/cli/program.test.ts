@@ -91,7 +91,8 @@ describe("consilium", () => {
     expect(exitCode).toBe(2);
     expect(stderr).toBe(
       "error: no profile given, and /nowhere/.consilium/credentials/operator holds none\n" +
-        "  → name one with --profile DIR or CONSILIUM_PROFILE; 'consilium coordinator init' writes the operator's\n",
+        "  → name one with --profile DIR or CONSILIUM_PROFILE, or the coordinator's home with CONSILIUM_HOME; " +
+        "'consilium coordinator init' writes the operator's\n",
     );
   });
 });

@@ -20,7 +20,7 @@ export function lockHome(path: string): HomeLock {
     database.close();
     if (!(cause instanceof Database.SqliteError) || !cause.code.startsWith("SQLITE_BUSY")) throw cause;
     throw new ConsiliumError("already-exists", `${path}: another coordinator is running in this directory`, {
-      remedy: "stop it first, or give this one its own home directory",
+      remedy: "stop the coordinator that runs here first; a second one needs a home directory of its own",
       cause,
     });
   }

@@ -73,7 +73,12 @@ describe("lockHome()", () => {
   it("refuses a second owner until the first lets go", () => {
     const path = join(directory, "lock");
     const first = lockHome(path);
-    expect(() => lockHome(path)).toThrow(/another coordinator is running/);
+    expect(() => lockHome(path)).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining("another coordinator is running"),
+        remedy: expect.stringContaining("stop the coordinator"),
+      }),
+    );
     first.release();
     lockHome(path).release();
   });

@@ -30,7 +30,7 @@ export function governancePins(given: readonly string[], threshold?: number): Go
   }
   const enough = threshold ?? Math.floor(keys.length / 2) + 1;
   if (enough > keys.length) {
-    const message = `--governance-threshold ${enough} is more than the ${keys.length} governance keys`;
+    const message = `--governance-threshold ${enough} is more than the governance keys given: ${keys.length}`;
     throw refused(message, "no roster could ever be followed: give more keys or a lower threshold");
   }
   return { keys, threshold: enough };
