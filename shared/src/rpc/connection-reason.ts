@@ -113,7 +113,7 @@ const words: Readonly<Record<ConnectionReason, Words>> = {
   ],
   "own-unusable": [
     (address) => `${address} was not tried: the certificate and key used here cannot be used together.`,
-    "Put back cert.pem and key.pem that were issued together, or have new ones issued: a site joins again.",
+    "Put back the certificate and key that were issued together, or have new ones issued: a site joins again.",
   ],
 };
 

@@ -85,7 +85,8 @@ describe("diagnoseSite", () => {
   it("finds nothing where nothing is wrong", async () => {
     expect(await faults()).toEqual([]);
     expect((await diagnose()).map(({ name }) => name)).toEqual([
-      ...["enrolment", "settings", "identity key", "certificate", "policy", "roster", "images", "disk", "audit log"],
+      ...["enrolment", "settings", "identity key", "key files", "certificate", "policy", "roster", "images", "disk"],
+      "audit log",
       ...["coordinator: name", "coordinator: port", "coordinator: TLS"],
     ]);
   });
@@ -95,6 +96,23 @@ describe("diagnoseSite", () => {
     expect(await diagnose()).toEqual([
       expect.objectContaining({ name: "enrolment", level: "failed", remedy: expect.stringContaining("join") }),
     ]);
+  });
+
+  it("names keys that others on the machine may read", async () => {
+    const key = join(home.identity.directory, "key.pem");
+    chmodSync(key, 0o644);
+    const [found, ...others] = await faults();
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ name: "key files", level: "warning", message: expect.stringContaining(key) });
+    expect(found?.remedy).toContain(`chmod 600 ${key};`);
+    expect(found?.message).not.toContain(home.identity.identityKey);
+  });
+
+  it("does not blame the coordinator for a certificate and a key that do not belong together", async () => {
+    await testIdentity.save(join(home.identity.directory, "key.pem"));
+    expect((await faults()).at(-1)).toMatchObject({
+      ...{ name: "coordinator: TLS", level: "failed", message: expect.stringContaining("was not tried") },
+    });
   });
 
   it("says how far the clock is from the certificate's dates", async () => {

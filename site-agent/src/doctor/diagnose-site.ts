@@ -7,6 +7,7 @@ import { checkCertificate } from "./certificate.js";
 import { connectionFindings } from "./connection.js";
 import { type Check, type ExaminedSite, type Finding, failed, findingOf, ok, warning } from "./finding.js";
 import { checkPolicy, checkRoster } from "./governance.js";
+import { checkPrivateFiles } from "./private-files.js";
 import { checkData, checkDisk } from "./storage.js";
 
 const checkEnrolment: Check = ({ home }) => {
@@ -36,6 +37,7 @@ const checkAuditLog: Check = async ({ home }) => {
 const checks: readonly (readonly [name: string, check: Check])[] = [
   ["settings", checkSettings],
   ["identity key", checkIdentityKey],
+  ["key files", checkPrivateFiles],
   ["certificate", checkCertificate],
   ["policy", checkPolicy],
   ["roster", checkRoster],
