@@ -62,7 +62,7 @@ reconnect: { initialMs: 1000, maxMs: 15000 }
 /** @param governance the keys that the site was told of; absent: a person writes them in */
 export function policyTemplate(federation: string, governance: GovernancePins = noPins): string {
   return `# What this hospital allows. The agent reads it before each round: a run that asks for more is refused, and the
-# researcher is told the line. Every line is needed, an unknown one is an error, and without this file nothing runs.
+# researcher is told the line. An unknown line is an error, and without this file nothing runs.
 version: 1
 
 # The only federation whose plans are followed.
