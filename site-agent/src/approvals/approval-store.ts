@@ -73,14 +73,15 @@ export class ApprovalStore {
   }
 
   /**
-   * Answers a question, whatever was answered before; on the disk when this returns.
+   * Answers a question, whatever was answered before; the same answer again keeps its reason. On the disk when this returns.
    * @throws ConsiliumError "storage"
    */
   decide(approval: Approval, decision: "granted" | "denied", reason?: string): Approval {
-    const { reason: _reason, ...rest } = approval;
+    const { reason: before, ...rest } = approval;
+    const kept = reason ?? (approval.decision === decision ? before : undefined);
     const decided = {
       ...{ ...rest, decision, decidedAtMs: this.#clock.now() },
-      ...(reason === undefined ? {} : { reason }),
+      ...(kept === undefined ? {} : { reason: kept }),
     };
     this.#write(decided);
     return decided;

@@ -26,7 +26,7 @@ export const auditObjects = {
   /** The agent was asked to stop and did. An end without this entry was a crash. */
   "agent.stopped": z.strictObject({}),
   /** A person ran a command of `consilium-agent` that changes something or lets something out. */
-  "command.run": z.strictObject({ command: word }),
+  "command.run": z.strictObject({ command: word, run: word.optional(), config: hexDigest.optional() }),
 
   /**
    * From here on the log is signed by another identity key of this site; keys are raw, hex. `signed`: the old key vouches

@@ -11,12 +11,29 @@ export interface EntryFilter {
   readonly run?: string;
 }
 
-/** The entries of a log, oldest first. Lines that are none are passed over: `verifyLog` speaks of those. */
-export function* readEntries(directory: string, filter: EntryFilter = {}): Generator<AuditEntry> {
+/** What a reading of a log met, counted while it goes on. */
+export interface Reading {
+  /** Whole lines that are no entries. */
+  unreadable: number;
+  /** Signed entries that were gone when the log was opened for the next, as it says itself. */
+  gone: number;
+}
+
+/** The entries of a log, oldest first. Lines that are none are passed over and counted; `verifyLog` says what they are. */
+export function* readEntries(
+  directory: string,
+  filter: EntryFilter = {},
+  reading: Reading = { unreadable: 0, gone: 0 },
+): Generator<AuditEntry> {
   for (const { path } of listSegments(directory)) {
-    for (const { bytes } of readLines(path)) {
+    for (const { bytes, whole } of readLines(path)) {
       const entry = parseLine(bytes);
-      if (entry !== undefined && matches(entry, filter)) yield entry;
+      // What follows the last line end is being written, or was when the power failed.
+      if (entry === undefined) reading.unreadable += whole ? 1 : 0;
+      else {
+        if (entry.action === "log.shortened") reading.gone += entry.object.signed - entry.object.found;
+        if (matches(entry, filter)) yield entry;
+      }
     }
   }
 }

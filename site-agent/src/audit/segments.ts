@@ -15,7 +15,7 @@ export function segmentPath(directory: string, number: number): string {
   return join(directory, `audit-${String(number).padStart(6, "0")}.jsonl`);
 }
 
-/** In order; none where the folder is absent. */
+/** In order; none where there is no such folder. */
 export function listSegments(directory: string): Segment[] {
   return namesIn(directory)
     .flatMap((name) => {
@@ -29,7 +29,7 @@ function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createPlainServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer, type Server } from "node:tls";
@@ -151,6 +151,23 @@ describe("audit messages for a collector", () => {
       code: "certificate-refused",
     });
     expect(received).toEqual([]);
+  });
+
+  it("name the file that is wrong, and a port without TLS", async () => {
+    const invalid = (message: string) => expect.objectContaining({ code: "config-invalid", message });
+    const { cert, key } = target;
+    await expect(sendSyslog({ ...target, key: cert }, [])).rejects.toEqual(
+      invalid(`${cert} is not the key of ${cert}`),
+    );
+    await expect(sendSyslog({ ...target, ca: key }, [])).rejects.toEqual(invalid(`${key} is no certificate in PEM`));
+    await expect(sendSyslog({ ...target, cert: key }, [])).rejects.toEqual(invalid(`${key} is no certificate in PEM`));
+    const plain = createPlainServer((socket) => socket.on("error", () => {}).end("no TLS here\n"));
+    await new Promise<void>((done) => plain.listen(0, "localhost", done));
+    const { port } = plain.address() as AddressInfo;
+    await expect(sendSyslog({ ...target, port }, [])).rejects.toMatchObject({
+      ...{ code: "unreachable", message: expect.stringContaining("does not speak TLS") },
+    });
+    plain.close();
   });
 
   it("say when nobody answers, or a file is missing", async () => {

@@ -1,6 +1,7 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 
 /** A collector of audit messages, and the files with which both ends prove who they are. */
@@ -71,10 +72,10 @@ function drainedOrClosed(socket: TLSSocket, closed: Promise<void>): Promise<void
 
 function opened(target: SyslogTarget): Promise<TLSSocket> {
   const { host, port } = target;
-  const files = { ca: pem(target.ca), cert: pem(target.cert), key: pem(target.key) };
+  const secureContext = contextOf(target);
   return new Promise((resolve, reject) => {
     const name = isIP(host) === 0 ? { servername: host } : {};
-    const socket = connect({ ...{ host, port, minVersion: "TLSv1.2", ...files, ...name } });
+    const socket = connect({ ...{ host, port, secureContext, ...name } });
     const fail = (cause: Error) => {
       socket.destroy();
       reject(cannotSend(target, cause));
@@ -96,6 +97,26 @@ function opened(target: SyslogTarget): Promise<TLSSocket> {
   });
 }
 
+function contextOf({ ca, cert, key }: SyslogTarget): SecureContext {
+  const files = { ca: pem(ca), cert: pem(cert), key: pem(key) };
+  try {
+    if (!isCertificate(files.ca)) throw new Error("no certificate");
+    return createSecureContext({ ...files, minVersion: "TLSv1.2" });
+  } catch (cause) {
+    const wrong = [ca, cert].find((path) => !isCertificate(pem(path)));
+    const message = wrong === undefined ? `${key} is not the key of ${cert}` : `${wrong} is no certificate in PEM`;
+    throw new ConsiliumError("config-invalid", message, { remedy: "check --ca, --cert and --key", cause });
+  }
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text).serialNumber !== "";
+  } catch {
+    return false;
+  }
+}
+
 function pem(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -109,6 +130,10 @@ function pem(path: string): string {
 
 function cannotSend({ host, port }: SyslogTarget, cause: Error): ConsiliumError {
   const code = "code" in cause ? String(cause.code) : "";
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") {
+    const message = `the audit collector ${host}:${port} does not speak TLS`;
+    return new ConsiliumError("unreachable", message, { remedy: "check the port: syslog over TLS is 6514", cause });
+  }
   const isAboutTrust = /CERT|ALERT|SSL|ALTNAME/.test(code);
   return new ConsiliumError(
     isAboutTrust ? "certificate-refused" : "unreachable",

@@ -90,11 +90,31 @@ describe("approvals", () => {
     const denied = await approvals("deny", "run-1", "--reason", "no ethics vote yet", "--json");
     expect(JSON.parse(denied.stdout)).toMatchObject({ decision: "denied", reason: "no ethics vote yet" });
     expect(store.decisionOn(subject)).toBe("denied");
-    const corrId = `run-1/${store.find("run-1").digest}`;
+    const about = { run: "run-1", config: store.find("run-1").digest };
     expect(commandsOf()).toMatchObject([
-      { object: { command: "approvals-grant" }, corrId, role: "operator", actor: expect.stringMatching(/^user:/) },
-      { object: { command: "approvals-deny" }, corrId },
+      {
+        ...{ object: { command: "approvals-grant", ...about }, role: "operator" },
+        actor: expect.stringMatching(/^user:/),
+      },
+      { object: { command: "approvals-deny", ...about } },
     ]);
+    const { stdout: shown } = await run("audit", "show", "--run", "run-1");
+    expect(shown).toMatch(/command approvals-grant, config [0-9a-f]{12}, run run-1/);
+  });
+
+  it("keeps the reason when the same is said again, and says so", async () => {
+    await approvals("deny", "run-1", "--reason", "no ethics vote yet");
+    expect((await approvals("deny", "run-1")).stdout).toMatch(/ was denied already, on 2026-01-15 00:00:00Z\n$/);
+    expect(store.find("run-1")).toMatchObject({ decision: "denied", reason: "no ethics vote yet" });
+    await approvals("grant", "run-1");
+    expect(store.find("run-1").reason).toBeUndefined();
+  });
+
+  it("are not listed for a home that no site joined", async () => {
+    rmSync(home.identity.enrolment);
+    for (const command of [["approvals", "list"], ["privacy"]]) {
+      expect(await run(...command)).toMatchObject({ code: 2, stdout: "" });
+    }
   });
 
   it("decides nothing that the audit log cannot hold", async () => {

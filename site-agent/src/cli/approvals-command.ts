@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { type Approval, approvalId } from "../approvals/approval.js";
 import { ApprovalStore } from "../approvals/approval-store.js";
+import { loadEnrolment } from "../enrolment.js";
 import type { SiteHome } from "../home.js";
 import { approvalLines, approvalTable, decisionLine, verdictsOnApproval } from "./approvals-view.js";
 import { recordCommand } from "./audit-access.js";
@@ -95,16 +96,18 @@ async function decide({ command, surroundings, called, decision, reason, ...rest
   const approval = store.find(called);
   await recordCommand(home, surroundings, {
     action: "command.run",
-    object: { command: decision === "granted" ? "approvals-grant" : "approvals-deny" },
-    corrId: `${approval.runId}/${approval.digest}`.slice(0, longestCorrId),
+    object: {
+      command: decision === "granted" ? "approvals-grant" : "approvals-deny",
+      ...{ run: approval.runId, config: approval.digest },
+    },
   });
   const decided = store.decide(approval, decision, reason);
-  outputOf(command, surroundings).result(withId(decided), () => decisionLine(decided));
+  outputOf(command, surroundings).result(withId(decided), () => decisionLine(decided, approval));
 }
 
-const longestCorrId = 160;
-
+/** @throws ConsiliumError "config-missing" where no site has joined: no run ever asked there */
 function storeOf(home: SiteHome, { clock }: Surroundings): ApprovalStore {
+  loadEnrolment(home);
   return new ApprovalStore(home.approvals, clock);
 }
 

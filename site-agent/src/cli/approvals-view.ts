@@ -57,8 +57,12 @@ function verdictLines(verdicts: RunVerdicts | undefined): string[] {
   return [...verdictTable(verdicts.clauses), "", overallVerdict(verdicts)];
 }
 
-export function decisionLine(approval: Approval): string {
+/** @param before what was decided until now */
+export function decisionLine(approval: Approval, before: Approval): string {
   const id = approvalId(approval);
+  if (before.decision === approval.decision && before.decidedAtMs !== undefined) {
+    return `${id} was ${before.decision} already, on ${formatInstant(before.decidedAtMs)}`;
+  }
   return approval.decision === "granted"
     ? `${id} is granted: the agent takes part from its next plan on, within 15 seconds where it runs`
     : `${id} is denied: the agent refuses the run's next plan`;

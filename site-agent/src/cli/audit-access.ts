@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { asConsiliumError, ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { InvalidArgumentError } from "commander";
 import type { AuditEvent } from "../audit/audit-entry.js";
 import type { EntryFilter } from "../audit/read-log.js";
+import { listSegments, segmentPath } from "../audit/segments.js";
 import { openSiteLog } from "../audit/site-log.js";
 import { auditSettings } from "../config.js";
 import type { SiteHome } from "../home.js";
@@ -35,9 +37,14 @@ export async function recordReading(home: SiteHome, surroundings: Surroundings, 
 
 /** @throws ConsiliumError "not-found" where the home has no audit log. */
 export function requireLog(home: SiteHome): string {
-  if (existsSync(home.audit)) return home.audit;
-  throw new ConsiliumError("not-found", `${home.audit} is not there: no agent of this version ran in this home`, {
-    remedy: "name the agent's home with --home",
+  return requireSegments(home.audit, "name the agent's home with --home");
+}
+
+/** No log is not one that nothing was taken from. @throws ConsiliumError "not-found" */
+export function requireSegments(directory: string, remedy: string): string {
+  if (listSegments(directory).length > 0) return directory;
+  throw new ConsiliumError("not-found", `${directory}: no audit log is there (no ${basename(segmentPath("", 1))})`, {
+    remedy,
   });
 }
 

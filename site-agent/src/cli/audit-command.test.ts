@@ -95,6 +95,15 @@ describe("audit verify", () => {
     expect(wrong.stderr).toContain("not what this site's key signed");
   });
 
+  it("takes a folder without a log for no log", async () => {
+    const publicKey = `ed25519:${Buffer.from(testIdentity.publicKey).toString("hex")}`;
+    for (const path of ["nosuch", home, join(home, "site.yaml")]) {
+      const { code, stdout, stderr } = await run("audit", "verify", "--log", path, "--public-key", publicKey);
+      expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+      expect(stderr).toContain(`${path}: no audit log is there (no audit-000001.jsonl)`);
+    }
+  });
+
   it("ends with 4 where there is no log", async () => {
     home = mkdtempSync(join(tmpdir(), "no-log-"));
     expect((await run("audit", "show")).code).toBe(4);
@@ -129,6 +138,34 @@ describe("audit export", () => {
     expect(code).toBe(2);
     expect(stderr).toContain("--ca, --cert and --key");
     expect((await run("audit", "export", "--syslog", "http://localhost")).code).toBe(2);
+  });
+});
+
+describe("a log that was changed", () => {
+  const commands = [["egress"], ["audit", "show"], ["audit", "export"]];
+
+  it("is read as far as it goes, and said not to be all", async () => {
+    rewrite(
+      audit,
+      linesOf(audit).map((line, index) => (index === 3 ? `x${line}` : line)),
+    );
+    for (const command of commands) {
+      const { code, stdout, stderr } = await run(...command);
+      expect(code).toBe(6);
+      expect(stdout).toContain("run-1");
+      expect(stderr).toMatch(/1 unreadable and 0 missing entries: this is not all .*\n.*audit verify/);
+    }
+  });
+
+  it("is said not to be all where its end is gone", async () => {
+    rewrite(audit, linesOf(audit).slice(0, 3));
+    for (const command of commands) {
+      const { code, stderr } = await run(...command);
+      expect({ code, stderr }).toEqual({
+        code: 6,
+        stderr: expect.stringContaining("0 unreadable and 6 missing entries"),
+      });
+    }
   });
 });
 

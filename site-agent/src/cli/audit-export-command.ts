@@ -2,10 +2,10 @@ import { ConsiliumError } from "@consilium/shared/errors.js";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { atnaMessage, isWarning } from "../audit/atna-message.js";
 import type { AuditEntry } from "../audit/audit-entry.js";
-import { readEntries } from "../audit/read-log.js";
 import { type SyslogTarget, sendSyslog, syslogFrame } from "../audit/syslog.js";
 import { loadEnrolment } from "../enrolment.js";
 import { type FilterOptions, filterOf, parseSince, recordReading, requireLog } from "./audit-access.js";
+import { LogReading } from "./audit-reading.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 interface ExportOptions extends FilterOptions {
@@ -37,12 +37,17 @@ export function addAuditExport(audit: Command, surroundings: Surroundings): void
       const target = targetOf(options);
       const source = options.format === "jsonl" ? undefined : loadEnrolment(home);
       await recordReading(home, surroundings, "audit-export");
-      const entries = readEntries(directory, filterOf(options));
-      if (source === undefined) return writeAll(surroundings, entries, (entry) => JSON.stringify(entry));
-      if (target === undefined) return writeAll(surroundings, entries, (entry) => atnaMessage(entry, source));
-      const sent = await sendSyslog(target, framesOf(entries, source));
-      const to = `${target.host}:${target.port}`;
-      outputOf(command, surroundings).result({ sent, to }, () => `sent ${sent} audit messages to ${to}`);
+      const reading = new LogReading(directory);
+      const entries = reading.entries(filterOf(options));
+      if (target !== undefined && source !== undefined) {
+        const sent = await sendSyslog(target, framesOf(entries, source));
+        const to = `${target.host}:${target.port}`;
+        outputOf(command, surroundings).result({ sent, to }, () => `sent ${sent} audit messages to ${to}`);
+      } else {
+        const asAtna = source && ((entry: AuditEntry) => atnaMessage(entry, source));
+        writeAll(surroundings, entries, asAtna ?? ((entry) => JSON.stringify(entry)));
+      }
+      reading.requireWhole();
     });
   example(
     command,

@@ -2,8 +2,8 @@ import { formatInstant } from "@consilium/shared/terminal/format.js";
 import { tableLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
 import type { AuditEntry } from "../audit/audit-entry.js";
-import { readEntries } from "../audit/read-log.js";
 import { type FilterOptions, filterOf, parseSince, recordReading, requireLog } from "./audit-access.js";
+import { LogReading } from "./audit-reading.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 interface ShowOptions extends FilterOptions {
@@ -23,9 +23,11 @@ export function addAuditShow(audit: Command, surroundings: Surroundings): void {
       const directory = requireLog(home);
       await recordReading(home, surroundings, "audit-show");
       const output = outputOf(command, surroundings);
-      const entries = readEntries(directory, filterOf(options));
+      const reading = new LogReading(directory);
+      const entries = reading.entries(filterOf(options));
       if (output.json) for (const entry of entries) output.document(entry);
       else for (const line of entryTable([...entries])) output.line(line);
+      reading.requireWhole();
     });
   example(command, "consilium-agent audit show --since 7d", "consilium-agent audit show --action plan.refused --json");
 }

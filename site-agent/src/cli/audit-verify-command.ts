@@ -1,12 +1,13 @@
+import { basename } from "node:path";
 import { ConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { exitCodes } from "@consilium/shared/terminal/output.js";
 import { fieldLines } from "@consilium/shared/terminal/table.js";
 import { type Command, InvalidArgumentError } from "commander";
+import { segmentPath } from "../audit/segments.js";
 import type { BrokenLine, Verification } from "../audit/verification.js";
 import { verifyLog } from "../audit/verify-log.js";
-import type { SiteHome } from "../home.js";
-import { recordReading, requireLog } from "./audit-access.js";
+import { recordReading, requireLog, requireSegments } from "./audit-access.js";
 import { CommandFailed } from "./command-failed.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
@@ -26,10 +27,12 @@ export function addAuditVerify(audit: Command, surroundings: Surroundings): void
     .action(async (options: VerifyOptions) => {
       const home = homeOf(options.home, surroundings);
       const publicKey = options.publicKey ?? (await IdentityKey.load(home.identity.identityKey)).publicKey;
-      const report = verifyLog(options.log ?? requireLog(home), publicKey);
+      const { log } = options;
+      const directory = log === undefined ? requireLog(home) : requireSegments(log, "name the folder with --log");
+      const report = verifyLog(directory, publicKey);
       if (options.log === undefined) await recordReading(home, surroundings, "audit-verify");
       outputOf(command, surroundings).result(report, () => verificationLines(report));
-      if (report.broken !== undefined) throw new CommandFailed(tampered(report.broken, home), exitCodes.refused);
+      if (report.broken !== undefined) throw new CommandFailed(tampered(report.broken, directory), exitCodes.refused);
     });
   example(
     command,
@@ -58,14 +61,15 @@ const looks = {
   unsigned: "is not what this site's key signed: the log may have been rewritten, or the key is another one",
 } as const;
 
-function tampered({ kind, segment, line, reason }: BrokenLine, home: SiteHome): ConsiliumError {
-  const file = `audit-${String(segment).padStart(6, "0")}.jsonl`;
+function tampered({ kind, segment, line, reason }: BrokenLine, directory: string): ConsiliumError {
+  const file = basename(segmentPath(directory, segment));
   return new ConsiliumError("digest-mismatch", `${file}:${line}: ${looks[kind]} (${reason})`, {
-    remedy: `keep a copy of ${home.audit} as it is, and ask the coordinator's operator what it witnessed`,
+    remedy: `keep a copy of ${directory} as it is, and ask the coordinator's operator what it witnessed`,
   });
 }
 
 function parseKey(text: string): Uint8Array {
-  if (/^[0-9a-fA-F]{64}$/.test(text)) return new Uint8Array(Buffer.from(text, "hex"));
-  throw new InvalidArgumentError("It must be 64 hex digits.");
+  const [, digits] = /^(?:ed25519:)?([0-9a-fA-F]{64})$/.exec(text) ?? [];
+  if (digits !== undefined) return new Uint8Array(Buffer.from(digits, "hex"));
+  throw new InvalidArgumentError("It must be 64 hex digits, as 'consilium-agent identity' prints them.");
 }

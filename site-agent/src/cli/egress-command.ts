@@ -2,8 +2,8 @@ import { formatBytes, formatInstant } from "@consilium/shared/terminal/format.js
 import { tableLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
 import { type Departure, departuresIn, type RunEgress, sumPerRun } from "../audit/egress-sums.js";
-import { readEntries } from "../audit/read-log.js";
 import { type FilterOptions, filterOf, parseSince, recordReading, requireLog } from "./audit-access.js";
+import { LogReading } from "./audit-reading.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
 interface EgressOptions extends FilterOptions {
@@ -21,22 +21,24 @@ export function addEgress(program: Command, surroundings: Surroundings): void {
       const home = homeOf(options.home, surroundings);
       const directory = requireLog(home);
       await recordReading(home, surroundings, "egress");
-      const departures = departuresIn(readEntries(directory, filterOf(options)));
+      const reading = new LogReading(directory);
+      const departures = departuresIn(reading.entries(filterOf(options)));
       const runs = sumPerRun(departures);
       const detailed = options.run !== undefined;
       const document = { runs, ...(detailed ? { departures } : {}) };
       outputOf(command, surroundings).result(document, () => [
         ...(detailed && departures.length > 0 ? [...departureTable(departures), ""] : []),
-        ...runTable(runs),
+        ...runTable(runs, options.run),
       ]);
+      reading.requireWhole();
     });
   example(command, "consilium-agent egress", "consilium-agent egress --run 01jz… --json");
 }
 
 const right = { align: "right" } as const;
 
-function runTable(runs: readonly RunEgress[]): string[] {
-  if (runs.length === 0) return ["nothing left"];
+function runTable(runs: readonly RunEgress[], run: string | undefined): string[] {
+  if (runs.length === 0) return [run === undefined ? "nothing left" : `nothing left for a run of the id ${run}`];
   const columns = [
     { title: "run" },
     { title: "updates", ...right },
@@ -49,14 +51,16 @@ function runTable(runs: readonly RunEgress[]): string[] {
   return tableLines(columns, runs.map(runRow));
 }
 
+const masking = ["advertise", "share", "confirm", "unmask"] as const;
+
 function runRow({ run, kinds, bytes, firstAt, lastAt }: RunEgress): string[] {
-  const sum = (names: readonly (keyof RunEgress["kinds"])[]) =>
-    formatBytes(names.reduce((total, name) => total + (kinds[name]?.bytes ?? 0), 0));
+  const bytesOf = (names: readonly (keyof RunEgress["kinds"])[]) =>
+    names.reduce((total, name) => total + (kinds[name]?.bytes ?? 0), 0);
   return [
     run ?? "(no run)",
-    sum(["upload"]),
-    sum(["advertise", "share", "confirm", "unmask"]),
-    sum(["attach", "report", "checkpoint-request", "enrol"]),
+    formatBytes(bytesOf(["upload"])),
+    formatBytes(bytesOf(masking)),
+    formatBytes(bytes - bytesOf(["upload", ...masking])),
     formatBytes(bytes),
     instant(firstAt),
     instant(lastAt),

@@ -1,6 +1,7 @@
 import { type PrivacyLedger, spent, spentByLoss } from "@consilium/shared/privacy/ledger.js";
 import { tableLines } from "@consilium/shared/terminal/table.js";
 import type { Command } from "commander";
+import { loadEnrolment } from "../enrolment.js";
 import { LedgerStore } from "../privacy/ledger-store.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
@@ -12,6 +13,7 @@ export function addPrivacy(program: Command, surroundings: Surroundings): void {
     .option("--home <dir>", homeHelp)
     .action((options: { home?: string }) => {
       const home = homeOf(options.home, surroundings);
+      loadEnrolment(home);
       const ledgers = new LedgerStore(home.privacy).all().map(summaryOf);
       outputOf(command, surroundings).result({ ledgers }, () => {
         if (ledgers.length === 0) return ["no private run was charged here"];

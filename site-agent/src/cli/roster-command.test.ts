@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
@@ -72,11 +72,21 @@ describe("consilium-agent roster", () => {
     expect(JSON.parse(shown.stdout)).toEqual({ pinned: JSON.parse(JSON.stringify(roster)) });
     expect((await run("roster", "fetch")).stdout).toBe("version 1 of the roster is followed\n");
     expect((await run("roster", "approve")).code).toBe(4);
+    const commands = [...readEntries(home.audit)].filter(({ action }) => action === "command.run");
+    const failed = commands.filter(({ outcome }) => outcome === "failure");
+    expect(failed.map(({ object, reason }) => [object, reason])).toEqual(
+      Array.from({ length: 2 }, () => [{ command: "roster-approve" }, "not-found"]),
+    );
+    expect(commands).toHaveLength(6 + failed.length);
     const acts = [...readEntries(home.audit)]
       .map(({ action }) => action)
       .filter((action) => action !== "log.checkpoint");
     expect(acts.filter((action) => action.startsWith("roster."))).toEqual(["roster.waiting", "roster.pinned"]);
-    expect(acts.filter((action) => action === "command.run")).toHaveLength(6);
+  });
+
+  it("is not shown of a home that no site joined", async () => {
+    rmSync(home.identity.enrolment);
+    expect(await run("roster", "show")).toMatchObject({ code: 2, stdout: "" });
   });
 
   it("says why a roster is refused, and ends with 6", async () => {

@@ -3,6 +3,7 @@ import { rosterDigest } from "@consilium/shared/roster/roster.js";
 import { diffLines, rosterLines } from "@consilium/shared/roster/roster-lines.js";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
+import { loadEnrolment } from "../enrolment.js";
 import { RosterFiles } from "../governance/roster-files.js";
 import type { SiteRoster } from "../governance/site-roster.js";
 import { withRoster } from "./roster-session.js";
@@ -25,7 +26,9 @@ function addShow(group: Command, surroundings: Surroundings): void {
     .description("the roster that is followed, and what one that waits would change")
     .option("--home <dir>", homeHelp)
     .action((options: HomeOption) => {
-      const { pinned, waiting } = new RosterFiles(homeOf(options.home, surroundings).governance);
+      const home = homeOf(options.home, surroundings);
+      loadEnrolment(home);
+      const { pinned, waiting } = new RosterFiles(home.governance);
       outputOf(command, surroundings).result({ pinned, waiting }, () => [
         ...(pinned === undefined ? ["no roster is followed yet"] : rosterLines(pinned)),
         ...(waiting === undefined

@@ -1,3 +1,4 @@
+import { asConsiliumError } from "@consilium/shared/errors.js";
 import { IdentityKey } from "@consilium/shared/identity/identity-key.js";
 import { loadTlsBundle } from "@consilium/shared/identity/key-files.js";
 import { type RosterFault, rosterFaults } from "@consilium/shared/roster/succession.js";
@@ -49,6 +50,10 @@ export async function withRoster<Result>(
       onRefused: (fault: RosterFault) => faults.push(rosterFaults[fault]),
     });
     return await task({ roster, governance, faults });
+  } catch (thrown) {
+    const { code } = asConsiliumError(thrown);
+    log.record({ action: "command.run", object: { command }, outcome: "failure", reason: code });
+    throw thrown;
   } finally {
     egress.flush();
     log.close();
