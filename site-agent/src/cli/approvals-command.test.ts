@@ -7,12 +7,12 @@ import { silentLogger } from "@consilium/shared/log.js";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ApprovalStore } from "../approvals/approval-store.js";
 import { readEntries } from "../audit/read-log.js";
-import { testIdentity } from "../audit/test-log.js";
 import { type SiteHome, siteHome } from "../home.js";
 import { writeStatus } from "../status-file.js";
 import { exampleConfig, examplePolicy } from "../test-plans.js";
 import { runCommandLine } from "./program.js";
 import { testEngineTools } from "./test-engine-tools.js";
+import { followTestRoster } from "./test-roster.js";
 
 let home: SiteHome;
 let store: ApprovalStore;
@@ -23,11 +23,11 @@ const subject = { runId: "run-1", runConfigJson: canonicalJson(exampleConfig) };
 beforeEach(async () => {
   home = siteHome(mkdtempSync(join(tmpdir(), "approvals-cli-")));
   for (const directory of [home.identity.directory, join(home.root, "images")]) mkdirSync(directory);
-  await testIdentity.save(home.identity.identityKey);
   const enrolment = { version: 1, federation: "demo", siteId: "site-a", host: "h", port: 1 };
   writeFileSync(home.identity.enrolment, JSON.stringify({ ...enrolment, planPublicKey: "0".repeat(64) }));
   writeFileSync(home.siteYaml, "data: { source: folder, path: images }\n");
-  const policy = { ...examplePolicy, jobs: { ...examplePolicy.jobs, approval: "manual", maxRounds: 9 } };
+  const governance = await followTestRoster(home);
+  const policy = { ...examplePolicy, governance, jobs: { ...examplePolicy.jobs, approval: "manual", maxRounds: 9 } };
   writeFileSync(home.policyYaml, JSON.stringify(policy));
   store = new ApprovalStore(home.approvals, clock);
   store.ask(subject);

@@ -1,21 +1,27 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "@consilium/shared/clock.js";
 import { silentLogger } from "@consilium/shared/log.js";
+import { testGovernance, testRoster } from "@consilium/shared/roster/example-governance.js";
 import { beforeEach, describe, expect, it } from "vitest";
+import { testIdentity } from "../audit/test-log.js";
+import { RosterFiles } from "../governance/roster-files.js";
 import { siteHome } from "../home.js";
+import type { Policy } from "../policy.js";
 import { policyClauses } from "../policy-check.js";
 import { exampleConfig, examplePolicy } from "../test-plans.js";
 import { runCommandLine } from "./program.js";
 import type { RunVerdicts } from "./run-verdicts.js";
 import { testEngineTools } from "./test-engine-tools.js";
+import { followTestRoster } from "./test-roster.js";
 
 let home: string;
 let runFile: string;
+let governance: Policy["governance"];
 
 /** A joined home with 21 files that look like images, and a policy that allows the example. */
-beforeEach(() => {
+beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "policy-cli-"));
   const { identity, siteYaml } = siteHome(home);
   const images = join(home, "images");
@@ -26,6 +32,7 @@ beforeEach(() => {
   writeFileSync(identity.enrolment, JSON.stringify({ ...enrolment, planPublicKey: "0".repeat(64) }));
   runFile = join(home, "run.yaml");
   writeFileSync(runFile, JSON.stringify(exampleConfig));
+  governance = await followTestRoster(siteHome(home));
   writePolicy({});
 });
 
@@ -34,7 +41,7 @@ type Jobs = Partial<(typeof examplePolicy)["jobs"]>;
 function writePolicy(jobs: Jobs): void {
   writeFileSync(
     join(home, "policy.yaml"),
-    JSON.stringify({ ...examplePolicy, jobs: { ...examplePolicy.jobs, ...jobs } }),
+    JSON.stringify({ ...examplePolicy, governance, jobs: { ...examplePolicy.jobs, ...jobs } }),
   );
 }
 
@@ -69,6 +76,35 @@ describe("policy check", () => {
     expect(stdout).toMatch(/\njobs\.maxRounds +10 rounds +at most 100 +allowed\n/);
     expect(stdout).toMatch(/\njobs\.minLocalSamples +this site's 21 images +at least 20 +allowed\n/);
     expect(lines.at(-1)).toBe("allowed");
+  });
+
+  it("refuses every run where no roster could be followed", async () => {
+    const { keys: _keys, ...rest } = governance;
+    for (const [changed, clause] of [
+      [{ ...rest, keys: [] }, "governance.keys"],
+      [{ ...rest, keys: examplePolicy.governance.keys, threshold: 1 }, "governance.roster"],
+    ] as const) {
+      governance = { ...changed, keys: [...changed.keys] };
+      writePolicy({});
+      const { code, stdout, stderr } = await check();
+      expect(code).toBe(6);
+      expect(stdout.trimEnd().split("\n").at(-1)).toBe(`refused by ${clause}`);
+      expect(stderr).toMatch(clause === "governance.keys" ? /write the federation's keys/ : /new roster/);
+    }
+  });
+
+  it("counts the floors of the roster", async () => {
+    const holders = testGovernance();
+    const key = new Uint8Array(32).fill(2);
+    const files = new RosterFiles(siteHome(home).governance);
+    const strict = testRoster({ "site-a": testIdentity.publicKey, "site-b": key }, holders, {
+      ...{ minCohort: 9, maxColluders: 0 },
+    });
+    rmSync(siteHome(home).governance, { recursive: true });
+    files.pin(strict);
+    governance = { ...governance, keys: [...holders.governance.keys] };
+    writePolicy({});
+    expect((await check()).stdout).toMatch(/\nrefused by secagg.minCohort\n$/);
   });
 
   it("ends with 6, names every clause that refuses, and the reason of the first", async () => {

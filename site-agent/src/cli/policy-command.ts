@@ -32,9 +32,9 @@ function addPolicyCheck(policy: Command, surroundings: Surroundings): void {
 }
 
 /** Names the clause that the agent would name, which is the first. */
-function refusalOf(path: string, { clauses }: RunVerdicts): ConsiliumError {
+function refusalOf(path: string, { clauses, remedy }: RunVerdicts): ConsiliumError {
   const first = clauses.find(({ verdict }) => verdict === "refused");
   return new ConsiliumError("policy-refused", `${path}: ${first?.clause}: ${first?.reason}`, {
-    remedy: "ask the researcher for less, or allow more in the policy file; it counts at once",
+    remedy: remedy ?? "ask the researcher for less, or allow more in the policy file; it counts at once",
   });
 }

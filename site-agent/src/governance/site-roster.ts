@@ -61,13 +61,29 @@ export class SiteRoster {
    * @throws GovernanceRefusal unless this site follows exactly that roster, by the keys that its policy pins now
    */
   requireFollowed(plan: RoundPlan, governance: Policy["governance"]): Membership {
-    const { files, own } = this.#options;
+    const { pinned, waiting } = this.#requirePinned(governance);
+    // site-check: plan-roster
+    requireSameRoster(plan, pinned.roster, waiting?.roster);
+    return this.#membershipOf(pinned, waiting);
+  }
+
+  /** As `requireFollowed`, for a plan that goes by the roster that this site follows now, whichever it is. */
+  requireMembership(governance: Policy["governance"]): Membership {
+    const { pinned, waiting } = this.#requirePinned(governance);
+    return this.#membershipOf(pinned, waiting);
+  }
+
+  #requirePinned(governance: Policy["governance"]) {
+    const { files } = this.#options;
     requireKeys(governance);
     const { waiting } = files;
     const pinned = requirePinned(files.pinned, waiting);
     this.#requireInForce(pinned, governance);
-    // site-check: plan-roster
-    requireSameRoster(plan, pinned.roster, waiting?.roster);
+    return { pinned, waiting };
+  }
+
+  #membershipOf(pinned: SignedRoster, waiting: SignedRoster | undefined): Membership {
+    const { own } = this.#options;
     const members = remaining(membersOf(pinned.roster), waiting?.roster);
     // site-check: own-roster-entry
     requireOwnEntry(members.get(own.siteId), own);

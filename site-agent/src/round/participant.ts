@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import { asConsiliumError, ConsiliumError, describeError } from "@consilium/shared/errors.js";
 import type { Logger } from "@consilium/shared/log.js";
 import { type ReceivedPlan, type RoundKey, type RoundPlan, roundKeyText } from "@consilium/shared/protocol.js";
-import type { RosterFloors } from "@consilium/shared/roster/roster.js";
 import type { ApprovalStore } from "../approvals/approval-store.js";
 import type { RunHistory } from "../approvals/run-history.js";
 import type { AuditEvent } from "../audit/audit-entry.js";
@@ -11,6 +10,7 @@ import { GovernanceRefusal } from "../governance/governance-refusal.js";
 import { type Hours, withinHours } from "../hours.js";
 import type { Policy } from "../policy.js";
 import { approvalClause, checkPolicy } from "../policy-check.js";
+import { withFloors } from "../policy-floors.js";
 import type { TrainedRound, TrainProgress } from "../trainer/protocol.js";
 import { Attempt, type AttemptSurroundings } from "./attempt.js";
 import type { Directive, SiteReport, StageOutcome } from "./coordinator.js";
@@ -190,7 +190,7 @@ export class Participant {
       // site-check: policy-present
       if (policy === undefined) return this.#refusal(key, "policy.yaml", "there is no valid policy");
       const { floors } = await attempt.roster.follow(plan, policy.governance);
-      const strict = { ...policy, secagg: stricter(policy.secagg, floors) };
+      const strict = withFloors(policy, floors);
       const checked = checkPlan(plan);
       // site-check: plan-is-new
       if (attempt.ledger.standingOf(key) === "passed") throw replayedPlan(key);
@@ -383,13 +383,4 @@ function replayedPlan(key: RoundKey): ConsiliumError {
 
 function foreignPlan(named: string, own: string): ConsiliumError {
   return new ConsiliumError("plan-invalid", `the plan is for federation ${named}, this site belongs to ${own}`);
-}
-
-/** The stricter of what the site's own policy and the federation's roster ask for. */
-function stricter(policy: Policy["secagg"], roster: RosterFloors): Policy["secagg"] {
-  return {
-    ...policy,
-    minCohort: Math.max(policy.minCohort, roster.minCohort),
-    maxColluders: Math.max(policy.maxColluders, roster.maxColluders),
-  };
 }
