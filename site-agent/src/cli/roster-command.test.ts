@@ -89,6 +89,17 @@ describe("consilium-agent roster", () => {
     expect(await run("roster", "show")).toMatchObject({ code: 2, stdout: "" });
   });
 
+  it("says what is missing where nothing can come", async () => {
+    served = [];
+    expect((await run("roster", "fetch")).stdout).toBe(
+      "the coordinator has no roster yet: ask its operator to publish one\n",
+    );
+    writeFileSync(home.policyYaml, JSON.stringify({ ...examplePolicy, governance: { keys: [], threshold: 1 } }));
+    const { code, stderr } = await run("roster", "fetch");
+    expect(code).toBe(6);
+    expect(stderr).toMatch(/pins no governance key.*\n.*policy\.yaml/);
+  });
+
   it("says why a roster is refused, and ends with 6", async () => {
     served = [{ ...roster, signatures: roster.signatures.slice(0, 1) }];
     const { code, stderr } = await run("roster", "fetch");

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { loadEnrolment } from "../enrolment.js";
 import { RosterFiles } from "../governance/roster-files.js";
-import type { SiteRoster } from "../governance/site-roster.js";
+import { requireKeys, type SiteRoster } from "../governance/site-roster.js";
 import { withRoster } from "./roster-session.js";
 import { example, homeHelp, homeOf, outputOf, type Surroundings } from "./surroundings.js";
 
@@ -52,18 +52,24 @@ function addFetch(group: Command, surroundings: Surroundings): void {
     .action(async (options: HomeOption) => {
       const home = homeOf(options.home, surroundings);
       await withRoster({ home, command: "roster-fetch", surroundings }, async ({ roster, governance, faults }) => {
+        requireKeys(governance);
         await roster.update(governance);
         if (faults.length > 0) throw refused(faults);
         const { version } = roster;
         const pending = roster.pending();
         outputOf(command, surroundings).result({ version, waiting: pending?.signed.roster.version }, () => [
-          version === 0 ? "no roster is followed yet" : `version ${version} of the roster is followed`,
+          version === 0 ? noneFollowed(pending) : `version ${version} of the roster is followed`,
           ...(pending === undefined ? [] : ["", ...pendingLines(pending)]),
         ]);
       });
     });
   example(command, "consilium-agent roster fetch");
 }
+
+const noneFollowed = (pending: object | undefined): string =>
+  pending === undefined
+    ? "the coordinator has no roster yet: ask its operator to publish one"
+    : "no roster is followed yet";
 
 function addApprove(group: Command, surroundings: Surroundings): void {
   const command = group

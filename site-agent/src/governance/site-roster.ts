@@ -202,7 +202,8 @@ function remaining(members: Map<string, Uint8Array>, newer: Roster | undefined):
   return new Map([...members].filter(([siteId, key]) => sameBytes(left.get(siteId) ?? new Uint8Array(), key)));
 }
 
-function requireKeys({ keys }: Policy["governance"]): void {
+/** @throws GovernanceRefusal "governance.keys" */
+export function requireKeys({ keys }: Policy["governance"]): void {
   if (keys.length > 0) return;
   const message = "the policy pins no governance key, so nobody is known to be a hospital";
   const remedy = "write the federation's keys into policy.yaml: governance: { keys: [ed25519:…], threshold: 2 }";
