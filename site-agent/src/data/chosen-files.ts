@@ -46,7 +46,7 @@ async function requireFolder(path: string): Promise<void> {
   const found = await stat(path).catch((cause: unknown) => {
     throw folderFailure(path, cause);
   });
-  if (!found.isDirectory()) throw folderFailure(path, new Error("not a folder"));
+  if (!found.isDirectory()) throw folderFailure(path, { code: "ENOTDIR" });
 }
 
 /** The same with their stamps, as a source lists them. */

@@ -19,11 +19,23 @@ export function hasImageName(id: string): boolean {
 const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX";
 
 export function folderFailure(path: string, cause: unknown): ConsiliumError {
-  const { code = String(cause) } = cause as NodeJS.ErrnoException;
-  return new ConsiliumError("input-unreadable", `image folder ${path}: cannot be read (${code})`, {
+  return new ConsiliumError("input-unreadable", `image folder ${path} ${pathTrouble(cause)}`, {
     remedy: "check that the path is a folder, is mounted, and may be read by the agent's user",
     cause,
   });
+}
+
+const troubles: Readonly<Record<string, string>> = {
+  ENOENT: "is not there",
+  ENOTDIR: "is not a folder",
+  EACCES: "may not be used by this user",
+  EPERM: "may not be used by this user",
+};
+
+/** What the system said about a path, as the end of a sentence that begins with it. */
+export function pathTrouble(cause: unknown): string {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  return troubles[code] ?? `cannot be read (${code})`;
 }
 
 /**

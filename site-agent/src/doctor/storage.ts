@@ -3,6 +3,7 @@ import { access, opendir, statfs } from "node:fs/promises";
 import { resolve } from "node:path";
 import { formatBytes } from "@consilium/shared/terminal/format.js";
 import { loadSiteConfig } from "../config.js";
+import { pathTrouble } from "../data/find-images.js";
 import { type ExaminedSite, failed, ok, type Verdict, warning } from "./finding.js";
 
 /** Whether the folder of images can be opened; what is in it `check-data` tells. */
@@ -14,9 +15,14 @@ export async function checkData({ home }: ExaminedSite): Promise<Verdict> {
   const remedy = "mount it, let the agent's user read it, or correct `data` in site.yaml";
   try {
     if (await isEmpty(folder)) return failed(`${folder} is empty`, remedy);
-    if (data.labels !== undefined) await access(resolve(folder, data.labels), constants.R_OK);
   } catch (thrown) {
-    return failed(reasonOf(thrown), remedy);
+    return failed(`${folder} ${pathTrouble(thrown)}`, remedy);
+  }
+  const labels = data.labels === undefined ? undefined : resolve(folder, data.labels);
+  try {
+    if (labels !== undefined) await access(labels, constants.R_OK);
+  } catch (thrown) {
+    return failed(`${labels} ${pathTrouble(thrown)}`, remedy);
   }
   return ok(`${folder} can be read`);
 }
@@ -37,7 +43,7 @@ export async function checkDisk({ home }: ExaminedSite): Promise<Verdict> {
     const { bavail, bsize } = await statfs(home.root);
     return judgeSpace(home.root, bavail * bsize);
   } catch (thrown) {
-    return failed(reasonOf(thrown), "let the agent's user read and write the home");
+    return failed(`${home.root} ${pathTrouble(thrown)}`, "let the agent's user read and write the home");
   }
 }
 
@@ -52,8 +58,4 @@ export function judgeSpace(folder: string, freeBytes: number): Verdict {
   if (freeBytes < leastBytes) return failed(message, "make room: a round whose state cannot be written fails");
   if (freeBytes < amplyBytes) return warning(message, "make room, or lower data.tileCacheMiB in site.yaml");
   return ok(message);
-}
-
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
