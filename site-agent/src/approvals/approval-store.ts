@@ -73,15 +73,16 @@ export class ApprovalStore {
   }
 
   /**
-   * Answers a question, whatever was answered before; the same answer again keeps its reason. On the disk when this returns.
+   * Answers a question, whatever was answered before; the same answer again, without another reason, changes nothing. On the
+   * disk when this returns.
    * @throws ConsiliumError "storage"
    */
   decide(approval: Approval, decision: "granted" | "denied", reason?: string): Approval {
-    const { reason: before, ...rest } = approval;
-    const kept = reason ?? (approval.decision === decision ? before : undefined);
+    if (approval.decision === decision && reason === undefined) return approval;
+    const { reason: _reason, ...rest } = approval;
     const decided = {
       ...{ ...rest, decision, decidedAtMs: this.#clock.now() },
-      ...(kept === undefined ? {} : { reason: kept }),
+      ...(reason === undefined ? {} : { reason }),
     };
     this.#write(decided);
     return decided;

@@ -106,6 +106,8 @@ describe("approvals", () => {
     await approvals("deny", "run-1", "--reason", "no ethics vote yet");
     expect((await approvals("deny", "run-1")).stdout).toMatch(/ was denied already, on 2026-01-15 00:00:00Z\n$/);
     expect(store.find("run-1")).toMatchObject({ decision: "denied", reason: "no ethics vote yet" });
+    clock.advance(60_000);
+    expect((await approvals("deny", "run-1")).stdout).toContain("2026-01-15 00:00:00Z");
     await approvals("grant", "run-1");
     expect(store.find("run-1").reason).toBeUndefined();
   });

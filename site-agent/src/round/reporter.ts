@@ -4,7 +4,7 @@ import { roundKeyText } from "@consilium/shared/protocol.js";
 import type { CoordinatorClient, SiteReport } from "./coordinator.js";
 import { type Patience, persistently, waitFor } from "./patience.js";
 
-/** Progress is told at most this often, since its pace says something of a site; a change of phase at once. Specification 6.3. */
+/** Progress is told at most this often, since its pace says something of a site; a change of phase at once. */
 const progressEveryMs = 10_000;
 /** A report that could not be delivered for this long is no longer of interest to anyone. */
 const patienceMs = 10 * 60_000;

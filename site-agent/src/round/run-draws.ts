@@ -25,8 +25,7 @@ const saltText = /^[0-9a-f]{64}$/;
  * update of a site that was left out. The first weights come from the run's seed alone: all sites work out the same.
  *
  * The salt is durable before the trainer first draws. A crash before that lost nothing that was drawn, and after it the
- * same draws are made again, so a round that is trained twice from
- * the same images gives the same update.
+ * same draws are made again, so a round that is trained twice from the same images gives the same update.
  */
 export class RunDraws {
   readonly #options: RunDrawsOptions;
